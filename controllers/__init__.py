@@ -1,0 +1,1 @@
+"""What runs: planner, dispatch, loops, bus, edge, client, command line."""

@@ -1,0 +1,1 @@
+"""Weather and history in, calibrated quantiles out. Pure but for model files."""

@@ -1,0 +1,1 @@
+"""The other side of the wire: weather, plants, grid, clusters, clock, scoring."""
