@@ -92,12 +92,12 @@ class TimeGrid:
 
     @property
     def step_h(self) -> FloatArray:
-        """Length of each interval, shape (n,). [h]"""
+        """Length of each interval in hours, shape (n,)."""
         return np.array([hours(b - a) for a, b in zip(self.edges, self.edges[1:], strict=False)])
 
     @property
     def offset_h(self) -> FloatArray:
-        """Start of each interval after the grid's start, shape (n,). [h]"""
+        """Start of each interval after the grid's start in hours, shape (n,)."""
         return np.array([hours(a - self.start) for a in self.edges[:-1]])
 
     def index(self, at: datetime) -> int:

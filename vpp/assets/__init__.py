@@ -1,0 +1,1 @@
+"""What each asset kind can do: feasible band, state step, safe power, reach."""

@@ -1,0 +1,1 @@
+"""The park as typed, validated objects, read from YAML."""
