@@ -8,14 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from vpp.errors import AssetError
 from vpp.units import FloatArray
 
-__all__ = ["AssetKind", "EnergyAccount", "EnergyReach", "PowerBand", "columns", "state_from_facts"]
+__all__ = [
+    "AssetKind",
+    "EnergyAccount",
+    "EnergyReach",
+    "PowerBand",
+    "StateBounds",
+    "accepted",
+    "columns",
+    "state_from_facts",
+]
+
+#: What rounding may do to a power that was inside its band, relative to one megawatt or the power itself.
+POWER_TOLERANCE: Final = 1e-9
 
 PlateT = TypeVar("PlateT")
 StateT = TypeVar("StateT")
@@ -65,6 +77,14 @@ class EnergyAccount:
     lost_mwh: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class StateBounds(Generic[StateT]):
+    """Limits that no state may leave, as two states; infinite where nothing limits a quantity."""
+
+    low: StateT
+    high: StateT
+
+
 class AssetKind(Protocol[PlateT, StateT]):
     """One kind of machine, for all its machines at once.
 
@@ -90,8 +110,15 @@ class AssetKind(Protocol[PlateT, StateT]):
         """A plausible state to start from: half full, idle, warm."""
         ...
 
+    def bounds(self, plate: PlateT) -> StateBounds[StateT]:
+        """What limits each quantity of the state, inputs from outside included."""
+        ...
+
     def feasible(self, plate: PlateT, state: StateT, step_h: float) -> PowerBand:
-        """Constant powers each machine can hold over the coming step, its limits, ramps and stores respected."""
+        """Mean powers each machine can keep over the coming step, its limits, ramps and stores respected.
+
+        A machine that runs in steps (a breaker, a heat, a start) meets a mean by the time it spends in each of them.
+        """
         ...
 
     def step(self, plate: PlateT, state: StateT, power_mw: FloatArray, step_h: float) -> StateT:
@@ -111,8 +138,31 @@ class AssetKind(Protocol[PlateT, StateT]):
         ...
 
     def reach(self, plate: PlateT, state: StateT, horizons_h: FloatArray) -> EnergyReach:
-        """Bounds on the energy over `[0, h]` for each horizon: never inside what a feasible schedule does."""
+        """Bounds on the energy over `[0, h]` for each horizon: never inside what a feasible schedule does.
+
+        Schedules may cut time into any steps and may use the kind's own commands (counts, switches, heats); what comes from
+        outside (weather, demand, arrivals) stays as the state says.
+        """
         ...
+
+
+def accepted(kind: str, band: PowerBand, power_mw: FloatArray) -> FloatArray:
+    """The power itself, rid of rounding at the edges of its band.
+
+    Raises:
+        AssetError: A power is missing, outside its band, or of another shape.
+    """
+    if power_mw.shape != band.low_mw.shape:
+        raise AssetError(f"{kind}: {power_mw.shape} powers for {band.low_mw.shape} machines")
+    slack_mw = POWER_TOLERANCE * (1.0 + np.abs(power_mw))
+    # Written so that NaN counts as outside.
+    inside = (power_mw >= band.low_mw - slack_mw) & (power_mw <= band.high_mw + slack_mw)
+    if not bool(np.all(inside)):
+        i = int(np.argmin(inside))
+        raise AssetError(
+            f"{kind}[{i}]: power_mw {power_mw[i]} is outside [{band.low_mw[i]}, {band.high_mw[i]}]; clip to feasible first"
+        )
+    return band.clip(power_mw)
 
 
 def columns(shape: type[ColumnsT], records: Sequence[Any]) -> ColumnsT:
@@ -120,13 +170,20 @@ def columns(shape: type[ColumnsT], records: Sequence[Any]) -> ColumnsT:
 
     Args:
         shape: A dataclass of float arrays.
-        records: Plates of one kind; booleans and counts become floats, tuples become rows.
+        records: Plates of one kind; booleans and counts become floats, tuples become rows, short rows repeat their last value.
     """
     gathered = {
-        f.name: np.array([getattr(record, f.name) for record in records], dtype=np.float64)
+        f.name: _gather([getattr(record, f.name) for record in records])
         for f in fields(shape)  # type: ignore[arg-type]  # a TypeVar cannot say "dataclass"
     }
     return shape(**gathered)
+
+
+def _gather(values: Sequence[Any]) -> FloatArray:
+    if values and isinstance(values[0], tuple):
+        width = max(len(row) for row in values)
+        values = [row + row[-1:] * (width - len(row)) for row in values]
+    return np.array(values, dtype=np.float64)
 
 
 def state_from_facts(shape: type[ColumnsT], facts: Sequence[Mapping[str, float]], otherwise: ColumnsT) -> ColumnsT:

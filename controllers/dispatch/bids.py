@@ -1,0 +1,139 @@
+"""From a snapshot and the plan's guidance to bids: what each machine would pay to draw one more MW now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from controllers.dispatch.clear import Bids
+from controllers.dispatch.guidance import ConnectionGuidance, Guidance, StackOrder, StoreGuidance
+from controllers.dispatch.snapshot import Reported, Snapshot
+from controllers.planner.blocks.hydrogen import hydrogen_curve
+from vpp.ids import AreaId, AssetId
+from vpp.park import Asset, Connection, Park
+from vpp.park.plates import BatteryPlate, CompressedAirPlate, ElectrolyserPlate
+
+__all__ = ["Machine", "TIE_CNY_PER_MWH", "bids_of", "machines"]
+
+#: Inside a machine's band, staying on the plan's side of its planned power is worth this much more: ties follow the plan, and a
+#: price that wobbles around a value does not throw a battery from end to end.
+TIE_CNY_PER_MWH = 8.0
+#: A store may not bid energy it could not keep up for this long: the longest time between two commands. [h]
+STORE_HOLD_H = 1.0 / 30.0
+
+Segment = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One bidder: an asset or a connection, its bottom power and its segments `(width_mw, worth_cny_per_mwh)`."""
+
+    name: str
+    area: AreaId
+    base_mw: float
+    segments: tuple[Segment, ...]
+
+
+def machines(park: Park, snapshot: Snapshot, guidance: Guidance) -> tuple[Machine, ...]:
+    """Every asset that was heard and every connection, as bidders.
+
+    An asset that cannot move now (a furnace in its heat, a load that follows its users, a cluster that follows its signal) bids
+    its measured power as it is. A silent one does not bid: what it does is seen at the connection.
+    """
+    found = [m for asset in park.assets if (m := _machine(asset, snapshot, guidance)) is not None]
+    found += [_connection(c, guidance.connections[c.id]) for c in park.connections if c.to not in park.area_ids]
+    found += [m for c in park.connections if c.to in park.area_ids for m in _link(c, snapshot)]
+    return tuple(found)
+
+
+def bids_of(bidders: tuple[Machine, ...], areas: tuple[AreaId, ...]) -> Bids:
+    """Bidders as arrays for `clear`."""
+    place = {area: i for i, area in enumerate(areas)}
+    flat = [(i, width, worth) for i, machine in enumerate(bidders) for width, worth in machine.segments if width > 0]
+    return Bids(
+        base_mw=np.array([machine.base_mw for machine in bidders]),
+        area=np.array([place[machine.area] for machine in bidders], dtype=np.int64),
+        owner=np.array([i for i, _, _ in flat], dtype=np.int64),
+        width_mw=np.array([width for _, width, _ in flat]),
+        worth_cny_per_mwh=np.array([worth for _, _, worth in flat]),
+    )
+
+
+def _machine(asset: Asset, snapshot: Snapshot, guidance: Guidance) -> Machine | None:
+    cluster = snapshot.clusters.get(asset.id)
+    if cluster is not None:
+        return Machine(asset.id, asset.area, cluster.power_mw, ())
+    said = snapshot.assets.get(asset.id)
+    if said is None:
+        return None
+    if said.online and said.available_mw is not None and asset.kind in ("wind", "solar"):
+        return Machine(asset.id, asset.area, -said.available_mw, ((said.available_mw, -guidance.curtail_cny_per_mwh),))
+    if said.online and asset.id in guidance.stores:
+        return _store(asset, asset.plate, said, guidance.stores[asset.id])
+    if said.online and asset.id in guidance.stacks:
+        return _stacks(asset, asset.plate, said, guidance.stacks[asset.id])
+    return Machine(asset.id, asset.area, guidance.held_mw.get(asset.id, said.power_mw), ())
+
+
+def _store(asset: Asset, plate: BatteryPlate | CompressedAirPlate, said: Reported, store: StoreGuidance) -> Machine:
+    """Charging and discharging ranges, each split at the planned power."""
+    stored = said.state.get("soc_frac", plate.soc_min_frac) * plate.energy_mwh
+    room = max(0.0, plate.soc_max_frac * plate.energy_mwh - stored) / STORE_HOLD_H
+    left = max(0.0, stored - plate.soc_min_frac * plate.energy_mwh) / STORE_HOLD_H
+    auxiliary = plate.auxiliary_frac * plate.power_mw if isinstance(plate, BatteryPlate) else 0.0
+    out, into = min(plate.power_mw, left), min(plate.power_mw, room)
+    planned = None if store.planned_mw is None else store.planned_mw - auxiliary
+    segments = (
+        *_split(-out, 0.0, store.discharge_above_cny_per_mwh, planned),
+        *_split(0.0, into, store.charge_below_cny_per_mwh, planned),
+    )
+    return Machine(asset.id, asset.area, auxiliary - out, segments)
+
+
+def _stacks(asset: Asset, plate: ElectrolyserPlate, said: Reported, order: StackOrder) -> Machine:
+    """Stacks that are on between minimum and maximum load, each segment worth its hydrogen; the rest stands by or warms up."""
+    on = min(order.on, int(said.state.get("stacks_on", 0.0)))
+    power_mw, kg_per_h = hydrogen_curve(plate)
+    idle = max(0.0, said.power_mw - said.state.get("power_on_mw", said.power_mw))
+    base = on * float(power_mw[0]) + idle
+    planned = None if order.planned_mw is None else order.planned_mw - idle
+    segments: list[Segment] = []
+    for k in range(len(power_mw) - 1):
+        worth = order.hydrogen_cny_per_kg * float((kg_per_h[k + 1] - kg_per_h[k]) / (power_mw[k + 1] - power_mw[k]))
+        segments += _split(on * float(power_mw[k]), on * float(power_mw[k + 1]), worth, planned)
+    return Machine(asset.id, asset.area, base, tuple(segments))
+
+
+def _split(low: float, high: float, worth: float, planned: float | None) -> tuple[Segment, ...]:
+    """One range as two: up to the planned power a little dearer, beyond it a little cheaper."""
+    if planned is None:
+        return ((high - low, worth),)
+    at = min(max(planned, low), high)
+    return ((at - low, worth + TIE_CNY_PER_MWH), (high - at, worth - TIE_CNY_PER_MWH))
+
+
+def _connection(connection: Connection, terms: ConnectionGuidance) -> Machine:
+    """A connection to the grid: giving up import is worth its price, export earns; the import that raises the peak is dear."""
+    free = min(max(terms.free_import_mw, 0.0), connection.import_limit_mw)
+    segments = (
+        (connection.import_limit_mw - free, terms.above_cny_per_mwh),
+        (free, terms.import_cny_per_mwh),
+        (connection.export_limit_mw, terms.export_cny_per_mwh),
+    )
+    return Machine(connection.id, connection.area, -connection.import_limit_mw, segments)
+
+
+def _link(connection: Connection, snapshot: Snapshot) -> tuple[Machine, Machine]:
+    """A connection between two areas goes on as measured; moving it is the plan's affair."""
+    flow = snapshot.import_mw.get(connection.id, 0.0)
+    return (
+        Machine(connection.id, connection.area, -flow, ()),
+        Machine(f"{connection.id}.far", AreaId(connection.to), flow, ()),
+    )
+
+
+def powers(bidders: tuple[Machine, ...], power_mw: np.ndarray) -> Mapping[AssetId, float]:
+    """Cleared powers by name."""
+    return {AssetId(machine.name): float(mw) for machine, mw in zip(bidders, power_mw, strict=True)}

@@ -1,0 +1,73 @@
+"""The plant as it was reported, frozen at one instant; a loop sees one of these and it cannot change under it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from vpp.ids import AssetId, ConnectionId
+
+__all__ = ["ClusterReport", "Reported", "Snapshot", "Work"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What one device last said.
+
+    Args:
+        measured_at: On the device's clock.
+        power_mw: At its meter, positive when consuming. [MW]
+        available_mw: What it could generate; None where not meant. [MW]
+        state: Further quantities by name.
+        online: Whether its edge listens and follows commands.
+        confirmed_mw: Power it acknowledged it goes to; None before the first ack.
+    """
+
+    measured_at: datetime
+    power_mw: float
+    available_mw: float | None
+    state: Mapping[str, float]
+    online: bool
+    confirmed_mw: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Deferrable work of one class as its scheduler reports it."""
+
+    job_class: str
+    energy_mwh: float
+    release: datetime
+    deadline: datetime
+    max_mw: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterReport:
+    """What a cluster's scheduler last said."""
+
+    measured_at: datetime
+    power_mw: float
+    state: Mapping[str, float]
+    work: tuple[Work, ...]
+    fast_band_mw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that is known of the plant at one instant.
+
+    Args:
+        at: When it was taken (UTC).
+        assets: Fresh reports only; a silent device is not here.
+        clusters: Fresh reports of computing clusters.
+        import_mw: Measured at each connection; negative is export. [MW]
+        silent: Devices that have spoken before and are overdue.
+    """
+
+    at: datetime
+    assets: Mapping[AssetId, Reported]
+    clusters: Mapping[AssetId, ClusterReport]
+    import_mw: Mapping[ConnectionId, float]
+    silent: frozenset[AssetId] = field(default_factory=frozenset)

@@ -1,0 +1,1 @@
+"""Thin asynchronous shells around pure functions: read, decide, write."""

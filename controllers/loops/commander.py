@@ -1,0 +1,141 @@
+"""Commands out, acks in: numbered, leased, repeated until confirmed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from controllers.bus.base import Bus
+from controllers.clock import Clock
+from controllers.dispatch.orders import Order
+from vpp.ids import AssetId
+from vpp.wire.codec import encode
+from vpp.wire.messages import Ack, Command, ComputeShift, Message, ShiftInterval
+from vpp.wire.topics import Channel, topic_of
+
+__all__ = ["Commander", "CommandCounters", "ShiftOrder", "Stamp"]
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftOrder:
+    """One compute-shift signal, before it is numbered."""
+
+    cluster: AssetId
+    valid_until: datetime
+    cap_now_mw: float
+    intervals: tuple[ShiftInterval, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What every message of a controller carries."""
+
+    epoch: int
+    seq: int
+    issued_at: datetime
+
+
+@dataclass(slots=True)
+class CommandCounters:
+    """What went out and came back; delays are in the clock's own seconds."""
+
+    sent: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    ack_delay_s: list[float] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Sent:
+    order: Order
+    seq: int
+    sent_s: float
+    acked: bool = False
+
+
+class Commander:
+    """Numbers what goes out and remembers what is not yet confirmed.
+
+    Args:
+        bus: Where commands go.
+        park: The park's id.
+        clock: For stamps and leases.
+        last_epoch: Of the leader before, 0 for none.
+    """
+
+    def __init__(self, bus: Bus, park: str, clock: Clock, last_epoch: int = 0) -> None:
+        self._bus, self._park, self._clock = bus, park, clock
+        self.epoch = max(int(clock.now().timestamp() * 1_000.0), last_epoch + 1)
+        self._seq = 0
+        self._revision = 0
+        self._last: dict[tuple[AssetId, str], _Sent] = {}
+        self.counters = CommandCounters()
+
+    def stamp(self) -> Stamp:
+        """The next number, for whatever a controller sends."""
+        self._seq += 1
+        return Stamp(self.epoch, self._seq, self._clock.now())
+
+    def publish(self, channel: Channel, message: Message) -> None:
+        """Posts something for anyone to follow, retained."""
+        self._bus.post(topic_of(self._park, channel), encode(message), qos=1, retain=True)
+
+    def send(self, order: Order) -> bool:
+        """Sends what is new, was not confirmed, or whose lease is half over; tells whether it went out."""
+        now_s = self._clock.monotonic_s()
+        last = self._last.get((order.asset_id, order.part))
+        if last is not None and last.acked and _same(last.order, order) and now_s - last.sent_s < order.lease_s / 2.0:
+            return False
+        stamp = self.stamp()
+        command = Command(
+            epoch=stamp.epoch,
+            seq=stamp.seq,
+            issued_at=stamp.issued_at,
+            command=order.setpoint,
+            lease_s=order.lease_s,
+            fallback=order.fallback,
+            plan_id=order.plan_id,
+            reason=order.reason,
+        )
+        self._last[order.asset_id, order.part] = _Sent(order, self._seq, now_s)
+        self.counters.sent += 1
+        self._bus.post(topic_of(self._park, Channel.ASSET_COMMAND, order.asset_id), encode(command))
+        return True
+
+    def shift(self, order: ShiftOrder) -> None:
+        """Publishes a compute-shift signal; it is retained, so that a scheduler that joins late follows at once."""
+        stamp = self.stamp()
+        self._revision += 1
+        signal = ComputeShift(
+            epoch=stamp.epoch,
+            seq=stamp.seq,
+            issued_at=stamp.issued_at,
+            cluster=order.cluster,
+            revision=self._revision,
+            valid_until=order.valid_until,
+            cap_now_mw=order.cap_now_mw,
+            intervals=order.intervals,
+        )
+        self.counters.sent += 1
+        self._bus.post(topic_of(self._park, Channel.COMPUTE_SHIFT, order.cluster), encode(signal), qos=1, retain=True)
+
+    def acknowledged(self, asset_id: AssetId, ack: Ack) -> None:
+        """Books an ack; one for another controller's or an older command changes nothing."""
+        for (who, _), sent in self._last.items():
+            if who == asset_id and (ack.epoch, ack.seq) == (self.epoch, sent.seq) and not sent.acked:
+                sent.acked = True
+                self.counters.outcomes[ack.outcome] += 1
+                self.counters.ack_delay_s.append(self._clock.monotonic_s() - sent.sent_s)
+
+    def unconfirmed(self) -> frozenset[AssetId]:
+        """Assets whose last command has no ack: their power is not counted on."""
+        return frozenset(asset_id for (asset_id, _), sent in self._last.items() if not sent.acked)
+
+
+def _same(before: Order, now: Order) -> bool:
+    if type(before.setpoint) is not type(now.setpoint):
+        return False
+    if abs(before.power_mw - now.power_mw) > now.tolerance_mw:
+        return False
+    # What is counted (stacks, heats, switches) has no tolerance.
+    return before.setpoint == now.setpoint or hasattr(now.setpoint, "power_mw") and not hasattr(now.setpoint, "on")

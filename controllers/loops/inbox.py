@@ -1,0 +1,131 @@
+"""What the wire has said, kept as the last word of every device, and handed out as frozen snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from controllers.bus.base import Bus
+from controllers.dispatch.snapshot import ClusterReport, Reported, Snapshot, Work
+from vpp.ids import AssetId, ConnectionId
+from vpp.wire.codec import decode
+from vpp.wire.messages import Ack, Backlog, ComputeTelemetry, GridMeasurement, Status, Telemetry
+from vpp.wire.topics import Channel, filter_of, parse
+
+__all__ = ["Inbox", "InboxSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class InboxSettings:
+    """How old a report may be before its sender counts as silent."""
+
+    silent_after: timedelta = timedelta(seconds=45)
+
+
+class Inbox:
+    """Subscribes once; every handler only stores.
+
+    Args:
+        bus: Where it listens.
+        park: The park's id.
+        now: The clock's `now`, for what is overdue.
+        settings: See `InboxSettings`.
+        on_ack: Told of every ack, for whoever waits for it.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        park: str,
+        now: Callable[[], datetime],
+        settings: InboxSettings | None = None,
+        on_ack: Callable[[AssetId, Ack], None] | None = None,
+    ) -> None:
+        self._now, self._settings = now, settings or InboxSettings()
+        self._on_ack = on_ack
+        self._telemetry: dict[AssetId, Telemetry] = {}
+        self._heard: dict[str, datetime] = {}
+        self._status: dict[AssetId, Status] = {}
+        self._acks: dict[AssetId, Ack] = {}
+        self._clusters: dict[AssetId, ComputeTelemetry] = {}
+        self._backlogs: dict[AssetId, Backlog] = {}
+        self._grid: dict[ConnectionId, GridMeasurement] = {}
+        for channel, handler in (
+            (Channel.ASSET_TELEMETRY, self._on_telemetry),
+            (Channel.ASSET_STATUS, self._on_status),
+            (Channel.ASSET_ACK, self._on_ack_message),
+            (Channel.COMPUTE_TELEMETRY, self._on_cluster),
+            (Channel.COMPUTE_BACKLOG, self._on_backlog),
+            (Channel.GRID_MEASUREMENT, self._on_grid),
+        ):
+            bus.subscribe(filter_of(park, channel), handler, qos=1 if channel is Channel.ASSET_STATUS else 0)
+
+    def snapshot(self, at: datetime) -> Snapshot:
+        """Everything fresh, as of `at`; who is overdue is named, not guessed."""
+        since = at - self._settings.silent_after
+        silent = frozenset(AssetId(who) for who, heard in self._heard.items() if heard < since)
+        return Snapshot(
+            at=at,
+            assets={i: self._reported(i, t) for i, t in self._telemetry.items() if i not in silent},
+            clusters={i: self._cluster(i, t) for i, t in self._clusters.items() if i not in silent},
+            import_mw={i: m.import_mw for i, m in self._grid.items()},
+            silent=silent,
+        )
+
+    def _reported(self, asset_id: AssetId, telemetry: Telemetry) -> Reported:
+        status, ack = self._status.get(asset_id), self._acks.get(asset_id)
+        return Reported(
+            measured_at=telemetry.measured_at,
+            power_mw=telemetry.power_mw,
+            available_mw=telemetry.available_mw,
+            state=telemetry.state,
+            online=status is not None and status.online and status.mode == "remote",
+            confirmed_mw=None if ack is None or ack.outcome == "rejected" else ack.power_mw,
+        )
+
+    def _cluster(self, cluster: AssetId, telemetry: ComputeTelemetry) -> ClusterReport:
+        backlog = self._backlogs.get(cluster)
+        work = () if backlog is None else backlog.items
+        return ClusterReport(
+            measured_at=telemetry.measured_at,
+            power_mw=telemetry.power_mw,
+            state=telemetry.state,
+            work=tuple(
+                Work(item.job_class, item.energy_mwh, item.release, item.deadline, item.max_mw)
+                for item in work
+                if item.energy_mwh is not None
+            ),
+            fast_band_mw=0.0 if backlog is None else backlog.fast_band_mw,
+        )
+
+    def _on_telemetry(self, topic: str, payload: bytes) -> None:
+        asset_id = AssetId(parse(topic).subject)
+        said = decode(Telemetry, topic, payload)
+        last = self._telemetry.get(asset_id)
+        self._heard[asset_id] = self._now()
+        # Readings buffered during an outage arrive late and in any order; the snapshot keeps the newest.
+        if last is None or said.measured_at >= last.measured_at:
+            self._telemetry[asset_id] = said
+
+    def _on_status(self, topic: str, payload: bytes) -> None:
+        self._status[AssetId(parse(topic).subject)] = decode(Status, topic, payload)
+
+    def _on_ack_message(self, topic: str, payload: bytes) -> None:
+        asset_id, ack = AssetId(parse(topic).subject), decode(Ack, topic, payload)
+        last = self._acks.get(asset_id)
+        if last is None or (ack.epoch, ack.seq) >= (last.epoch, last.seq):
+            self._acks[asset_id] = ack
+        if self._on_ack is not None:
+            self._on_ack(asset_id, ack)
+
+    def _on_cluster(self, topic: str, payload: bytes) -> None:
+        cluster = AssetId(parse(topic).subject)
+        self._heard[cluster] = self._now()
+        self._clusters[cluster] = decode(ComputeTelemetry, topic, payload)
+
+    def _on_backlog(self, topic: str, payload: bytes) -> None:
+        self._backlogs[AssetId(parse(topic).subject)] = decode(Backlog, topic, payload)
+
+    def _on_grid(self, topic: str, payload: bytes) -> None:
+        self._grid[ConnectionId(parse(topic).subject)] = decode(GridMeasurement, topic, payload)

@@ -1,0 +1,55 @@
+"""Where long computations run: beside the event loop in service, inside it in simulation, where order is everything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import ParamSpec, Protocol, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+__all__ = ["InlineWorker", "ProcessWorker", "Worker"]
+
+
+class Worker(Protocol):
+    """Runs a pure function somewhere."""
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The function's value, or its exception."""
+        ...
+
+
+class InlineWorker:
+    """Runs at once, in the caller's own turn: the same run gives the same order, bit by bit."""
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The function's value."""
+        return call(*args, **kwargs)
+
+
+class ProcessWorker:
+    """One process of its own, so that dispatch never waits for the solver.
+
+    Use it as `with ProcessWorker() as worker`.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
+
+    def __enter__(self) -> ProcessWorker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The function's value; it and its arguments travel by pickle."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, _call, call, args, kwargs)
+
+
+def _call(call: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:
+    return call(*args, **kwargs)

@@ -1,0 +1,18 @@
+"""One plan over compute, hydrogen, furnaces and storage: pure `Problem -> Result`, solved by HiGHS."""
+
+from controllers.planner.problem import ComputeNeed, ConnectionTerms, EndValues, HeatNeed, Problem, WorkItem
+from controllers.planner.result import AssetSchedule, Result
+from controllers.planner.solve import SolveSettings, solve
+
+__all__ = [
+    "AssetSchedule",
+    "ComputeNeed",
+    "ConnectionTerms",
+    "EndValues",
+    "HeatNeed",
+    "Problem",
+    "Result",
+    "SolveSettings",
+    "WorkItem",
+    "solve",
+]

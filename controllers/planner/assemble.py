@@ -1,0 +1,182 @@
+"""From what is known now to a planning problem: snapshot, forecast, tariffs and plates in, frozen `Problem` out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+
+from controllers.dispatch.snapshot import ClusterReport, Reported, Snapshot
+from controllers.planner.blocks.furnace import heat_profile_mw
+from controllers.planner.blocks.hydrogen import hydrogen_curve
+from controllers.planner.expect import arriving_mw, expected_load_mw, firm_compute_mw
+from controllers.planner.problem import ComputeNeed, ConnectionTerms, EndValues, HeatNeed, Problem, WorkItem
+from forecasting.forecast import Forecast
+from vpp.ids import AreaId, AssetId, ConnectionId
+from vpp.park import Asset, Connection, Park, tariff_prices
+from vpp.park.plates import ArcFurnacePlate, ComputePlate
+from vpp.timegrid import TimeGrid
+from vpp.units import HOURS_PER_DAY, FloatArray, hours, s_to_h
+
+__all__ = ["ELECTRICITY_DAYS_PER_MONTH", "assemble"]
+
+#: A demand charge is owed once a month; a horizon of one day carries this part of it.
+ELECTRICITY_DAYS_PER_MONTH: Final = 30.0
+_FARMS: Final = ("wind", "solar")
+_FOLLOWERS: Final = ("base_load", "ev_charging")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    park: Park
+    snapshot: Snapshot
+    grid: TimeGrid
+
+
+def assemble(
+    park: Park, snapshot: Snapshot, forecast: Forecast, grid: TimeGrid, month_peak_mw: Mapping[ConnectionId, float]
+) -> Problem:
+    """The problem of this moment.
+
+    Args:
+        park: What is in service.
+        snapshot: Every device's last word.
+        forecast: Of every wind and solar farm, on the same grid.
+        grid: The horizon.
+        month_peak_mw: Highest 15-min import of the month so far, by connection to the grid.
+
+    Raises:
+        TimeGridError: The forecast is on another grid.
+    """
+    grid.require_same(forecast.grid)
+    known = _Known(park, snapshot, grid)
+    states: dict[AssetId, Mapping[str, float]] = {
+        i: {**said.state, "power_mw": said.power_mw} for i, said in snapshot.assets.items()
+    }
+    connections = {c.id: _terms(known, c, month_peak_mw.get(c.id, 0.0)) for c in park.connections}
+    return Problem(
+        park=park,
+        grid=grid,
+        states=states,
+        available_mw={a.id: _available(a, forecast) for kind in _FARMS for a in park.assets_of(kind)},
+        load_mw={a.id: _load(known, a) for kind in _FOLLOWERS for a in park.assets_of(kind)},
+        connections=connections,
+        end_values=EndValues(
+            {area: _end_value(known, area, connections) for area in park.area_ids}, park.prices.hydrogen_cny_per_kg
+        ),
+        compute={a.id: _compute(known, a) for a in park.assets_of("compute")},
+        heats={a.id: _heats(known, a) for a in park.assets_of("arc_furnace")},
+        curtail_cny_per_mwh=park.prices.curtailment_cny_per_mwh,
+    )
+
+
+def _available(asset: Asset, forecast: Forecast) -> FloatArray:
+    mean_mw: FloatArray = forecast.mean_frac[forecast.row(asset.id)] * asset.plate.capacity_mw
+    return mean_mw
+
+
+def _load(known: _Known, asset: Asset) -> FloatArray:
+    said = known.snapshot.assets.get(asset.id)
+    return expected_load_mw(asset.plate, None if said is None else said.power_mw, known.grid, known.park.zone)
+
+
+def _terms(known: _Known, connection: Connection, peak_mw: float) -> ConnectionTerms:
+    n = known.grid.n
+    if connection.tariff is None:
+        free = np.zeros(n)
+        limits = np.full(n, connection.import_limit_mw), np.full(n, connection.export_limit_mw)
+        return ConnectionTerms(free, free, *limits, demand_cny_per_mw=0.0, peak_so_far_mw=0.0)
+    prices = tariff_prices(known.park.tariff(connection.tariff), known.grid, known.park.zone)
+    days = float(known.grid.step_h.sum()) / HOURS_PER_DAY
+    return ConnectionTerms(
+        import_cny_per_mwh=prices.import_cny_per_mwh,
+        export_cny_per_mwh=prices.export_cny_per_mwh,
+        import_limit_mw=np.full(n, min(connection.import_limit_mw, connection.contract_demand_mw or math.inf)),
+        export_limit_mw=np.full(n, connection.export_limit_mw),
+        demand_cny_per_mw=prices.demand_charge_cny_per_mw_month * days / ELECTRICITY_DAYS_PER_MONTH,
+        peak_so_far_mw=peak_mw,
+    )
+
+
+def _end_value(known: _Known, area: AreaId, connections: Mapping[ConnectionId, ConnectionTerms]) -> float:
+    """A MWh after the horizon: the mean price of import where there is a grid, else what it makes as hydrogen."""
+    paid = [c for c in known.park.connections_of(area) if c.tariff is not None]
+    if paid:
+        step_h = known.grid.step_h
+        return float((connections[paid[0].id].import_cny_per_mwh * step_h).sum() / step_h.sum())
+    fleets = known.park.assets_of("electrolyser", area)
+    if not fleets:
+        return known.park.prices.curtailment_cny_per_mwh
+    power_mw, kg_per_h = hydrogen_curve(fleets[0].plate)
+    return known.park.prices.hydrogen_cny_per_kg * float((kg_per_h / power_mw).min())
+
+
+def _compute(known: _Known, asset: Asset) -> ComputeNeed:
+    """Work that waits, as reported, and work that is expected to arrive, at its mean rate, hour by hour."""
+    plate: ComputePlate = asset.plate
+    report = known.snapshot.clusters.get(asset.id)
+    firm_now = None if report is None else report.state.get("firm_mw")
+    items = () if report is None else _waiting(report, known.grid.start)
+    horizon_h = float(known.grid.step_h.sum())
+    expected = tuple(
+        WorkItem(c.name, arriving_mw(plate, c.share_frac), float(hour), float(hour) + c.slack_h)
+        for c in plate.job_classes
+        for hour in range(1, math.floor(horizon_h))
+    )
+    return ComputeNeed(firm_compute_mw(plate, firm_now, known.grid.n), items + expected, plate.rated_mw)
+
+
+def _waiting(report: ClusterReport, start: datetime) -> tuple[WorkItem, ...]:
+    return tuple(
+        WorkItem(w.job_class, w.energy_mwh, hours(w.release - start), hours(w.deadline - start))
+        for w in report.work
+        if w.energy_mwh > 0
+    )
+
+
+def _heats(known: _Known, asset: Asset) -> HeatNeed:
+    """Heats owed by the end of each park day, and what the running ones still draw."""
+    plate: ArcFurnacePlate = asset.plate
+    grid, said = known.grid, known.snapshot.assets.get(asset.id)
+    step_h = float(grid.step_h[0])
+    running, free = np.zeros(grid.n), []
+    for furnace in range(plate.furnaces):
+        into_h, free_h = _furnace_h(said, furnace)
+        free.append(math.ceil(free_h / step_h - 1e-6))
+        if into_h > 0.0:
+            profile = heat_profile_mw(plate, step_h)[math.floor(into_h / step_h) :]
+            running[: len(profile)] += profile[: grid.n]
+    started_today = 0.0 if said is None else said.state.get("heats_today", 0.0)
+    earliest, latest = _heat_bounds(known, plate, started_today)
+    open_heats = 0 if said is None else int(said.state.get("sequence_heats", 0.0))
+    return HeatNeed(running, tuple(free), earliest, latest, open_heats)
+
+
+def _furnace_h(said: Reported | None, furnace: int) -> tuple[float, float]:
+    """Hours since the furnace's heat began (0: none runs) and until it can begin another."""
+    if said is None:
+        return 0.0, 0.0
+    name = f"furnace.{furnace}"
+    return s_to_h(said.state.get(f"{name}.in_heat_s", 0.0)), s_to_h(said.state.get(f"{name}.free_in_s", 0.0))
+
+
+def _heat_bounds(known: _Known, plate: ArcFurnacePlate, started_today: float) -> tuple[FloatArray, FloatArray]:
+    """Cumulative starts: never more than the day's order, never fewer than still lets the day's order be reached in time."""
+    grid, zone = known.grid, known.park.zone
+    today = grid.start.astimezone(zone).date()
+    pace_h = s_to_h(plate.tap_to_tap_s) / plate.furnaces
+    earliest, latest = np.zeros(grid.n), np.zeros(grid.n)
+    for i, edge in enumerate(grid.edges[1:]):
+        local = (edge - timedelta(microseconds=1)).astimezone(zone)
+        whole_days = (local.date() - today).days
+        order = plate.heats_per_day * (whole_days + 1) - started_today
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        left_h = hours(midnight - edge.astimezone(zone))
+        earliest[i] = max(order, 0.0)
+        # The last heat must tap before the day ends; before it, the furnaces follow one another at their own pace.
+        latest[i] = max(0.0, order - max(0.0, left_h - s_to_h(plate.tap_to_tap_s)) / pace_h)
+    return earliest, np.floor(latest + 1e-9)

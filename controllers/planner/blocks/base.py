@@ -1,0 +1,82 @@
+"""The small interface between an asset kind and the model."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+
+from controllers.planner.model import ModelBuilder, Term
+from controllers.planner.problem import Problem
+from vpp.ids import AreaId, AssetId
+from vpp.park import Asset
+from vpp.units import FloatArray, IntArray
+
+__all__ = ["Block", "BuildContext", "Planned"]
+
+
+@dataclass(slots=True)
+class BuildContext:
+    """The model being built, and the balances that blocks add their terms to.
+
+    Args:
+        problem: What is planned.
+        builder: Columns and rows so far.
+        balance: Terms of each area's balance: power drawn counts positive, row i is interval i. [MW]
+        drawn_mw: Power drawn that is no decision, by area, shape (T,). [MW]
+        hydrogen: Terms of each hydrogen node's balance: production counts positive. [kg/h]
+    """
+
+    problem: Problem
+    builder: ModelBuilder
+    balance: dict[AreaId, list[Term]] = field(default_factory=lambda: defaultdict(list))
+    drawn_mw: dict[AreaId, FloatArray] = field(default_factory=dict)
+    hydrogen: dict[str, list[Term]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def n(self) -> int:
+        """Number of intervals."""
+        return self.problem.grid.n
+
+    @property
+    def step_h(self) -> FloatArray:
+        """Length of each interval, shape (T,)."""
+        return self.problem.grid.step_h
+
+    def draw(self, area: AreaId, *terms: Term) -> None:
+        """Adds decided power to an area's balance."""
+        self.balance[area].extend(terms)
+
+    def draw_fixed(self, area: AreaId, power_mw: FloatArray) -> None:
+        """Adds power that is no decision."""
+        self.drawn_mw[area] = self.drawn_mw.get(area, np.zeros(self.n)) + power_mw
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """How to read an asset's schedule from a solution.
+
+    Args:
+        asset_id: Whose.
+        power: Columns and coefficients that sum to its power in each interval.
+        fixed_mw: Power that is no decision, shape (T,).
+        quantities: Named columns worth reading, as in `stacks_on`, `soc_mwh`, `starts`.
+        store_rows: Rows of its store's balance; their dual is the value of what is stored.
+        whole: Quantities that must be whole numbers but are relaxed first and rounded after.
+        unmet: Named columns whose positive value is a promise not kept.
+        costs: Named cost items as `(columns, price)`.
+    """
+
+    asset_id: AssetId
+    power: tuple[Term, ...] = ()
+    fixed_mw: FloatArray | None = None
+    quantities: dict[str, IntArray] = field(default_factory=dict)
+    store_rows: IntArray | None = None
+    whole: tuple[str, ...] = ()
+    unmet: dict[str, IntArray] = field(default_factory=dict)
+
+
+Block: TypeAlias = Callable[[BuildContext, Asset], Planned]

@@ -1,0 +1,124 @@
+"""Electrolysers, the hydrogen tank and the ammonia loop."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from controllers.planner.blocks.base import BuildContext, Planned
+from controllers.planner.model import Term, lagged, term, window
+from vpp.park import Asset
+from vpp.park.plates import AmmoniaLoopPlate, ElectrolyserPlate
+from vpp.units import HOURS_PER_DAY, FloatArray, IntArray, kwh_per_nm3_to_mwh_per_kg, s_to_h
+
+__all__ = ["add_ammonia_loop", "add_electrolyser", "hydrogen_curve"]
+
+#: What an empty tank costs a plan: far above any value of hydrogen, so that only a starved loop pays it. [CNY/kg]
+HYDROGEN_LACK_CNY_PER_KG = 200.0
+
+
+def hydrogen_curve(plate: ElectrolyserPlate) -> tuple[FloatArray, FloatArray]:
+    """Power and production of one stack that is on, from minimum load up: breakpoints, both shape (K,). [MW], [kg/h]."""
+    low, high = plate.min_load_frac, plate.max_load_frac
+    inner = [x for x in plate.load_frac if low < x < high]
+    load = np.array([low, *inner, high])
+    specific = np.interp(load, plate.load_frac, [kwh_per_nm3_to_mwh_per_kg(s) for s in plate.specific_kwh_per_nm3])
+    power_mw = load * plate.stack_mw
+    return power_mw, power_mw / specific
+
+
+def add_electrolyser(ctx: BuildContext, asset: Asset) -> Planned:
+    """Counts of identical stacks: `on + standby <= N`, a cold stack warms up for a while before it can be on."""
+    plate: ElectrolyserPlate = asset.plate
+    b, n, h = ctx.builder, ctx.n, ctx.step_h
+    power_mw, kg_per_h = hydrogen_curve(plate)
+    on = b.columns(n, high=plate.stacks)
+    standby = b.columns(n, high=plate.stacks)
+    warmed = b.columns(n, cost=plate.cold_start_cny)
+    started = b.columns(n, cost=plate.warm_start_cny)
+    widths, slopes = np.diff(power_mw), np.diff(kg_per_h) / np.diff(power_mw)
+    above = [b.columns(n) for _ in widths]
+    for columns, width in zip(above, widths, strict=True):
+        b.rows(n, term(columns), term(on, -float(width)), high=0.0)
+    b.rows(n, term(on), term(standby), high=plate.stacks)
+    _tie_starts(ctx, asset, plate, (on, standby, warmed, started))
+
+    power: tuple[Term, ...] = (term(on, float(power_mw[0])), term(standby, plate.standby_frac * plate.stack_mw))
+    power += tuple(term(columns) for columns in above)
+    ctx.draw(asset.area, *power)
+    made = ctx.hydrogen[plate.hydrogen_node]
+    made.append(term(on, float(kg_per_h[0])))
+    made.extend(term(columns, float(slope)) for columns, slope in zip(above, slopes, strict=True))
+    ctx.builder.rows(
+        1, (np.zeros(n, dtype=np.int64), warmed, np.ones(n)), high=plate.starts_per_day * plate.stacks * h.sum() / HOURS_PER_DAY
+    )
+    quantities = {"stacks_on": on, "stacks_standby": standby, "cold_starts": warmed}
+    return Planned(asset.id, power=power, quantities=quantities, whole=("stacks_on", "stacks_standby"))
+
+
+def _tie_starts(
+    ctx: BuildContext, asset: Asset, plate: ElectrolyserPlate, columns: tuple[IntArray, IntArray, IntArray, IntArray]
+) -> None:
+    on, standby, warmed, started = columns
+    b, n, step_h = ctx.builder, ctx.n, float(ctx.step_h[0])
+    on_now = min(ctx.problem.fact(asset.id, "stacks_on", 0.0), plate.stacks)
+    hot_now = min(on_now + ctx.problem.fact(asset.id, "stacks_standby", 0.0), plate.stacks)
+    soon_now = min(hot_now + ctx.problem.fact(asset.id, "stacks_starting", 0.0), plate.stacks)
+    was_hot, was_on = np.zeros(n), np.zeros(n)
+    was_hot[0], was_on[0] = soon_now, on_now
+    b.rows(n, term(warmed), term(on, -1.0), term(standby, -1.0), lagged(on, 1), lagged(standby, 1), low=-was_hot)
+    b.rows(n, term(started), term(on, -1.0), lagged(on, 1), low=-was_on)
+    # A stack must have been warm for a whole cold start before it can carry load; one warming up now is cold until it reports.
+    for lag in range(1, max(1, math.ceil(s_to_h(plate.cold_start_s) / step_h)) + 1):
+        limit = np.zeros(n)
+        limit[:lag] = hot_now
+        b.rows(n, term(on), lagged(on, lag, -1.0), lagged(standby, lag, -1.0), high=limit)
+    stay = math.ceil(plate.min_on_h / step_h)
+    if stay > 1:
+        # Elastic: counts are rounded after the relaxation, and one stack too few must not make a plan infeasible.
+        hasty = b.columns(n, cost=plate.cold_start_cny)
+        b.rows(n, window(started, stay), term(on, -1.0), term(hasty, -1.0), high=0.0)
+
+
+def add_ammonia_loop(ctx: BuildContext, asset: Asset) -> Planned:
+    """`tank_t = tank_{t-1} + h (made - vented - need * rate)`; the loop ramps slowly and never below its minimum."""
+    plate: AmmoniaLoopPlate = asset.plate
+    b, n, h = ctx.builder, ctx.n, ctx.step_h
+    rate_now = ctx.problem.fact(asset.id, "rate_t_per_h", plate.min_load_frac * plate.loop_t_per_h)
+    tank_now = float(np.clip(ctx.problem.fact(asset.id, "buffer_kg", 0.0), 0.0, plate.buffer_kg))
+    down = ctx.problem.fact(asset.id, "tripped", 0.0) > 0
+    # A tripped loop comes back by its own sequence; the plan may only count on what it can then reach.
+    low = 0.0 if down else min(rate_now, plate.min_load_frac * plate.loop_t_per_h)
+    rate = b.columns(n, low=low, high=plate.loop_t_per_h, cost=-plate.netback_cny_per_t * h)
+    tank = b.columns(n, high=plate.buffer_kg)
+    vented = b.columns(n, cost=plate.vent_cny_per_kg * h)
+    lacking = b.columns(n, cost=HYDROGEN_LACK_CNY_PER_KG * h)
+    before = np.zeros(n)
+    before[0] = tank_now
+    flows = [(rows, columns, -coefficients * h[rows]) for rows, columns, coefficients in ctx.hydrogen[plate.hydrogen_node]]
+    rows = b.rows(
+        n,
+        term(tank),
+        lagged(tank, 1, -1.0),
+        term(vented, h),
+        term(lacking, -h),
+        term(rate, plate.hydrogen_kg_per_t * h),
+        *flows,
+        low=before,
+        high=before,
+    )
+    ramp = plate.ramp_frac_per_h * plate.loop_t_per_h * h
+    first = np.zeros(n)
+    first[0] = rate_now
+    b.rows(n, term(rate), lagged(rate, 1, -1.0), low=first - ramp, high=first + ramp)
+    end = b.columns(1, high=plate.buffer_kg, cost=-ctx.problem.end_values.hydrogen_cny_per_kg)
+    zero = np.zeros(1, dtype=np.int64)
+    b.rows(1, (zero, end, np.ones(1)), (zero, tank[-1:], -np.ones(1)), high=0.0)
+    fixed = np.full(n, plate.own_load_mw * plate.own_load_fixed_frac)
+    power = term(rate, plate.own_load_mw * (1.0 - plate.own_load_fixed_frac) / plate.loop_t_per_h)
+    ctx.draw_fixed(asset.area, fixed)
+    ctx.draw(asset.area, power)
+    quantities = {"rate_t_per_h": rate, "buffer_kg": tank, "vented_kg_per_h": vented}
+    unmet = {"hydrogen_kg_per_h": lacking}
+    return Planned(asset.id, power=(power,), fixed_mw=fixed, quantities=quantities, store_rows=rows, unmet=unmet)

@@ -1,0 +1,63 @@
+"""What the planner expects where nothing forecasts for it: inflexible load and arriving work.
+
+From the plate and the last reading; what it assumes stands in each docstring, until a forecaster takes its place.
+"""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from vpp.park.plates import BaseLoadPlate, ComputePlate, EvChargingPlate
+from vpp.timegrid import TimeGrid
+from vpp.units import HOURS_PER_DAY, FloatArray
+
+__all__ = ["arriving_mw", "expected_load_mw", "firm_compute_mw"]
+
+#: How fast the difference between the last reading and the calendar is forgotten. [h]
+_MEMORY_H = 6.0
+_NIGHT_ENDS_H, _NIGHT_BEGINS_H = 6, 23
+_NIGHT_SHARE = (HOURS_PER_DAY - _NIGHT_BEGINS_H + _NIGHT_ENDS_H) / HOURS_PER_DAY
+_WEEKEND_DAYS, _WEEK_DAYS = 2, 7
+
+
+def expected_load_mw(plate: BaseLoadPlate | EvChargingPlate, now_mw: float | None, grid: TimeGrid, zone: ZoneInfo) -> FloatArray:
+    """Load that follows its users: the calendar's shape, pulled towards the last reading, shape (T,). [MW].
+
+    Args:
+        plate: Its mean, and what night and weekend add to it.
+        now_mw: Last reading; None where there is none.
+        grid: The intervals.
+        zone: Park time.
+    """
+    if isinstance(plate, EvChargingPlate):
+        shape = np.full(grid.n, plate.energy_mwh_per_day / HOURS_PER_DAY)
+    else:
+        shape = plate.mean_mw * _calendar(plate, grid, zone)
+    if now_mw is None or shape[0] <= 0:
+        return shape
+    pull = np.exp(-grid.offset_h / _MEMORY_H)
+    pulled: FloatArray = shape * (1.0 + (now_mw / shape[0] - 1.0) * pull)
+    return pulled
+
+
+def _calendar(plate: BaseLoadPlate, grid: TimeGrid, zone: ZoneInfo) -> FloatArray:
+    local = [at.astimezone(zone) for at in grid.starts]
+    night = np.array([at.hour < _NIGHT_ENDS_H or at.hour >= _NIGHT_BEGINS_H for at in local], dtype=float)
+    weekend = np.array([at.isoweekday() > _WEEK_DAYS - _WEEKEND_DAYS for at in local], dtype=float)
+    shape: FloatArray = (
+        1.0 + plate.night_frac * (night - _NIGHT_SHARE) + plate.weekend_frac * (weekend - _WEEKEND_DAYS / _WEEK_DAYS)
+    )
+    return shape
+
+
+def firm_compute_mw(plate: ComputePlate, now_mw: float | None, n: int) -> FloatArray:
+    """Idle power and work that does not wait: as last reported, or the plate's mean, shape (n,). [MW]."""
+    mean_mw = plate.rated_mw * (plate.mean_use_frac * (1.0 - plate.deferrable_frac))
+    return np.full(n, mean_mw if now_mw is None else now_mw)
+
+
+def arriving_mw(plate: ComputePlate, share_frac: float) -> float:
+    """Mean rate at which deferrable work of a class with that share arrives. [MW]."""
+    return plate.rated_mw * plate.mean_use_frac * plate.deferrable_frac * share_frac

@@ -1,0 +1,134 @@
+"""What a plan is made from: frozen facts, no clock, no wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from vpp.errors import PlanError
+from vpp.ids import AreaId, AssetId, ConnectionId
+from vpp.park import Park
+from vpp.timegrid import TimeGrid
+from vpp.units import FloatArray
+
+__all__ = ["ComputeNeed", "ConnectionTerms", "EndValues", "HeatNeed", "Problem", "WorkItem"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionTerms:
+    """What crossing a connection costs and how much may cross.
+
+    Args:
+        import_cny_per_mwh: Price of energy into the area, shape (T,).
+        export_cny_per_mwh: Price paid for energy out of it, shape (T,).
+        import_limit_mw: Shape (T,).
+        export_limit_mw: Shape (T,).
+        demand_cny_per_mw: What one more MW of the month's highest import costs over this horizon (amortised).
+        peak_so_far_mw: The month's highest 15-min import until now; below it a MW of import adds nothing to the demand charge.
+    """
+
+    import_cny_per_mwh: FloatArray
+    export_cny_per_mwh: FloatArray
+    import_limit_mw: FloatArray
+    export_limit_mw: FloatArray
+    demand_cny_per_mw: float
+    peak_so_far_mw: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """Deferrable computing work: what waits, or is expected to arrive, with its window in hours after the grid's start."""
+
+    job_class: str
+    energy_mwh: float
+    release_h: float
+    deadline_h: float
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeNeed:
+    """What a cluster must draw and what it may move.
+
+    Args:
+        firm_mw: Idle power and work that does not wait, at the cluster's own meter, shape (T,).
+        items: Deferrable work, in any order.
+        max_mw: The meter's limit.
+    """
+
+    firm_mw: FloatArray
+    items: tuple[WorkItem, ...]
+    max_mw: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeatNeed:
+    """What the arc furnaces of one caster owe.
+
+    Args:
+        running_mw: Power of heats that have begun, over the grid, shape (T,).
+        free_from_step: First step at which each furnace can start a heat, shape (furnaces,) as a tuple.
+        earliest: Most heats that may have been started by the end of each step (production order), shape (T,).
+        latest: Fewest heats that must have been started by then, so that the day's count is still reached, shape (T,).
+        sequence_open: Heats already cast in the running sequence; 0 when the caster stands.
+    """
+
+    running_mw: FloatArray
+    free_from_step: tuple[int, ...]
+    earliest: FloatArray
+    latest: FloatArray
+    sequence_open: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndValues:
+    """What is left at the horizon's end is worth, per area: no plan empties its stores for nothing.
+
+    Args:
+        energy_cny_per_mwh: Value of a MWh at the area's bus after the horizon.
+        hydrogen_cny_per_kg: Value of hydrogen in the tank.
+    """
+
+    energy_cny_per_mwh: Mapping[AreaId, float]
+    hydrogen_cny_per_kg: float
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One planning problem; day-ahead and rolling are the same.
+
+    Args:
+        park: What is in service.
+        grid: The horizon.
+        states: Each asset's state as its telemetry tells it.
+        available_mw: Expected available power of each wind and solar farm, shape (T,).
+        load_mw: Expected power of each inflexible load, shape (T,).
+        connections: Terms of each connection to the grid, and limits of those between areas.
+        compute: What each cluster needs.
+        heats: What each furnace group owes.
+        end_values: See `EndValues`.
+        curtail_cny_per_mwh: Price on curtailment in the plan (not in the score).
+        unserved_cny_per_mwh: Price on an unmet balance; high enough that only physics makes it bind.
+    """
+
+    park: Park
+    grid: TimeGrid
+    states: Mapping[AssetId, Mapping[str, float]]
+    available_mw: Mapping[AssetId, FloatArray]
+    load_mw: Mapping[AssetId, FloatArray]
+    connections: Mapping[ConnectionId, ConnectionTerms]
+    end_values: EndValues
+    compute: Mapping[AssetId, ComputeNeed] = field(default_factory=dict)
+    heats: Mapping[AssetId, HeatNeed] = field(default_factory=dict)
+    curtail_cny_per_mwh: float = 50.0
+    unserved_cny_per_mwh: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        n = self.grid.n
+        for what, rows in (("available_mw", self.available_mw), ("load_mw", self.load_mw)):
+            for asset_id, row in rows.items():
+                if row.shape != (n,):
+                    raise PlanError(f"{what}[{asset_id}] has shape {row.shape}, the grid has {n} intervals")
+
+    def fact(self, asset_id: AssetId, key: str, otherwise: float) -> float:
+        """One number of an asset's state, or a cautious stand-in where telemetry does not tell."""
+        return float(self.states.get(asset_id, {}).get(key, otherwise))

@@ -1,0 +1,114 @@
+"""The controller put together: inbox, loops and commander under one supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from controllers.bus.base import Bus
+from controllers.clock import Clock
+from controllers.dispatch.guidance import Guidance
+from controllers.dispatch.orders import LeaseTimes
+from controllers.loops.commander import Commander
+from controllers.loops.dispatch import DispatchDesk, run_dispatch
+from controllers.loops.forecast import Forecaster, run_forecast
+from controllers.loops.inbox import Inbox, InboxSettings
+from controllers.loops.mailbox import Mailbox
+from controllers.loops.plan import Guide, PlanGuide, RuleGuide, run_plan
+from controllers.loops.registers import PeakMeter
+from controllers.loops.worker import InlineWorker, Worker
+from controllers.planner import SolveSettings
+from controllers.planner.rules import RuleThresholds
+from forecasting.forecast import Forecast
+from vpp.park import Park
+from vpp.timegrid import TimeGrid
+
+__all__ = ["Controller", "ControllerSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerSettings:
+    """How a controller runs.
+
+    Args:
+        control: Period of dispatch.
+        plan: Period of forecast and plan, and step of the plan's grid.
+        horizon_steps: Intervals of the plan.
+        rules: Period at which the rules look again.
+        silent_after: A device that has said nothing for this long is left out.
+        leases: How long commands hold.
+        solve: Budget of a plan.
+        thresholds: Of the rules.
+    """
+
+    control: timedelta = timedelta(seconds=1)
+    plan: timedelta = timedelta(minutes=15)
+    horizon_steps: int = 96
+    rules: timedelta = timedelta(minutes=1)
+    silent_after: timedelta = timedelta(seconds=45)
+    leases: LeaseTimes = field(default_factory=LeaseTimes)
+    solve: SolveSettings = field(default_factory=SolveSettings)
+    thresholds: RuleThresholds = field(default_factory=RuleThresholds)
+
+    def horizon(self, at: datetime) -> TimeGrid:
+        """The plan's grid from an instant on."""
+        return TimeGrid.regular(at, self.plan, self.horizon_steps)
+
+
+class Controller:
+    """One park's controller on one bus.
+
+    With a forecaster it plans; without one it follows the rules. Loops are subscribed when it is made, so that nothing said
+    between then and `run` is lost.
+
+    Args:
+        park: What is in service.
+        bus: Where devices speak.
+        clock: Whose time.
+        settings: How it runs.
+        forecaster: Models and the door to what is known; None for the rules.
+        worker: Where the solver runs.
+    """
+
+    def __init__(
+        self,
+        park: Park,
+        bus: Bus,
+        clock: Clock,
+        settings: ControllerSettings,
+        forecaster: Forecaster | None = None,
+        worker: Worker | None = None,
+    ) -> None:
+        self.park, self._clock, self._settings, self._forecaster = park, clock, settings, forecaster
+        self.commander = Commander(bus, park.id, clock)
+        listening = InboxSettings(settings.silent_after)
+        self.inbox = Inbox(bus, park.id, clock.now, listening, on_ack=self.commander.acknowledged)
+        self.forecasts: Mailbox[Forecast] = Mailbox()
+        self.guidance: Mailbox[Guidance] = Mailbox()
+        self.peaks = PeakMeter(park.zone)
+        rules = RuleGuide(park, settings.thresholds)
+        self.guide: Guide = (
+            rules
+            if forecaster is None
+            else PlanGuide(park, self.forecasts, self.peaks, worker or InlineWorker(), settings.solve, rules)
+        )
+
+    async def run(self) -> None:
+        """All loops until cancelled; one that fails takes the others with it, and the edges go to their fallback.
+
+        At one instant the forecast comes before the plan and the plan before the dispatch, because that is the order in which
+        they began to wait.
+        """
+        settings = self._settings
+        desk = DispatchDesk(self.park, self.inbox, self.guidance, self.commander, self.peaks, settings.leases)
+        async with asyncio.TaskGroup() as tasks:
+            if self._forecaster is not None:
+                ticks = self._clock.every(settings.plan)
+                tasks.create_task(
+                    run_forecast(ticks, self._forecaster, settings.horizon, self.forecasts, self.commander), name="forecast"
+                )
+            period = settings.rules if self._forecaster is None else settings.plan
+            plan_ticks = self._clock.every(period)
+            tasks.create_task(run_plan(plan_ticks, self.guide, self.inbox, self.guidance, self.commander), name="plan")
+            tasks.create_task(run_dispatch(self._clock.every(settings.control), desk), name="dispatch")

@@ -1,0 +1,68 @@
+"""What a forecaster hands over: quantiles and a mean for every asset and interval, with how far to trust them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+
+from vpp.errors import ForecastError
+from vpp.ids import AssetId
+from vpp.timegrid import TimeGrid, require_utc
+from vpp.units import FloatArray
+
+__all__ = ["QUANTILE_LEVELS", "Forecast", "Quality"]
+
+QUANTILE_LEVELS: Final = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
+
+#: `fresh`: model on recent input; `stale`: model, but its weather run or its measurements are old or end inside the grid;
+#: `persistence`: last value fading into climatology; `climatology`: nothing recent is known.
+Quality: TypeAlias = Literal["fresh", "stale", "persistence", "climatology"]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Quantiles of the available power (or load) of F assets over T intervals, as shares of their capacity.
+
+    Args:
+        grid: The intervals.
+        quantile_levels: Q increasing levels in (0, 1).
+        asset_ids: F ids.
+        quantile_frac: Never crossing, no NaN, shape (F, T, Q).
+        mean_frac: Expected value, no NaN, shape (F, T).
+        issued_at: What had been received by then is all that went in (UTC).
+        quality: One for each asset.
+    """
+
+    grid: TimeGrid
+    quantile_levels: tuple[float, ...]
+    asset_ids: tuple[AssetId, ...]
+    quantile_frac: FloatArray
+    mean_frac: FloatArray
+    issued_at: datetime
+    quality: tuple[Quality, ...]
+
+    def __post_init__(self) -> None:
+        require_utc(self.issued_at, "issued_at")
+        shape = (len(self.asset_ids), self.grid.n, len(self.quantile_levels))
+        if self.quantile_frac.shape != shape or self.mean_frac.shape != shape[:2] or len(self.quality) != shape[0]:
+            raise ForecastError(
+                f"forecast: {shape} assets, intervals and levels, but quantiles {self.quantile_frac.shape}, "
+                f"means {self.mean_frac.shape} and {len(self.quality)} qualities"
+            )
+        if np.isnan(self.quantile_frac).any() or np.isnan(self.mean_frac).any():
+            raise ForecastError("forecast: NaN in it; a missing input must become a flagged fall-back")
+        if bool(np.any(np.diff(self.quantile_frac, axis=2) < 0)):
+            raise ForecastError("forecast: quantiles cross; sort them where they are made")
+
+    def row(self, asset_id: AssetId) -> int:
+        """Position of an asset.
+
+        Raises:
+            ForecastError: It is not in the forecast.
+        """
+        if asset_id not in self.asset_ids:
+            raise ForecastError(f"forecast issued at {self.issued_at}: no asset {asset_id}")
+        return self.asset_ids.index(asset_id)

@@ -1,0 +1,111 @@
+"""LightGBM quantile models and a mean model of one kind of farm, all farms and horizons pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import lightgbm as lgb
+import numpy as np
+
+from forecasting.calibrate import calibrated, conformal_shifts
+from forecasting.features import SOLAR_COLUMNS, WIND_COLUMNS
+from forecasting.forecast import QUANTILE_LEVELS
+from forecasting.known import FarmKind
+from forecasting.settings import ForecastSettings
+from forecasting.training_set import TrainingSet
+from vpp.units import FloatArray
+
+__all__ = ["COLUMNS", "KindModel", "fit", "predict_rows"]
+
+COLUMNS: Final[Mapping[FarmKind, tuple[str, ...]]] = {"wind": WIND_COLUMNS, "solar": SOLAR_COLUMNS}
+FARM_COLUMN: Final = 0
+BINS: Final = 127
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KindModel:
+    """What was learnt for one kind of farm.
+
+    Args:
+        kind: Wind or solar.
+        quantiles: One model for each of `QUANTILE_LEVELS`.
+        mean: Model of the expected value.
+        shifts: Conformal shifts by horizon group and level, shape (G, Q).
+        threads: LightGBM threads used in training and prediction.
+    """
+
+    kind: FarmKind
+    quantiles: tuple[lgb.Booster, ...]
+    mean: lgb.Booster
+    shifts: FloatArray
+    threads: int
+
+
+def fit(kind: FarmKind, data: TrainingSet, settings: ForecastSettings) -> KindModel:
+    """Train on the rows not kept out, calibrate on those kept out.
+
+    Rows weigh by their scale, so that the loss of a ratio to the clear sky is the loss of power. Same data, settings and
+    LightGBM version: same bits.
+    """
+    train = np.flatnonzero(~data.kept_out)
+    models = [_boost(kind, data, train, settings, {"objective": "quantile", "alpha": level}) for level in QUANTILE_LEVELS]
+    mean = _boost(kind, data, train, settings, {"objective": "regression"})
+    out = np.flatnonzero(data.kept_out)
+    raw = _raw(models, data.x[out], settings.threads)
+    horizon_h = data.x[out, COLUMNS[kind].index("horizon_h")]
+    shifts = conformal_shifts(data.y[out], np.sort(raw, axis=1), QUANTILE_LEVELS, horizon_h)
+    return KindModel(kind, tuple(models), mean, shifts, settings.threads)
+
+
+def predict_rows(model: KindModel, x: FloatArray, scale_frac: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Quantiles and mean of power.
+
+    Args:
+        model: Of the farms' kind.
+        x: Features, shape (N, C).
+        scale_frac: Turns the model's target into a share of capacity, shape (N,).
+
+    Returns:
+        Quantiles (0..1, never crossing), shape (N, Q), and means, shape (N,).
+    """
+    raw = np.sort(_raw(model.quantiles, x, model.threads), axis=1)
+    horizon_h = x[:, COLUMNS[model.kind].index("horizon_h")]
+    quantile = calibrated(raw, model.shifts, horizon_h) * scale_frac[:, None]
+    mean = _raw((model.mean,), x, model.threads)[:, 0] * scale_frac
+    return np.clip(quantile, 0.0, 1.0), np.clip(mean, 0.0, 1.0)
+
+
+def _boost(
+    kind: FarmKind, data: TrainingSet, rows: np.ndarray, settings: ForecastSettings, objective: Mapping[str, object]
+) -> lgb.Booster:
+    """One trained model, passed through its text form so that a stored one predicts the same."""
+    parameters = {
+        **objective,
+        "num_leaves": settings.leaves,
+        "min_data_in_leaf": settings.leaf_rows,
+        "learning_rate": settings.learning_rate,
+        "max_bin": BINS,
+        "feature_fraction": 0.8,
+        "seed": settings.seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": settings.threads,
+        "verbosity": -1,
+    }
+    power_of_scale = 2 if objective["objective"] == "regression" else 1
+    frame = lgb.Dataset(
+        data.x[rows],
+        data.y[rows],
+        weight=data.scale_frac[rows] ** power_of_scale,
+        feature_name=list(COLUMNS[kind]),
+        categorical_feature=[FARM_COLUMN],
+        params=parameters,
+    )
+    trained = lgb.train(parameters, frame, num_boost_round=settings.rounds)
+    return lgb.Booster(model_str=trained.model_to_string())
+
+
+def _raw(models: list[lgb.Booster] | tuple[lgb.Booster, ...], x: FloatArray, threads: int) -> FloatArray:
+    return np.column_stack([np.asarray(model.predict(x, num_threads=threads), dtype=np.float64) for model in models])

@@ -1,0 +1,1 @@
+"""The wire: topics, messages and how they become bytes; needs nothing but msgspec."""
