@@ -125,7 +125,8 @@ def training_set(
         usable = np.sort(rng.choice(usable, settings.rows, replace=False))
     x = x[usable]
     hidden = rng.random(usable.size) < HIDDEN_FRAC
-    x[np.ix_(hidden, HIDDEN_COLUMNS[kind])] = np.nan
+    for column in HIDDEN_COLUMNS[kind]:
+        x[hidden, column] = np.nan
     return TrainingSet(x, y[usable], scale[usable], blocks[usable] % BLOCKS_PER_FOLD == BLOCKS_PER_FOLD - 1)
 
 

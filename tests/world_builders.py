@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from sim_harness.plants.base import Ambient, Balance, Intent, PushOrder
+from sim_harness.truth import Truth
 from sim_harness.weather.base import Farm
+from sim_harness.world import World
 from vpp.ids import AreaId, AssetId, BusId, ConnectionId, ParkId
 from vpp.park import Area, Asset, Connection, Network, NetworkBasis, Park, Period, Prices, Site, Tariff, TariffId
 from vpp.park.plates import (
@@ -205,3 +207,10 @@ class SteadyWeather:
 
     def temperature_c(self, at: datetime) -> float:
         return 10.0
+
+
+def run(world: World, hours: float, step_s: float = 900.0) -> Truth:
+    """Let time pass from `START`, nobody in command."""
+    for k in range(round(hours * 3600.0 / step_s)):
+        world.step(START + timedelta(seconds=k * step_s), step_s)
+    return world.truth()

@@ -27,6 +27,6 @@ def check_id(text: str) -> str:
     >>> check_id("wind.songshan")
     'wind.songshan'
     """
-    if not ID_PATTERN.match(text):
+    if not ID_PATTERN.fullmatch(text):
         raise IdError(f"id {text!r}: use lower-case letters, digits, '_' and single dots, as in 'wind.songshan'")
     return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 import socket
 import ssl
@@ -76,7 +77,7 @@ class MqttSettings:
 
     Args:
         keepalive_s: A silent broker is given up after one and a half of it.
-        timeout_s: For connecting and for each acknowledgement.
+        timeout_s: For connecting, subscribing and the last flush.
         first_retry_s: Wait before the first new attempt; doubles each time.
         last_retry_s: Longest wait between attempts. Each wait is drawn between half and all of it, so that a thousand
             edges do not come back in the same instant.
@@ -252,7 +253,8 @@ class MqttBus:
                 await asyncio.sleep(0)
 
     async def _publish_until_acked(self, client: aiomqtt.Client, message: Posted) -> None:
-        await client.publish(message.topic, message.payload, qos=message.qos, retain=message.retain)
+        # No time limit of its own: in a long row the last waits for all before it, and a dead broker shows by keep-alive.
+        await client.publish(message.topic, message.payload, qos=message.qos, retain=message.retain, timeout=math.inf)
         self._unacked.pop(message.number, None)
         self._acked.set()
 

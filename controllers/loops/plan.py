@@ -93,7 +93,7 @@ class PlanGuide:
         plan_id = PlanId(f"plan.{snapshot.at:%Y%m%dT%H%M%S}")
         try:
             problem = assemble(self.park, snapshot, forecast, forecast.grid, self.peaks.peaks_mw())
-            result = await self.worker.run(solve, problem, self.settings)
+            result = await self.worker.run(solve, problem, self.settings, None if self._last is None else self._last[2])
         except VppError as error:
             return await self._by_rules(snapshot, str(error))
         if result.status == "none":

@@ -1,8 +1,9 @@
 """One plan over compute, hydrogen, furnaces and storage: pure `Problem -> Result`, solved by HiGHS."""
 
+from controllers.planner.highs import SolveSettings
 from controllers.planner.problem import ComputeNeed, ConnectionTerms, EndValues, HeatNeed, Problem, WorkItem
 from controllers.planner.result import AssetSchedule, Result
-from controllers.planner.solve import SolveSettings, solve
+from controllers.planner.solve import solve
 
 __all__ = [
     "AssetSchedule",

@@ -151,9 +151,9 @@ def _heats(known: _Known, asset: Asset) -> HeatNeed:
             profile = heat_profile_mw(plate, step_h)[math.floor(into_h / step_h) :]
             running[: len(profile)] += profile[: grid.n]
     started_today = 0.0 if said is None else said.state.get("heats_today", 0.0)
-    earliest, latest = _heat_bounds(known, plate, started_today)
+    earliest, latest, day_ends = _heat_bounds(known, plate, started_today)
     open_heats = 0 if said is None else int(said.state.get("sequence_heats", 0.0))
-    return HeatNeed(running, tuple(free), earliest, latest, open_heats)
+    return HeatNeed(running, tuple(free), earliest, latest, day_ends, open_heats)
 
 
 def _furnace_h(said: Reported | None, furnace: int) -> tuple[float, float]:
@@ -164,12 +164,12 @@ def _furnace_h(said: Reported | None, furnace: int) -> tuple[float, float]:
     return s_to_h(said.state.get(f"{name}.in_heat_s", 0.0)), s_to_h(said.state.get(f"{name}.free_in_s", 0.0))
 
 
-def _heat_bounds(known: _Known, plate: ArcFurnacePlate, started_today: float) -> tuple[FloatArray, FloatArray]:
+def _heat_bounds(known: _Known, plate: ArcFurnacePlate, started_today: float) -> tuple[FloatArray, FloatArray, tuple[int, ...]]:
     """Cumulative starts: never more than the day's order, never fewer than still lets the day's order be reached in time."""
     grid, zone = known.grid, known.park.zone
     today = grid.start.astimezone(zone).date()
     pace_h = s_to_h(plate.tap_to_tap_s) / plate.furnaces
-    earliest, latest = np.zeros(grid.n), np.zeros(grid.n)
+    earliest, latest, day_ends = np.zeros(grid.n), np.zeros(grid.n), []
     for i, edge in enumerate(grid.edges[1:]):
         local = (edge - timedelta(microseconds=1)).astimezone(zone)
         whole_days = (local.date() - today).days
@@ -177,6 +177,8 @@ def _heat_bounds(known: _Known, plate: ArcFurnacePlate, started_today: float) ->
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
         left_h = hours(midnight - edge.astimezone(zone))
         earliest[i] = max(order, 0.0)
+        if left_h <= 0.0:
+            day_ends.append(i)
         # The last heat must tap before the day ends; before it, the furnaces follow one another at their own pace.
         latest[i] = max(0.0, order - max(0.0, left_h - s_to_h(plate.tap_to_tap_s)) / pace_h)
-    return earliest, np.floor(latest + 1e-9)
+    return earliest, np.floor(latest + 1e-9), tuple(day_ends)

@@ -6,7 +6,7 @@ at once and no Python loop runs over assets times intervals.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -32,6 +32,23 @@ class LinearModel:
     row_high: FloatArray
     matrix: csc_matrix
     offset_cny: float
+
+    def part(self, columns: IntArray, rows: IntArray) -> LinearModel:
+        """The model of some columns and the rows they are in; the offset stays with the whole."""
+        return LinearModel(
+            cost=self.cost[columns],
+            low=self.low[columns],
+            high=self.high[columns],
+            integer=self.integer[columns],
+            row_low=self.row_low[rows],
+            row_high=self.row_high[rows],
+            matrix=csc_matrix(self.matrix[rows][:, columns]),
+            offset_cny=0.0,
+        )
+
+    def fixed(self, low: FloatArray, high: FloatArray) -> LinearModel:
+        """The same model between other bounds, all columns continuous."""
+        return replace(self, low=low, high=high, integer=np.zeros_like(self.integer))
 
 
 @dataclass(slots=True)

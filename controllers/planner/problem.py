@@ -69,6 +69,7 @@ class HeatNeed:
         free_from_step: First step at which each furnace can start a heat, shape (furnaces,) as a tuple.
         earliest: Most heats that may have been started by the end of each step (production order), shape (T,).
         latest: Fewest heats that must have been started by then, so that the day's count is still reached, shape (T,).
+        day_ends: Steps that end a production day; a heat missing there is missing for good.
         sequence_open: Heats already cast in the running sequence; 0 when the caster stands.
     """
 
@@ -76,6 +77,7 @@ class HeatNeed:
     free_from_step: tuple[int, ...]
     earliest: FloatArray
     latest: FloatArray
+    day_ends: tuple[int, ...]
     sequence_open: int
 
 

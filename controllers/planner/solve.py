@@ -1,19 +1,16 @@
-"""Problem to result: build, solve the relaxation with whole heats, round the counts, fix, solve again for prices.
-
-Budgets are counts of nodes, so that a run repeats to the bit; the wall-clock limit is a guard that should never fire.
-"""
+"""Problem to result: build, solve with whole heats and relaxed counts, round the counts, fix, solve again for prices."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import highspy
 import numpy as np
 
 from controllers.planner.blocks import BLOCKS
 from controllers.planner.blocks.base import BuildContext, Planned
 from controllers.planner.blocks.connection import PlannedArea, PlannedConnection, add_connection, close_area
+from controllers.planner.highs import Answer, SolveSettings, independent_parts, optimise
 from controllers.planner.model import LinearModel, ModelBuilder
 from controllers.planner.problem import Problem
 from controllers.planner.result import AssetSchedule, PlanStatus, Result, Unmet
@@ -29,15 +26,6 @@ UNMET_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
-class SolveSettings:
-    """How long to look for a better plan."""
-
-    gap_frac: float = 2e-3
-    max_nodes: int = 200
-    guard_s: float = 60.0
-
-
-@dataclass(frozen=True, slots=True)
 class _Blueprint:
     model: LinearModel
     planned: tuple[Planned, ...]
@@ -45,34 +33,58 @@ class _Blueprint:
     areas: tuple[PlannedArea, ...]
 
 
-def solve(problem: Problem, settings: SolveSettings | None = None) -> Result:
+def solve(problem: Problem, settings: SolveSettings | None = None, last: Result | None = None) -> Result:
     """The best plan found within the budget.
+
+    Args:
+        problem: What is planned.
+        settings: The budget.
+        last: The plan before, as a start for the search; the answer is as good without it, within the gap.
 
     Raises:
         PlanError: An asset's kind has no block, so the park cannot be planned as a whole.
     """
-    settings = settings or SolveSettings()
+    budget = settings or SolveSettings()
     blueprint = _draw(problem)
     model = blueprint.model
-    solver = _hand_over(model, settings)
-    solver.run()
-    status = _status(solver)
-    if status == "none":
+    parts = independent_parts(model)
+    start = _start(problem, blueprint, last)
+    first = _merge(model, parts, [optimise(model.part(*part), budget, start[part[0]]) for part in parts])
+    if first.status == "none":
         return Result(problem.grid, "none", np.inf, -np.inf, {}, {}, {}, {}, ())
-    bound = float(solver.getInfo().mip_dual_bound)
-    first = np.array(solver.getSolution().col_value)
-    if not np.isfinite(bound):
-        bound = float(solver.getInfo().objective_function_value)
-    low, high = _fix_counts(blueprint, first)
-    columns = np.flatnonzero((low != model.low) | (high != model.high) | model.integer)
-    solver.changeColsIntegrality(
-        len(columns), columns.astype(np.int32), np.array([highspy.HighsVarType.kContinuous] * len(columns))
-    )
-    solver.changeColsBounds(len(columns), columns.astype(np.int32), low[columns], high[columns])
-    solver.run()
-    if _status(solver) == "none":
+    fixed = model.fixed(*_fix_counts(blueprint, first.x))
+    second = _merge(model, parts, [optimise(fixed.part(*part), budget) for part in parts])
+    if second.status == "none":
         raise PlanError("the plan with rounded counts has no answer although every balance is elastic; the model is at fault")
-    return _read(problem, blueprint, solver, bound=bound, status=status)
+    return _read(problem, blueprint, replace(second, status=first.status, bound_cny=first.bound_cny))
+
+
+def _start(problem: Problem, blueprint: _Blueprint, last: Result | None) -> FloatArray:
+    """The whole numbers of the last plan, moved to where they now stand; NaN elsewhere, and nothing yet where it ended."""
+    start = np.full(blueprint.model.cost.shape, np.nan)
+    if last is None:
+        return start
+    at = {edge: i for i, edge in enumerate(last.grid.starts)}
+    source = np.array([at.get(edge, -1) for edge in problem.grid.starts])
+    whole = blueprint.model.integer
+    for planned in blueprint.planned:
+        said = last.assets.get(planned.asset_id)
+        for name, columns in planned.quantities.items():
+            if said is not None and name in said.quantities and bool(whole[columns].all()):
+                start[columns] = np.where(source >= 0, np.round(said.quantities[name][source]), 0.0)
+    return start
+
+
+def _merge(model: LinearModel, parts: list[tuple[IntArray, IntArray]], answers: list[Answer]) -> Answer:
+    """Answers of the parts as one: as good as the worst of them."""
+    x, dual = np.zeros(model.cost.shape), np.zeros(model.row_low.shape)
+    for (columns, rows), answer in zip(parts, answers, strict=True):
+        x[columns], dual[rows] = answer.x, answer.dual
+    found: set[PlanStatus] = {answer.status for answer in answers}
+    status: PlanStatus = "none" if "none" in found else "incumbent" if "incumbent" in found else "optimal"
+    objective = model.offset_cny + sum(answer.objective_cny for answer in answers)
+    bound = model.offset_cny + sum(answer.bound_cny for answer in answers)
+    return Answer(status, x, dual, objective, bound)
 
 
 def _draw(problem: Problem) -> _Blueprint:
@@ -86,37 +98,6 @@ def _draw(problem: Problem) -> _Blueprint:
     connections = tuple(add_connection(ctx, c) for c in problem.park.connections)
     areas = tuple(close_area(ctx, area) for area in problem.park.area_ids)
     return _Blueprint(ctx.builder.build(), planned, connections, areas)
-
-
-def _hand_over(model: LinearModel, settings: SolveSettings) -> highspy.Highs:
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = model.matrix.shape[1], model.matrix.shape[0]
-    lp.col_cost_, lp.col_lower_, lp.col_upper_ = model.cost, model.low, model.high
-    lp.row_lower_, lp.row_upper_ = model.row_low, model.row_high
-    lp.offset_ = model.offset_cny
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_ = model.matrix.indptr
-    lp.a_matrix_.index_ = model.matrix.indices
-    lp.a_matrix_.value_ = model.matrix.data
-    kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
-    lp.integrality_ = [kinds[int(whole)] for whole in model.integer]
-    solver = highspy.Highs()  # type: ignore[no-untyped-call]  # the bindings carry no types
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("threads", 1)
-    solver.setOptionValue("random_seed", 0)
-    solver.setOptionValue("mip_rel_gap", settings.gap_frac)
-    solver.setOptionValue("mip_max_nodes", settings.max_nodes)
-    solver.setOptionValue("time_limit", settings.guard_s)
-    if solver.passModel(lp) == highspy.HighsStatus.kError:
-        raise PlanError("the solver refused the model: a bound or coefficient is not a number")
-    return solver
-
-
-def _status(solver: highspy.Highs) -> PlanStatus:
-    if solver.getModelStatus() == highspy.HighsModelStatus.kOptimal:
-        return "optimal"
-    has_answer = solver.getInfo().primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-    return "incumbent" if has_answer else "none"
 
 
 def _fix_counts(blueprint: _Blueprint, x: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -138,16 +119,15 @@ def _fix_counts(blueprint: _Blueprint, x: FloatArray) -> tuple[FloatArray, Float
     return low, high
 
 
-def _read(problem: Problem, blueprint: _Blueprint, solver: highspy.Highs, *, bound: float, status: PlanStatus) -> Result:
-    solution = solver.getSolution()
-    x, dual = np.array(solution.col_value), np.array(solution.row_dual)
+def _read(problem: Problem, blueprint: _Blueprint, answer: Answer) -> Result:
+    x, dual = answer.x, answer.dual
     h = problem.grid.step_h
     assets = {p.asset_id: _schedule(p, x, dual, problem.grid.n) for p in blueprint.planned}
     return Result(
         grid=problem.grid,
-        status=status,
-        objective_cny=float(solver.getInfo().objective_function_value),
-        bound_cny=bound,
+        status=answer.status,
+        objective_cny=answer.objective_cny,
+        bound_cny=answer.bound_cny,
         assets=assets,
         area_price_cny_per_mwh={a.area: -dual[a.rows] / h for a in blueprint.areas},
         import_mw={c.connection_id: x[c.imported] for c in blueprint.connections},

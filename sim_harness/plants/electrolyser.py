@@ -274,10 +274,11 @@ class Electrolyser:
             on = self._stacks_for(wanted_mw)
         if not may_start:
             on = min(on, fleet.on)
-        warm, warming = fleet.on + fleet.starting + fleet.standby, fleet.warming
-        # Few at a time: stacks that warm up draw power, and nobody knows here how much more the island has.
-        reach = warm + max(warming, int(LOCAL_STANDBY_FRAC * plate.stacks / 2.0))
-        on = min(on, reach)
+        # Few at a time: what starts draws power, and nobody knows here how much more the island has.
+        few = max(1, int(LOCAL_STANDBY_FRAC * plate.stacks))
+        warm, warming = coming + fleet.standby, fleet.warming
+        reach = warm + max(warming, few)
+        on = min(on, fleet.on + max(fleet.starting, few), reach)
         spare = warm + warming if self._calm_s < LOCAL_WARM_S else on + int(LOCAL_STANDBY_FRAC * plate.stacks)
         fleet.move(on, min(max(min(spare, reach) - on, 0), plate.stacks - on), may_start=may_start)
 

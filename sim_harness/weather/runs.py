@@ -6,8 +6,8 @@ the following days (never from measured power) and noise:
     carried = mean + rho(lead) * (later run - mean) + sqrt(1 - rho(lead)^2) * sd * n(lead)
 
 with rho falling from 1 at 24 h to 0.72 at 96 h, and n an AR(1) noise of unit variance over lead, one part of it shared by
-all zones. Mean and sd are the zone's over all its runs. Variance is kept, and the error against the later run grows with the lead. What a run says beyond
-24 h is fixed when it is issued: asking later does not sharpen it.
+all zones. Mean and sd are the zone's over all its runs. Variance is kept, and the error against the later run grows with
+the lead. What a run says beyond 24 h is fixed when it is issued: asking later does not sharpen it.
 """
 
 from __future__ import annotations

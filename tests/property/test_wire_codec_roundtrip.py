@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vpp.errors import WireError
@@ -227,6 +227,7 @@ def test_every_message_of_the_contract_is_tried() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
+@settings(max_examples=40)  # of each of thirteen kinds
 @given(data=st.data())
 def test_a_message_arrives_as_it_was_sent(name: str, data: st.DataObject) -> None:
     message = data.draw(STRATEGIES[name]())
@@ -249,6 +250,7 @@ json_values = st.recursive(
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
+@settings(max_examples=40)  # of each of thirteen kinds
 @given(data=st.data())
 def test_a_message_with_one_field_spoilt_is_read_or_refused_in_one_line(name: str, data: st.DataObject) -> None:
     fields = json.loads(encode(data.draw(STRATEGIES[name]())))

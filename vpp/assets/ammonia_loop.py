@@ -63,7 +63,7 @@ class AmmoniaLoopState:
 
 @dataclass(frozen=True, slots=True)
 class HydrogenBalance:
-    """Where the hydrogen of a step went: `taken = stored + used + vented`, shape (assets,) each. [kg]"""
+    """Where the hydrogen of a step went: `taken = stored + used + vented`, shape (assets,) each, in kg."""
 
     taken_kg: FloatArray
     stored_kg: FloatArray
@@ -102,9 +102,7 @@ class AmmoniaLoop:
         low_frac, high_frac = _load_band(plate, state, step_h)
         return PowerBand(plate.fixed_mw + plate.variable_mw * low_frac, plate.fixed_mw + plate.variable_mw * high_frac)
 
-    def step(
-        self, plate: AmmoniaLoopColumns, state: AmmoniaLoopState, power_mw: FloatArray, step_h: float
-    ) -> AmmoniaLoopState:
+    def step(self, plate: AmmoniaLoopColumns, state: AmmoniaLoopState, power_mw: FloatArray, step_h: float) -> AmmoniaLoopState:
         """Buffer and load after the step; what does not fit into the buffer has been vented."""
         power_mw = accepted(self.name, self.feasible(plate, state, step_h), power_mw)
         load_frac = self.load_frac(plate, state, power_mw, step_h)
@@ -113,9 +111,7 @@ class AmmoniaLoop:
         buffer_kg = np.clip(state.buffer_kg + balance_kg_per_h * step_h, 0.0, plate.buffer_kg)
         return replace(state, buffer_kg=buffer_kg, load_frac=load_frac)
 
-    def load_frac(
-        self, plate: AmmoniaLoopColumns, state: AmmoniaLoopState, power_mw: FloatArray, step_h: float
-    ) -> FloatArray:
+    def load_frac(self, plate: AmmoniaLoopColumns, state: AmmoniaLoopState, power_mw: FloatArray, step_h: float) -> FloatArray:
         """The load that a power means."""
         low_frac, high_frac = _load_band(plate, state, step_h)
         tells = plate.variable_mw > 0.0
@@ -134,9 +130,7 @@ class AmmoniaLoop:
         vented_kg = np.maximum(0.0, taken_kg - used_kg - room_kg)
         return HydrogenBalance(taken_kg, after.buffer_kg - before.buffer_kg, used_kg, vented_kg)
 
-    def account(
-        self, plate: AmmoniaLoopColumns, before: AmmoniaLoopState, power_mw: FloatArray, step_h: float
-    ) -> EnergyAccount:
+    def account(self, plate: AmmoniaLoopColumns, before: AmmoniaLoopState, power_mw: FloatArray, step_h: float) -> EnergyAccount:
         """Compressors use the variable part; the fixed part is lost on standing."""
         load_frac = self.load_frac(plate, before, power_mw, step_h)
         return EnergyAccount(
@@ -162,7 +156,6 @@ class AmmoniaLoop:
         most_h = start[:, np.newaxis] * climb_h + 0.5 * ramp * climb_h**2 + full * (tau_h - climb_h)
         hydrogen_kg = state.buffer_kg[:, np.newaxis] + state.hydrogen_in_kg_per_h[:, np.newaxis] * tau_h
         most_h = np.minimum(most_h, hydrogen_kg / rate)
-        # A relative hair below, as the intake of a loop at minimum load equals what it takes up to rounding.
         carried = (state.hydrogen_in_kg_per_h >= plate.hydrogen_kg_per_h * plate.min_load_frac) & (state.load_frac > 0.0)
         least_h = np.where(carried[:, np.newaxis], minimum * tau_h, 0.0)
         fixed_mwh, variable = plate.fixed_mw[:, np.newaxis] * tau_h, plate.variable_mw[:, np.newaxis]

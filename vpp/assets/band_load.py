@@ -13,7 +13,7 @@ import numpy as np
 
 from vpp.assets.base import EnergyAccount, EnergyReach, PowerBand, StateBounds, accepted, columns
 from vpp.assets.ramp import RAMP_WINDOW_H, least_mwh, most_mwh, ramp_band
-from vpp.units import HOURS_PER_DAY, FloatArray
+from vpp.units import HOURS_PER_DAY, BoolArray, FloatArray
 
 __all__ = ["BandColumns", "BandLimits", "BandLoad", "BandState"]
 
@@ -141,8 +141,8 @@ class BandLoad:
         return EnergyReach(np.maximum(least, rested), most)
 
 
-def _is_below(plate: BandColumns, power_mw: FloatArray) -> FloatArray:
-    below: FloatArray = power_mw < plate.low_mw * (1.0 - 1e-12)
+def _is_below(plate: BandColumns, power_mw: FloatArray) -> BoolArray:
+    below: BoolArray = power_mw < plate.low_mw * (1.0 - 1e-12)
     return below
 
 

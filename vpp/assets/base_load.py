@@ -23,7 +23,7 @@ class BaseLoadColumns:
 
 @dataclass(frozen=True, slots=True)
 class BaseLoadState:
-    """From outside: what the users draw, shape (assets,). [MW]"""
+    """From outside: what the users draw in MW, shape (assets,)."""
 
     demand_mw: FloatArray
 

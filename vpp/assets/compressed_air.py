@@ -123,9 +123,7 @@ class CompressedAir:
         room_mwh, content_mwh = _room_and_content(plate, state)
         power = plate.power_mw[:, np.newaxis]
         wait_in_h, wait_out_h = _delay_h(plate, state, 1.0)[:, np.newaxis], _delay_h(plate, state, -1.0)[:, np.newaxis]
-        out_mwh = np.minimum(
-            power * np.maximum(0.0, horizons_h - wait_out_h), (content_mwh * plate.one_way_frac)[:, np.newaxis]
-        )
+        out_mwh = np.minimum(power * np.maximum(0.0, horizons_h - wait_out_h), (content_mwh * plate.one_way_frac)[:, np.newaxis])
         in_mwh = most_charge_mwh(plate.power_mw, plate.power_mw, room_mwh, plate.one_way_frac, horizons_h)
         return EnergyReach(-out_mwh, np.minimum(in_mwh, power * np.maximum(0.0, horizons_h - wait_in_h)))
 

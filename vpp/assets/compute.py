@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -165,12 +165,10 @@ class Compute:
         return EnergyAccount(power_mw * step_h, np.zeros_like(power_mw), used_mwh, (plate.pue_frac - 1.0) * used_mwh)
 
     def safe_power_mw(self, plate: ComputeColumns, state: ComputeState) -> FloatArray:
-        """Firm work and what is due, never above the power now: a cluster does not jump when nobody caps it any more."""
-        base_mw = plate.idle_mw + _firm_mw(plate, state)
+        """Firm work under the caps that were offered, and what is due: a cluster does not jump when nobody caps it any more."""
         served_mw = np.where(state.waiting_mwh > 0.0, state.due_mw, np.minimum(state.due_mw, state.arriving_mw))
         due_mw = np.minimum(np.sum(served_mw, axis=1), _room_mw(plate, state))
-        least_mw = base_mw - self._offered_mw(plate, state) + due_mw
-        return np.clip(state.power_mw, least_mw, base_mw + due_mw)
+        return plate.idle_mw + _firm_mw(plate, state) - self._offered_mw(plate, state) + due_mw
 
     def reach(self, plate: ComputeColumns, state: ComputeState, horizons_h: FloatArray) -> EnergyReach:
         """Firm work capped all the time and only due work served, or all work served as it comes."""

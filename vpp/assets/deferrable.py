@@ -55,8 +55,8 @@ class Work:
     def reach_mwh(self, room_mw: FloatArray, horizons_h: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Least and most energy served within each horizon through `room_mw`, shape (assets, horizons) each.
 
-        A class with rate r set aside for it has been served at least `min(r t, waiting + arriving t)` by t: either its queue never
-        emptied, or all that had come was served when it last did. Classes before it take at most their own due rates from the room.
+        A class with rate r set aside for it has been served at least `min(r t, waiting + arriving t)` by t: either its queue
+        never emptied, or all that had come was served when it last did. Classes before it take at most their own due rates.
         """
         tau_h = horizons_h[np.newaxis, :]
         before_mw = np.cumsum(self.due_mw, axis=1) - self.due_mw

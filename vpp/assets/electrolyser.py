@@ -1,6 +1,7 @@
 """A fleet of alkaline stacks (碱性电解槽): integer counts of stacks that are on, warm in standby, or off.
 
-Power alone moves the stacks that are on; counts change by `with_counts`, which keeps starts, minimum times and starts a day.
+Power moves the stacks that are on, and a power below their least load sends as many of them to standby as it must. Stacks are
+started by `with_counts`, which keeps start times, minimum times and starts a day.
 """
 
 from __future__ import annotations
@@ -153,29 +154,34 @@ class Electrolyser:
         )
 
     def feasible(self, plate: ElectrolyserColumns, state: ElectrolyserState, step_h: float) -> PowerBand:
-        """Between least and greatest load of the stacks that are on, plus what standby and warming draw."""
+        """From standby (or least load, while none may be stopped) to greatest load of the stacks that are on."""
         draw_mw, on_mw = standby_mw(plate, state), state.stacks_on * plate.stack_mw
         ramp_mw_per_h = plate.ramp_frac_per_s * on_mw * SECONDS_PER_HOUR
-        low_mw, high_mw = draw_mw + on_mw * plate.min_load_frac, draw_mw + on_mw * plate.max_load_frac
+        least_frac = np.where(state.locked_on_h <= 0.0, _parked_frac(plate), plate.min_load_frac)
+        low_mw, high_mw = draw_mw + on_mw * least_frac, draw_mw + on_mw * plate.max_load_frac
         return ramp_band(state.power_mw, low_mw, high_mw, ramp_mw_per_h, step_h)
 
     def step(
         self, plate: ElectrolyserColumns, state: ElectrolyserState, power_mw: FloatArray, step_h: float
     ) -> ElectrolyserState:
-        """Timers run, and warmed stacks come on."""
+        """Stacks that the power leaves below least load go to standby; timers run, and warmed stacks come on."""
         power_mw = accepted(self.name, self.feasible(plate, state, step_h), power_mw)
+        staying = stacks_staying(plate, state, power_mw)
+        stopped = state.stacks_on - staying
         counts = advance(
-            Counts(state.stacks_on, state.stacks_warming, state.warming_left_h, state.locked_on_h, state.locked_off_h),
+            Counts(staying, state.stacks_warming, state.warming_left_h, state.locked_on_h, state.locked_off_h),
             plate.min_on_h,
             step_h,
         )
         return replace(
             state,
             stacks_on=counts.on,
+            stacks_standby=state.stacks_standby + stopped,
             stacks_warming=counts.starting,
             warming_left_h=counts.start_left_h,
             locked_on_h=counts.locked_on_h,
-            locked_off_h=counts.locked_off_h,
+            # The pause counts from the stop, at the beginning of the step.
+            locked_off_h=np.where(stopped > 0.0, np.maximum(0.0, plate.min_off_h - step_h), counts.locked_off_h),
             power_mw=power_mw,
         )
 
@@ -183,8 +189,11 @@ class Electrolyser:
         self, plate: ElectrolyserColumns, before: ElectrolyserState, power_mw: FloatArray, step_h: float
     ) -> EnergyAccount:
         """Used is the heating value of the hydrogen; lost is what the stacks need above it, and standby."""
-        draw_mw = standby_mw(plate, before)
-        made_kg_per_h = hydrogen_kg_per_h(plate, before.stacks_on, power_mw - draw_mw)
+        staying = stacks_staying(plate, before, power_mw)
+        parked_mw = (before.stacks_on - staying) * plate.stack_mw * plate.standby_frac
+        # With no stack left on, what exceeds standby is heat.
+        draw_mw = np.where(staying > 0.0, standby_mw(plate, before) + parked_mw, power_mw)
+        made_kg_per_h = hydrogen_kg_per_h(plate, staying, power_mw - draw_mw)
         needed_mwh_per_kg = np.divide(
             power_mw - draw_mw, made_kg_per_h, out=np.full_like(power_mw, HYDROGEN_HHV_MWH_PER_KG), where=made_kg_per_h > 0.0
         )
@@ -196,8 +205,9 @@ class Electrolyser:
         )
 
     def safe_power_mw(self, plate: ElectrolyserColumns, state: ElectrolyserState) -> FloatArray:
-        """Stacks stay as they are, at least load: gas stays pure, and nothing has to start again."""
-        return standby_mw(plate, state) + state.stacks_on * plate.stack_mw * plate.min_load_frac
+        """Warm standby, or least load while no stack may be stopped."""
+        least_frac = np.where(state.locked_on_h <= 0.0, _parked_frac(plate), plate.min_load_frac)
+        return standby_mw(plate, state) + state.stacks_on * plate.stack_mw * least_frac
 
     def reach(self, plate: ElectrolyserColumns, state: ElectrolyserState, horizons_h: FloatArray) -> EnergyReach:
         """All stacks started as soon as they can be, or stopped as soon as they may; ramps of seconds are left out."""
@@ -218,6 +228,19 @@ class Electrolyser:
 def standby_mw(plate: ElectrolyserColumns, state: ElectrolyserState) -> FloatArray:
     """What stacks draw that are warm or warming but make nothing."""
     return (state.stacks_standby + state.stacks_warming) * plate.stack_mw * plate.standby_frac
+
+
+def stacks_staying(plate: ElectrolyserColumns, state: ElectrolyserState, power_mw: FloatArray) -> FloatArray:
+    """Stacks that stay on at a power: as many as it can keep at least load with the others in standby."""
+    parked_mw = standby_mw(plate, state) + state.stacks_on * plate.stack_mw * plate.standby_frac
+    each_mw = plate.stack_mw * np.maximum(plate.min_load_frac - plate.standby_frac, 1e-12)
+    # A hair of slack, so that least load itself keeps them all.
+    kept = np.floor((power_mw - parked_mw) / each_mw * (1.0 + 1e-9) + 1e-9)
+    return np.where(state.locked_on_h > 0.0, state.stacks_on, np.clip(kept, 0.0, state.stacks_on))
+
+
+def _parked_frac(plate: ElectrolyserColumns) -> FloatArray:
+    return np.minimum(plate.min_load_frac, plate.standby_frac)
 
 
 def _rising(plate: ElectrolyserColumns, stacks: FloatArray, delay_h: FloatArray, tau_h: FloatArray) -> FloatArray:

@@ -71,9 +71,7 @@ class EvCharging:
         power_mw = accepted(self.name, self.feasible(plate, state, step_h), power_mw)
         return replace(state, waiting_mwh=_work(state).after(power_mw, step_h)[:, 0])
 
-    def account(
-        self, plate: EvChargingColumns, before: EvChargingState, power_mw: FloatArray, step_h: float
-    ) -> EnergyAccount:
+    def account(self, plate: EvChargingColumns, before: EvChargingState, power_mw: FloatArray, step_h: float) -> EnergyAccount:
         """Used is the work that left the queue; vehicles drive away with it, so nothing is stored here."""
         after = self.step(plate, before, power_mw, step_h)
         zero = np.zeros_like(power_mw)

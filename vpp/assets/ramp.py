@@ -42,7 +42,8 @@ def most_mwh(now_mw: FloatArray, high_mw: FloatArray, ramp_mw_per_h: FloatArray,
     climbing_h = np.minimum(tau_h, climb_h[:, np.newaxis])
     level_mw = np.minimum(start_mw, high_mw)[:, np.newaxis]
     climbed_mwh = level_mw * climbing_h + 0.5 * ramp_mw_per_h[:, np.newaxis] * climbing_h**2
-    return climbed_mwh + high_mw[:, np.newaxis] * (tau_h - climbing_h)
+    most: FloatArray = climbed_mwh + high_mw[:, np.newaxis] * (tau_h - climbing_h)
+    return most
 
 
 def least_mwh(now_mw: FloatArray, low_mw: FloatArray, ramp_mw_per_h: FloatArray, horizons_h: FloatArray) -> FloatArray:

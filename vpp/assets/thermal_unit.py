@@ -135,20 +135,17 @@ class ThermalUnit:
             power_mw=power_mw,
         )
 
-    def account(
-        self, plate: ThermalUnitColumns, before: ThermalUnitState, power_mw: FloatArray, step_h: float
-    ) -> EnergyAccount:
+    def account(self, plate: ThermalUnitColumns, before: ThermalUnitState, power_mw: FloatArray, step_h: float) -> EnergyAccount:
         """Generation counts as negative use; fuel and heat are not electricity and are accounted elsewhere."""
         after = self.step(plate, before, power_mw, step_h)
         zero = np.zeros_like(power_mw)
         return EnergyAccount(power_mw * step_h, zero, after.power_mw * step_h, zero)
 
     def safe_power_mw(self, plate: ThermalUnitColumns, state: ThermalUnitState) -> FloatArray:
-        """What it does now, or what the steam asks: a plant that nobody commands holds its load."""
+        """Minimum load of the units that are on, or what the steam asks; stopping is nobody's own decision."""
         on_mw = state.units_on * plate.unit_mw
         least_mw = on_mw * plate.min_load_frac
-        asked_mw = np.where(plate.steam_led, state.steam_generation_mw, -state.power_mw)
-        return -np.clip(asked_mw, least_mw, on_mw)
+        return -np.where(plate.steam_led, np.clip(state.steam_generation_mw, least_mw, on_mw), least_mw)
 
     def reach(self, plate: ThermalUnitColumns, state: ThermalUnitState, horizons_h: FloatArray) -> EnergyReach:
         """All units started as soon as they can be and taken to full load, or stopped as soon as they may be."""

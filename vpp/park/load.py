@@ -58,7 +58,7 @@ def load_record(path: Path | str) -> ParkRecord:
     nodes, faults = _read_files(root)
     record, found = read_sections(nodes, Place(root.name, 1))
     faults += found
-    if nodes:
+    if any(isinstance(node.value, dict) for node in nodes):
         faults += reference_faults(record)
         inside = record_faults(record)
         faults += inside
@@ -70,7 +70,6 @@ def load_record(path: Path | str) -> ParkRecord:
 
 def _read_files(root: Path) -> tuple[list[Node], list[Fault]]:
     """Every file that can be read, and the faults of those that cannot."""
-    start = Place(root.name or str(root), 1)
     if root.is_dir():
         files = sorted(file for file in root.iterdir() if file.suffix in _SUFFIXES and file.is_file())
         if not files:
@@ -80,7 +79,7 @@ def _read_files(root: Path) -> tuple[list[Node], list[Fault]]:
     elif root.is_file():
         files = [root]
     else:
-        raise park_error([Fault.of(start, "", None, f"{root}: no such file or folder")])
+        raise ParkError([f"{root}: no such file or folder; give a park file or a folder of them"])
     nodes: list[Node] = []
     faults: list[Fault] = []
     for file in files:

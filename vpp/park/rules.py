@@ -59,8 +59,11 @@ def _section_faults(record: ParkRecord, ids: dict[str, list[str]]) -> list[Fault
 
 
 def _bus_faults(record: ParkRecord) -> Iterator[Fault]:
+    areas = {area.id for area in record.of("areas")}
     area_of_bus = {bus.id: bus.identity.get("area") for bus in record.of("buses")}
     for single in record.of(ASSETS):
+        if single.identity.get("area") not in areas:
+            continue  # told already
         for bus in _words(single.identity.get("bus")):
             area = area_of_bus.get(bus)
             if area is not None and area != single.identity.get("area"):

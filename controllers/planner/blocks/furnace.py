@@ -45,7 +45,9 @@ def add_furnace(ctx: BuildContext, asset: Asset) -> Planned:
     active = b.columns(n, high=1.0, integer=True)
     opened = b.columns(n, high=1.0, cost=1.0)
     total = b.columns(n, high=need.earliest)
-    late = b.columns(n, cost=plate.late_heat_cny * ctx.step_h / LATE_SPAN_H)
+    late_price = plate.late_heat_cny * ctx.step_h / LATE_SPAN_H
+    late_price[list(need.day_ends)] += plate.late_heat_cny
+    late = b.columns(n, cost=late_price)
 
     busy = np.array([sum(free > t for free in need.free_from_step) for t in range(n)], dtype=np.float64)
     b.rows(n, window(starts, busy_steps), high=plate.furnaces - busy)

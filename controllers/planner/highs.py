@@ -1,0 +1,128 @@
+"""One linear model in HiGHS: handed over as arrays, solved under a counted budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import highspy
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from controllers.planner.model import LinearModel
+from controllers.planner.result import PlanStatus
+from vpp.errors import PlanError
+from vpp.units import FloatArray, IntArray
+
+__all__ = ["Answer", "SolveSettings", "independent_parts", "optimise"]
+
+
+@dataclass(frozen=True, slots=True)
+class SolveSettings:
+    """How long to look for a better plan; nodes are counted so that a run repeats to the bit, the clock only guards.
+
+    Args:
+        gap_frac: Stop when the answer is proven to be this close, relative to the part's own objective.
+        max_nodes: Stop after so many nodes of the search tree.
+        max_nodes_warm: The same when the last plan gave a start.
+        guard_s: Stop after this time whatever happens; a run in which it fires does not repeat.
+    """
+
+    gap_frac: float = 2e-3
+    max_nodes: int = 200
+    max_nodes_warm: int = 5
+    guard_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the solver found.
+
+    Args:
+        status: `none` when it found nothing feasible; then the rest is NaN.
+        x: Columns.
+        dual: Cost of one more unit on each row's bound.
+    """
+
+    status: PlanStatus
+    x: FloatArray
+    dual: FloatArray
+    objective_cny: float
+    bound_cny: float
+
+
+def independent_parts(model: LinearModel) -> list[tuple[IntArray, IntArray]]:
+    """Columns and rows of the parts that share nothing: an island is planned apart from the areas on the grid, exactly.
+
+    Columns without a row all count to the first part; rows without a column say nothing and belong to none.
+    """
+    n_rows, n_columns = model.matrix.shape
+    cells = model.matrix.tocoo()
+    n = n_rows + n_columns
+    graph = coo_matrix((np.ones(cells.nnz), (cells.row, cells.col + n_rows)), shape=(n, n))
+    _, label = connected_components(graph, directed=False)
+    of_row, of_column = label[:n_rows], label[n_rows:].copy()
+    used = np.intersect1d(of_row, of_column)
+    of_column[~np.isin(of_column, used)] = used[0]
+    return [(np.flatnonzero(of_column == part), np.flatnonzero(of_row == part)) for part in used]
+
+
+def optimise(model: LinearModel, settings: SolveSettings, start: FloatArray | None = None) -> Answer:
+    """The best answer within the budget.
+
+    Args:
+        model: What to minimise.
+        settings: The budget.
+        start: Whole numbers to begin from, NaN for every column to be found; one that does not fit is dropped by the solver.
+
+    Raises:
+        PlanError: A bound or coefficient is not a number.
+    """
+    solver = highspy.Highs()  # type: ignore[no-untyped-call]  # the bindings carry no types
+    for option, value in (
+        ("output_flag", False),
+        ("threads", 1),
+        ("random_seed", 0),
+        ("mip_rel_gap", settings.gap_frac),
+        ("mip_max_nodes", settings.max_nodes),
+        ("time_limit", settings.guard_s),
+    ):
+        solver.setOptionValue(option, value)
+    if solver.passModel(_to_highs(model)) == highspy.HighsStatus.kError:
+        raise PlanError("the solver refused the model: a bound or coefficient is not a number")
+    if start is not None and bool(model.integer.any()) and not np.isnan(start[model.integer]).any():
+        known = np.flatnonzero(~np.isnan(start)).astype(np.int32)
+        solver.setSolution(len(known), known, start[known])
+        # From a good start the root's cuts prove the gap; sub-searches for another incumbent would only cost time.
+        for search in ("rins", "rens", "root_reduced_cost"):
+            solver.setOptionValue(f"mip_heuristic_run_{search}", False)
+        solver.setOptionValue("mip_heuristic_effort", 0.0)
+        solver.setOptionValue("mip_max_nodes", settings.max_nodes_warm)
+    solver.run()
+    info, solution = solver.getInfo(), solver.getSolution()
+    status: PlanStatus = "optimal"
+    if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+        feasible = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+        status = "incumbent" if feasible else "none"
+    if status == "none":
+        nothing = np.full(model.matrix.shape[1], np.nan), np.full(model.matrix.shape[0], np.nan)
+        return Answer(status, *nothing, np.nan, np.nan)
+    objective = float(info.objective_function_value)
+    bound = float(info.mip_dual_bound) if bool(model.integer.any()) else objective
+    return Answer(status, np.array(solution.col_value), np.array(solution.row_dual), objective, bound)
+
+
+def _to_highs(model: LinearModel) -> highspy.HighsLp:
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = model.matrix.shape[1], model.matrix.shape[0]
+    lp.col_cost_, lp.col_lower_, lp.col_upper_ = model.cost, model.low, model.high
+    lp.row_lower_, lp.row_upper_ = model.row_low, model.row_high
+    lp.offset_ = model.offset_cny
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_ = model.matrix.indptr
+    lp.a_matrix_.index_ = model.matrix.indices
+    lp.a_matrix_.value_ = model.matrix.data
+    if model.integer.any():
+        kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
+        lp.integrality_ = [kinds[int(whole)] for whole in model.integer]
+    return lp
