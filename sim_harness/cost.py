@@ -55,8 +55,6 @@ def comparable_cost(truth: Truth, green: GreenAccount, prices: FixedPrices = FIX
     for source in (_grid_items(truth, prices), _green_items(truth, green), plant_items(truth, prices)):
         for name, amount_cny in source:
             items[name] = items.get(name, 0.0) + amount_cny
-    unserved_mwh = float(np.sum(truth.unserved_mwh))
-    items["unserved"] = unserved_mwh * prices.unserved_cny_per_mwh
     return Cost(items, sum(items.values()), sum(max(0.0, amount) for amount in items.values()))
 
 

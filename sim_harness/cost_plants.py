@@ -14,7 +14,7 @@ from sim_harness.truth import Truth
 from vpp.errors import ScenarioError
 from vpp.ids import AssetId
 from vpp.park import Asset
-from vpp.park.plates import AmmoniaLoopPlate, ArcFurnacePlate, BatteryPlate, ComputePlate, ElectrolyserPlate
+from vpp.park.plates import AmmoniaLoopPlate, ArcFurnacePlate, BaseLoadPlate, BatteryPlate, ComputePlate, ElectrolyserPlate
 from vpp.units import HOURS_PER_DAY, SECONDS_PER_HOUR
 
 __all__ = ["heats_missing", "plant_items"]
@@ -83,11 +83,18 @@ def _compute(truth: Truth, asset: Asset, prices: FixedPrices) -> Iterator[Item]:
     plate: ComputePlate = asset.plate
     for one in plate.job_classes:
         # The price is that of waiting out the whole slack; less waiting costs its share.
-        waited = _read(truth.totals, asset, f"waited_mwh_h.{one.name}")
-        yield "compute_delay", waited / one.slack_h * one.delay_cny_per_mwh
+        delayed_mwh_h = _read(truth.totals, asset, f"delayed_mwh_h.{one.name}")
+        yield "compute_delay", delayed_mwh_h / one.slack_h * one.delay_cny_per_mwh
         yield "compute_missed", _read(truth.totals, asset, f"missed_mwh.{one.name}") * one.miss_cny_per_mwh
         yield "inventory_compute", _change(truth, asset, f"waiting_mwh.{one.name}") * prices.pending_work_cny_per_mwh
     yield "compute_throughput", _read(truth.totals, asset, "lost_throughput_mwh") * plate.throughput_cny_per_mwh
+
+
+def _base_load(truth: Truth, asset: Asset, prices: FixedPrices) -> Iterator[Item]:
+    """Lost load; what a blackout takes from the other kinds is in their own items (starved, missed, lost, late)."""
+    del prices
+    plate: BaseLoadPlate = asset.plate
+    yield "unserved", _read(truth.totals, asset, "unserved_mwh") * plate.unserved_cny_per_mwh
 
 
 _KINDS: Final[Mapping[str, _Kind]] = {
@@ -96,6 +103,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "ammonia_loop": _ammonia_loop,
     "arc_furnace": _arc_furnace,
     "compute": _compute,
+    "base_load": _base_load,
 }
 
 

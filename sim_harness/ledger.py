@@ -17,7 +17,7 @@ from vpp.park.schema import Park
 from vpp.timegrid import TimeGrid, floor_to, require_utc
 from vpp.units import FloatArray, hours, s_to_h
 
-__all__ = ["REGISTER", "Ledger", "Truth"]
+__all__ = ["REGISTER", "Ledger"]
 
 REGISTER: Final = timedelta(minutes=15)
 #: A limit is broken above this; what stays below is rounding. [MW]
@@ -89,6 +89,8 @@ class Ledger:
         self._stock_first = {plant.asset_id: dict(plant.stock()) for plant in plants}
         self._violation_s: _Row = [0.0] * widths[1]
         self._unsafe_s = 0.0
+        self._month = start.astimezone(park.zone).month
+        self._peak_mw: _Row = [0.0] * widths[1]
 
     def record(self, at: datetime, dt_s: float, verdict: Verdict) -> None:
         """Book one step that every plant has settled.
@@ -118,19 +120,9 @@ class Ledger:
         if end == self._edge:
             self._close()
 
-    def import_mean_mw(self, connection_id: ConnectionId) -> FloatArray:
-        """Mean import in MW of each closed interval, shape (T,); the demand charge looks at the highest."""
-        k = self._topology.connections.index(connection_id)
-        lengths = np.array([hours(b - a) for a, b in zip(self._edges, self._edges[1:], strict=False)])
-        mean_mw: FloatArray = self._imported.columns()[k] / lengths
-        return mean_mw
-
     def month_peak_mw(self, connection_id: ConnectionId) -> float:
         """Highest closed 15-min import in MW since the current month of the park began; 0 before there is one."""
-        local = self._at.astimezone(self._park.zone)
-        first = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        inside = np.array([start >= first for start in self._edges[:-1]], dtype=np.bool_)
-        return float(np.max(self.import_mean_mw(connection_id)[inside], initial=0.0))
+        return self._peak_mw[self._topology.connections.index(connection_id)]
 
     def truth(self) -> Truth:
         """All registers, the open interval included, and the plants' counters as they are now.
@@ -168,6 +160,7 @@ class Ledger:
         )
 
     def _close(self) -> None:
+        self._watch_peak()
         now, available = self._open, self._counter("available_mwh")
         self._energy.append(now.energy)
         self._available.append(self._since(available))
@@ -180,6 +173,13 @@ class Ledger:
         self._open = _Open(*self._widths)
         self._edges.append(self._edge)
         self._edge += REGISTER
+
+    def _watch_peak(self) -> None:
+        length_h = hours(self._edge - self._edges[-1])
+        self._peak_mw = [max(peak, mwh / length_h) for peak, mwh in zip(self._peak_mw, self._open.imported, strict=True)]
+        month = self._edge.astimezone(self._park.zone).month
+        if month != self._month:
+            self._month, self._peak_mw = month, [0.0] * len(self._peak_mw)
 
     def _counter(self, name: str) -> _Row:
         return [plant.totals().get(name, np.nan) for plant in self._plants]

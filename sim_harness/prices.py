@@ -21,7 +21,6 @@ class FixedPrices:
 
     stored_cny_per_mwh: float = 277.0
     pending_work_cny_per_mwh: float = 480.0
-    unserved_cny_per_mwh: float = 10_000.0
     emission_t_per_mwh: float = 0.5122
 
 
@@ -33,7 +32,6 @@ EMISSION_FACTOR: Final = "Northeast grid 2023, 0.5122 kg CO2/kWh, location-based
 SOURCES: Final[dict[str, str]] = {
     "stored_cny_per_mwh": "replacement: valley price 260 over one-way efficiency sqrt(0.88); a valley is never a day away",
     "pending_work_cny_per_mwh": "year study: flat price, for energy that waiting work and unfinished heats still need",
-    "unserved_cny_per_mwh": "base load plate: value of lost load; also for any other load blacked out",
     "emission_t_per_mwh": "Northeast grid 2023 (0.5122 kg CO2/kWh), imported energy",
 }
 
@@ -44,6 +42,7 @@ PLATE_PRICES: Final[dict[str, tuple[str, ...]]] = {
     "ammonia_loop": ("netback_cny_per_t", "shortfall_cny_per_t", "trip_cny_per_t", "vent_cny_per_kg"),
     "arc_furnace": ("late_heat_cny",),
     "compute": ("throughput_cny_per_mwh",),
+    "base_load": ("unserved_cny_per_mwh",),
 }
 #: Parts of a tariff that the comparable cost uses, beside the energy price of each period.
 TARIFF_PRICES: Final = (

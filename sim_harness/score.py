@@ -29,11 +29,19 @@ class GreenShare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeScore:
-    """All clusters together; None where no cluster tells."""
+    """All clusters together; None where no cluster tells.
+
+    Args:
+        deadline_misses: Jobs; a cluster that counts work and not jobs tells 0 or nothing.
+        missed_mwh: Work that was not done by its deadline. [MWh]
+        tier0_curtailed_mwh: What the work that must not be touched lost. [MWh]
+        shifted_mwh: Energy used later than as it came. [MWh]
+    """
 
     energy_mwh: float | None
     work_done_frac: float | None
     deadline_misses: float | None
+    missed_mwh: float | None
     tier0_curtailed_mwh: float | None
     green_share_frac: float | None
     shifted_mwh: float | None
@@ -177,11 +185,13 @@ def _heats_missing(truth: Truth) -> float | None:
 
 def _compute(truth: Truth, green: GreenAccount) -> ComputeScore:
     clusters = truth.rows_of("compute")
-    done_mwh, released_mwh = (truth.total(name, "compute") for name in ("done_mwh", "released_mwh"))
+    done_mwh, arrived_mwh = (truth.total(name, "compute") for name in ("work_done_mwh", "work_arrived_mwh"))
+    misses, missed_mwh = (truth.total(name, "compute") for name in ("deadline_misses", "missed_mwh"))
     return ComputeScore(
         energy_mwh=float(np.sum(truth.energy_mwh[clusters])) if np.any(clusters) else None,
-        work_done_frac=done_mwh / released_mwh if done_mwh is not None and released_mwh else None,
-        deadline_misses=truth.total("deadline_misses", "compute"),
+        work_done_frac=done_mwh / arrived_mwh if done_mwh is not None and arrived_mwh else None,
+        deadline_misses=0.0 if misses is None and missed_mwh == 0.0 else misses,
+        missed_mwh=missed_mwh,
         tier0_curtailed_mwh=truth.total("tier0_curtailed_mwh", "compute"),
         green_share_frac=green.share_frac(clusters),
         shifted_mwh=truth.total("shifted_mwh", "compute"),

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Protocol
 
 from sim_harness.grid import AreaBalancer, Topology
-from sim_harness.ledger import Ledger, Truth
+from sim_harness.ledger import Ledger
 from sim_harness.plants.base import Ambient, Plant
+from sim_harness.truth import Truth
 from sim_harness.weather.base import Farm
 from vpp.errors import ScenarioError
 from vpp.ids import AreaId, AssetId, ConnectionId

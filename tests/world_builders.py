@@ -14,9 +14,12 @@ from vpp.ids import AreaId, AssetId, BusId, ConnectionId, ParkId
 from vpp.park import Area, Asset, Connection, Network, NetworkBasis, Park, Period, Prices, Site, Tariff, TariffId
 from vpp.park.plates import (
     AmmoniaLoopPlate,
+    ArcFurnacePlate,
     BaseLoadPlate,
     BatteryPlate,
+    ComputePlate,
     ElectrolyserPlate,
+    JobClass,
     Plate,
     WindPlate,
 )
@@ -93,6 +96,43 @@ STACKS = ElectrolyserPlate(
     starts_per_day=3.0,
     ramp_frac_per_s=0.1,
     hydrogen_node="tank",
+)
+
+CLUSTER = ComputePlate(
+    rated_mw=40.0,
+    it_mw=35.0,
+    pue_frac=1.15,
+    idle_frac=0.2,
+    mean_use_frac=0.75,
+    deferrable_frac=0.6,
+    job_classes=(
+        JobClass(name="slack_6h", share_frac=0.4, slack_h=6.0, delay_cny_per_mwh=216.0, miss_cny_per_mwh=20_000.0),
+        JobClass(name="slack_24h", share_frac=0.6, slack_h=24.0, delay_cny_per_mwh=70.0, miss_cny_per_mwh=20_000.0),
+    ),
+    tier_frac=(0.4, 0.2, 0.2, 0.2),
+    tier_loss_frac=(0.0, 0.1, 0.3, 0.5),
+    throughput_cny_per_mwh=4_300.0,
+    checkpoint_s=900.0,
+    cap_power_frac=(0.25, 1.0),
+    cap_throughput_frac=(0.2, 1.0),
+)
+FURNACES = ArcFurnacePlate(
+    furnaces=2,
+    tap_weight_t=100.0,
+    melting_mw=70.0,
+    refining_frac=0.4,
+    heat_mwh=40.0,
+    melting_energy_frac=0.65,
+    power_on_s=2850.0,
+    tap_to_tap_s=3500.0,
+    auxiliary_mw=4.0,
+    heats_per_day=38,
+    sequence_heats_min=6,
+    sequence_heats_max=8,
+    sequence_gap_s=1500.0,
+    hold_max_s=600.0,
+    hold_price_cny_per_mwh=2_000.0,
+    late_heat_cny=60_000.0,
 )
 
 

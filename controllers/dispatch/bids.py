@@ -96,7 +96,8 @@ def _stacks(asset: Asset, plate: ElectrolyserPlate, said: Reported, order: Stack
     """Stacks that are on between minimum and maximum load, each segment worth its hydrogen; the rest stands by or warms up."""
     on = min(order.on, int(said.state.get("stacks_on", 0.0)))
     power_mw, kg_per_h = hydrogen_curve(plate)
-    idle = max(0.0, said.power_mw - said.state.get("power_on_mw", said.power_mw))
+    running = said.state.get("load_frac", 0.0) * said.state.get("stacks_on", 0.0) * plate.stack_mw
+    idle = max(0.0, said.power_mw - running)
     base = on * float(power_mw[0]) + idle
     planned = None if order.planned_mw is None else order.planned_mw - idle
     segments: list[Segment] = []

@@ -119,7 +119,7 @@ def _compute(known: _Known, asset: Asset) -> ComputeNeed:
     """Work that waits, as reported, and work that is expected to arrive, at its mean rate, hour by hour."""
     plate: ComputePlate = asset.plate
     report = known.snapshot.clusters.get(asset.id)
-    firm_now = None if report is None else report.state.get("firm_mw")
+    firm_now = None if report is None else _firm_now_mw(report)
     items = () if report is None else _waiting(report, known.grid.start)
     horizon_h = float(known.grid.step_h.sum())
     expected = tuple(
@@ -128,6 +128,13 @@ def _compute(known: _Known, asset: Asset) -> ComputeNeed:
         for hour in range(1, math.floor(horizon_h))
     )
     return ComputeNeed(firm_compute_mw(plate, firm_now, known.grid.n), items + expected, plate.rated_mw)
+
+
+def _firm_now_mw(report: ClusterReport) -> float | None:
+    """Idle power and work that does not wait, as the scheduler tells it; None where it does not."""
+    if "firm_mw" not in report.state:
+        return None
+    return report.state["firm_mw"] + report.state.get("idle_mw", 0.0)
 
 
 def _waiting(report: ClusterReport, start: datetime) -> tuple[WorkItem, ...]:

@@ -54,10 +54,15 @@ def _calendar(plate: BaseLoadPlate, grid: TimeGrid, zone: ZoneInfo) -> FloatArra
 
 def firm_compute_mw(plate: ComputePlate, now_mw: float | None, n: int) -> FloatArray:
     """Idle power and work that does not wait: as last reported, or the plate's mean, shape (n,). [MW]."""
-    mean_mw = plate.rated_mw * (plate.mean_use_frac * (1.0 - plate.deferrable_frac))
+    mean_mw = plate.rated_mw * plate.idle_frac + _busy_mw(plate) * (1.0 - plate.deferrable_frac)
     return np.full(n, mean_mw if now_mw is None else now_mw)
 
 
 def arriving_mw(plate: ComputePlate, share_frac: float) -> float:
     """Mean rate at which deferrable work of a class with that share arrives. [MW]."""
-    return plate.rated_mw * plate.mean_use_frac * plate.deferrable_frac * share_frac
+    return _busy_mw(plate) * plate.deferrable_frac * share_frac
+
+
+def _busy_mw(plate: ComputePlate) -> float:
+    """Mean power above idle: work of every sort."""
+    return plate.rated_mw * max(0.0, plate.mean_use_frac - plate.idle_frac)

@@ -21,6 +21,7 @@ from controllers.dispatch.guidance import (
     StoreGuidance,
 )
 from controllers.dispatch.snapshot import Snapshot
+from controllers.planner.expect import firm_compute_mw
 from controllers.planner.guide import grid_carbon_kg_per_mwh
 from vpp.ids import AreaId, ConnectionId, PlanId
 from vpp.park import Asset, Connection, Park, tariff_prices
@@ -175,7 +176,7 @@ def _shift(park: Park, asset: Asset, snapshot: Snapshot, thresholds: RuleThresho
     energy = sum(a.plate.energy_mwh for a, _ in stores)
     soc = sum(said.state.get("soc_frac", 0.5) * a.plate.energy_mwh for a, said in stores) / energy if energy else 0.0
     scarce = available < thresholds.scarce_frac * capacity and soc < thresholds.scarce_soc_frac
-    firm = plate.rated_mw * plate.mean_use_frac * (1.0 - plate.deferrable_frac)
+    firm = float(firm_compute_mw(plate, None, 1)[0])
     target = firm if scarce else plate.rated_mw
     drawn = sum(r.power_mw for r in snapshot.clusters.values()) or plate.rated_mw
     green = float(np.clip(available / max(drawn, 1e-9), 0.0, 1.0)) if not _on_grid(park, asset.area) else 0.0

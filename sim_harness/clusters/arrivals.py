@@ -58,7 +58,8 @@ def week_shape(swing_frac: float, weekend_frac: float) -> FloatArray:
     day = 1.0 + swing_frac * np.cos((hour - _PEAK_HOUR) / HOURS_PER_DAY * 2.0 * math.pi)
     levels = np.where(np.arange(_DAYS_PER_WEEK) < _SATURDAY, 1.0, weekend_frac)
     week: FloatArray = np.outer(levels, day).ravel()
-    return week / week.mean()
+    week /= week.mean()
+    return week
 
 
 class Arrivals:

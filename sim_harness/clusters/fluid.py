@@ -19,7 +19,7 @@ from vpp.units import FloatArray, h_to_s, s_to_h
 
 __all__ = ["Cohort", "Due", "FluidJobs"]
 
-_NOTHING_MWH: Final = 1e-9
+_NOTHING_MWH: Final = 1e-12
 
 
 @dataclass(slots=True)

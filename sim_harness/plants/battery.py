@@ -1,6 +1,6 @@
 """A battery station (电化学储能) as its cells, converters and fans have it, not as a planner thinks of it.
 
-Losses are ohmic, so they grow with the square of the power, and with an emptier battery; auxiliaries draw at the meter always; the
+Losses are ohmic: they grow with the square of the power, and with an emptier battery. Auxiliaries always draw at the meter. The
 state of charge that the station reports is its own estimate. At rating and half charge a full cycle returns the plate's round
 trip, so a planner that uses the plate is right there and too pessimistic at part load.
 """

@@ -80,7 +80,7 @@ class AmmoniaLoop:
     """
 
     name: str = "ammonia_loop"
-    splits_exactly: bool = True
+    splits_exactly: bool = False  # only a loop whose power does not tell its load differs: it looks at its hydrogen once a step
 
     def plate(self, plates: Sequence[Any]) -> AmmoniaLoopColumns:
         """The records of a park as arrays."""

@@ -163,7 +163,8 @@ class ArcFurnace:
         all_room_mwh = np.sum(room_mwh, axis=1)
         above_mwh = (power_mw - plate.auxiliary_mw) * step_h - np.sum(low_mwh, axis=1)
         share_frac = np.divide(above_mwh, all_room_mwh, out=np.zeros_like(above_mwh), where=all_room_mwh > 0.0)
-        return low_mwh + np.clip(share_frac, 0.0, 1.0)[:, np.newaxis] * room_mwh
+        given_mwh: FloatArray = low_mwh + np.clip(share_frac, 0.0, 1.0)[:, np.newaxis] * room_mwh
+        return given_mwh
 
     def account(self, plate: ArcFurnaceColumns, before: ArcFurnaceState, power_mw: FloatArray, step_h: float) -> EnergyAccount:
         """Used is what went into heats, from the states; auxiliaries are lost."""

@@ -81,7 +81,11 @@ class ComputeState:
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """Power is idle, plus firm work less what caps take, plus deferrable work served."""
+    """Power is idle, plus firm work less what caps take, plus deferrable work served.
+
+    A step splits exactly as long as what is due fits into the meter's rating; beyond it the total still does, while the classes
+    that are late share it by the order in which they wait.
+    """
 
     name: str = "compute"
     splits_exactly: bool = True
@@ -168,7 +172,8 @@ class Compute:
         """Firm work under the caps that were offered, and what is due: a cluster does not jump when nobody caps it any more."""
         served_mw = np.where(state.waiting_mwh > 0.0, state.due_mw, np.minimum(state.due_mw, state.arriving_mw))
         due_mw = np.minimum(np.sum(served_mw, axis=1), _room_mw(plate, state))
-        return plate.idle_mw + _firm_mw(plate, state) - self._offered_mw(plate, state) + due_mw
+        safe_mw: FloatArray = plate.idle_mw + _firm_mw(plate, state) - self._offered_mw(plate, state) + due_mw
+        return safe_mw
 
     def reach(self, plate: ComputeColumns, state: ComputeState, horizons_h: FloatArray) -> EnergyReach:
         """Firm work capped all the time and only due work served, or all work served as it comes."""

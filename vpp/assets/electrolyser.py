@@ -94,7 +94,7 @@ class Electrolyser:
     """Stacks that start inside a step are counted from the next: the power a step promises must hold from its beginning."""
 
     name: str = "electrolyser"
-    splits_exactly: bool = True
+    splits_exactly: bool = False  # stacks that end their start inside a step join at its end; without starts it would be exact
 
     def plate(self, plates: Sequence[Any]) -> ElectrolyserColumns:
         """The records of a park as arrays."""

@@ -32,6 +32,7 @@ T = TypeVar("T")
 _REASONS: Final[dict[str, str]] = {
     "greater_than": "must be above {gt:g}",
     "greater_than_equal": "must not be below {ge:g}",
+    "less_than": "must be below {lt:g}",
     "less_than_equal": "must not be above {le:g}",
     "finite_number": "must be a finite number",
     "float_type": "must be a number, without quotes or unit",

@@ -73,9 +73,7 @@ def _read_files(root: Path) -> tuple[list[Node], list[Fault]]:
     if root.is_dir():
         files = sorted(file for file in root.iterdir() if file.suffix in _SUFFIXES and file.is_file())
         if not files:
-            raise park_error(
-                [Fault.of(start, "", None, f"{root}: a folder without YAML files; a park is a file or a folder of them")]
-            )
+            raise ParkError([f"{root}: a folder without YAML files; a park is a file or a folder of them"])
     elif root.is_file():
         files = [root]
     else:

@@ -36,6 +36,8 @@ Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 PositiveFraction: TypeAlias = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+#: A relative change that leaves something: -8 % is -0.08.
+Swing: TypeAlias = Annotated[float, Field(gt=-1, lt=1, allow_inf_nan=False)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=False)
@@ -310,9 +312,9 @@ class BaseLoadPlate:
 
     __pydantic_config__ = _STRICT
     mean_mw: Positive
-    winter_frac: float
-    weekend_frac: float
-    night_frac: float
+    winter_frac: Swing
+    weekend_frac: Swing
+    night_frac: Swing
     unserved_cny_per_mwh: NonNegative = field(default=10_000.0)
 
 

@@ -186,7 +186,7 @@ def _read_record(name: str, section: Section, node: Node, faults: list[Fault]) -
     entries: dict[str, Node] = node.value
     owner = _owner(name, section, node, faults)
     entries, renamed = _known_entries(name, section, owner, entries, faults)
-    kind = entries["kind"].plain() if "kind" in entries else None
+    kind = _kind(entries)
     if name == ASSETS and "kind" in entries and kind not in plate_types():
         meant = suggestion(str(kind), plate_types())
         hint = f"did you mean '{meant}'?" if meant else "kinds are " + ", ".join(plate_types())
@@ -207,6 +207,11 @@ def _read_record(name: str, section: Section, node: Node, faults: list[Fault]) -
     _check_spans(record, section, faults)
     usable = {key: marked for key, marked in values.items() if key != "in_service" or type(marked[0].value) is date}
     return replace(record, values=usable, whole=len(faults) - renamed == before)
+
+
+def _kind(entries: dict[str, Node]) -> str | None:
+    """What is written as the kind, as text whatever it is."""
+    return str(entries["kind"].plain()) if "kind" in entries else None
 
 
 def _owner(name: str, section: Section, node: Node, faults: list[Fault]) -> str:
@@ -231,7 +236,7 @@ def _known_entries(
     Returns:
         The entries, and how many of them had to be renamed.
     """
-    kind = entries["kind"].plain() if "kind" in entries else None
+    kind = _kind(entries)
     if name == ASSETS and kind not in plate_types():
         # without a kind nobody can say which keys are right; the kind itself is the fault
         if "kind" not in entries:

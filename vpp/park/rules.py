@@ -120,7 +120,7 @@ def park_faults(park: Park, record: ParkRecord, broken: frozenset[str]) -> list[
         faults += _hydrogen_faults(park)
         faults += _contract_faults(park)
     if not any(single.section == "connections" for single in torn):
-        faults += _safe_mode_faults(park)
+        faults += _safe_mode_faults(park, broken)
         faults += _tariff_faults(park, record)
     return faults
 
@@ -204,7 +204,7 @@ def _crossing_limits_mw(connections: Iterable[Connection], behind: frozenset[Are
     return import_mw, export_mw
 
 
-def _safe_mode_faults(park: Park) -> Iterator[Fault]:
+def _safe_mode_faults(park: Park, broken: frozenset[str]) -> Iterator[Fault]:
     """Safe modes of all assets together never break a connection limit.
 
     Worst case, for each connection and the areas that hang on it: every load at the top of its safe range in a calm night, no
@@ -214,7 +214,7 @@ def _safe_mode_faults(park: Park) -> Iterator[Fault]:
     """
     for connection in park.connections:
         behind = areas_behind(park, connection)
-        ranges = [safe_power_range_mw(asset) for asset in park.assets if asset.area in behind]
+        ranges = [safe_power_range_mw(asset) for asset in park.assets if asset.area in behind and asset.id not in broken]
         drawn_mw = sum(max(span.high_mw, 0.0) for span in ranges)
         fed_mw = -sum(span.low_mw for span in ranges if not span.curtails)
         import_mw, export_mw = _crossing_limits_mw(park.connections, behind)

@@ -1,7 +1,8 @@
 """What each kind draws at most and at least when nobody commands it, from its nameplate alone.
 
-The range is that of the steady safe mode, after the fallback profile (15 to 60 minutes of the last plan) has run out: a heat in
-the furnace has been tapped by then, and no new one is started.
+The range is that of the steady safe mode, after the fallback profile (the tail of the last plan, 15 to 60 minutes) has run out.
+It counts on profiles that outlast what cannot be broken off: a heat in the furnace has been tapped, stacks that had just started
+have passed their minimum time.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from vpp.park import plates as p
 from vpp.park.schema import Asset
-from vpp.units import HOURS_PER_DAY
 
 __all__ = ["SafeRange", "safe_power_range_mw", "safe_range_of_plate"]
 
@@ -57,8 +59,9 @@ def _solar(plate: p.SolarPlate) -> SafeRange:
 
 @safe_range_of_plate.register
 def _thermal_unit(plate: p.ThermalUnitPlate) -> SafeRange:
-    """Steam does not give way: what is bound to heat stays at its minimum."""
-    return SafeRange(-plate.units * plate.unit_mw * plate.min_load_frac, 0.0)
+    """Generation that does not give way: minimum load, or up to the rating where steam leads."""
+    load_frac = 1.0 if plate.heat_led else plate.min_load_frac
+    return SafeRange(-plate.units * plate.unit_mw * load_frac, 0.0)
 
 
 @safe_range_of_plate.register
@@ -83,7 +86,7 @@ def _ammonia_loop(plate: p.AmmoniaLoopPlate) -> SafeRange:
 
 @safe_range_of_plate.register
 def _arc_furnace(plate: p.ArcFurnacePlate) -> SafeRange:
-    """The running heat is tapped within the fallback profile; then only auxiliaries run."""
+    """The running heat is tapped within the fallback profile, no new one is started; then only auxiliaries run."""
     return SafeRange(0.0, plate.auxiliary_mw)
 
 
@@ -109,16 +112,19 @@ def _flexible_load(plate: p.FlexibleLoadPlate) -> SafeRange:
 
 @safe_range_of_plate.register
 def _compute(plate: p.ComputePlate) -> SafeRange:
-    """Work that cannot wait goes on, each tier less what it may lose; deferrable work is held."""
-    kept = sum(share * (1 - loss) for share, loss in zip(plate.tier_frac, plate.tier_loss_frac, strict=True))
-    busy_frac = plate.mean_use_frac * (1 - plate.deferrable_frac) * kept
-    return SafeRange(plate.rated_mw * plate.idle_frac, plate.rated_mw * max(plate.idle_frac, busy_frac))
+    """Work that cannot wait goes on under the deepest caps its tiers allow; deferrable work is held."""
+    firm_frac = max(0.0, plate.mean_use_frac - plate.idle_frac) * (1 - plate.deferrable_frac)
+    kept_frac = sum(
+        share * (float(np.interp(1 - loss, plate.cap_throughput_frac, plate.cap_power_frac)) if loss > 0 else 1.0)
+        for share, loss in zip(plate.tier_frac, plate.tier_loss_frac, strict=True)
+    )
+    return SafeRange(plate.rated_mw * plate.idle_frac, plate.rated_mw * (plate.idle_frac + firm_frac * kept_frac))
 
 
 @safe_range_of_plate.register
 def _ev_charging(plate: p.EvChargingPlate) -> SafeRange:
-    """The mean of a day: what has arrived is charged slowly."""
-    return SafeRange(0.0, plate.energy_mwh_per_day / HOURS_PER_DAY)
+    """What is due is charged, at worst at every bay."""
+    return SafeRange(0.0, plate.power_mw)
 
 
 @safe_range_of_plate.register

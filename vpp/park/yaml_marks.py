@@ -6,6 +6,7 @@ one is needed. A value that changes is a list of them, each with `from`, the day
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -158,6 +159,9 @@ def _one(node: Node, key: str, faults: list[Fault], *, dated: bool) -> Marked | 
     value = entry[marks[0]].plain()
     if value is None:
         faults.append(Fault.of(node.place, key, None, f"nothing after '{marks[0]}:'; write the value"))
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        faults.append(Fault.of(node.place, key, value, "must be a finite number"))
         return None
     return Marked(value, Provenance(marks[0], source, node.place, note if note is None else str(note)), since, until)
 

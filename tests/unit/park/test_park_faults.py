@@ -136,6 +136,11 @@ FAULTS: list[tuple[str, list[tuple[str, str, str]], list[str]]] = [
         ["compute.aidc.tier_frac: adds up to 0.9"],
     ),
     (
+        "cap curve with an end missing",
+        [("compute.aidc", "cap_throughput_frac", 'cap_throughput_frac: {fact: [0.5, 1.0], source: "x"}')],
+        ["compute.aidc.cap_throughput_frac: 2 values: cap_power_frac has 6"],
+    ),
+    (
         "a heat that does not fit its power-on time",
         [("eaf.yuanlian", "heat_mwh", 'heat_mwh: {assumption: 60, source: "x"}')],
         ["eaf.yuanlian.heat_mwh: 60: a heat at full stage power takes"],

@@ -16,6 +16,8 @@ from sim_harness.world import World
 from tests.world_builders import (
     BASE,
     BATTERY,
+    CLUSTER,
+    FURNACES,
     LOOP,
     STACKS,
     START,
@@ -33,11 +35,20 @@ from vpp.ids import AreaId, AssetId
 from vpp.park import Target
 from vpp.park.plates import Plate
 
-PLATES: dict[str, Plate] = {"base_load": BASE, "battery": BATTERY, "electrolyser": STACKS, "ammonia_loop": LOOP}
+PLATES: dict[str, Plate] = {
+    "base_load": BASE,
+    "battery": BATTERY,
+    "electrolyser": STACKS,
+    "ammonia_loop": LOOP,
+    "arc_furnace": FURNACES,
+    "compute": CLUSTER,
+}
 
 
 def fixed_load(asset_id: str, power_mw: float, area: str = "a") -> Stub:
-    return stub(asset_id, area, power_mw, power_mw, power_mw, PushOrder.NEVER)
+    made = stub(asset_id, area, power_mw, power_mw, power_mw, PushOrder.NEVER)
+    made.counters = {"unserved_mwh": 0.0}
+    return made
 
 
 def truth_of(hours: float = 24.0, load_mw: float = 100.0, **others: str) -> Truth:
@@ -93,10 +104,8 @@ def test_import_above_the_contract_pays_extra() -> None:
     assert bill(truth_of(hours=1.0, load_mw=236.0)).items["above_contract"] == pytest.approx(36.0 * 3000.0, rel=1e-9)
 
 
-def test_unserved_load_costs_what_lost_load_is_worth() -> None:
-    plants = [stub("base.i", "i", 30.0, 0.0, 30.0, PushOrder.SHEDDING)]
-    world = World(park([asset("base.i", "base_load", BASE, "i")]), plants, SteadyWeather(), START)
-    assert bill(run(world, 1.0)).items["unserved"] == pytest.approx(30.0 * 10_000.0, rel=1e-9)
+def test_unserved_base_load_costs_what_lost_load_is_worth() -> None:
+    assert bill(told(truth_of(), "base.a", {"unserved_mwh": 30.0})).items["unserved"] == 300_000.0
 
 
 def test_a_battery_pays_wear_and_for_the_charge_it_lost() -> None:
@@ -119,6 +128,31 @@ def test_ammonia_is_income_and_what_the_contract_lacks_is_paid() -> None:
     assert items["ammonia_income"] == -500.0 * 2300.0
     assert items["ammonia_shortfall"] == pytest.approx((owed_t - 500.0) * 1200.0, rel=1e-9)
     assert (items["hydrogen_vented"], items["trips"], items["inventory_hydrogen"]) == (2000.0, 24_000.0, -12_000.0)
+
+
+def test_heats_that_were_due_and_not_done_pay_their_delay_and_owe_their_energy() -> None:
+    truth = truth_of(arc_furnace="eaf.a")
+    counters, own = {"heats_done": 33.0, "heats_late": 1.0}, AssetId("eaf.a")
+    truth = told(truth, own, counters, {"heats_due": 4.0, "begun_mwh": 25.0})
+    # At midnight the day's 38 heats lie ahead; a day later 4 of them should have been begun and were not.
+    truth = replace(truth, stock_first={**truth.stock_first, own: {"heats_due": 38.0, "begun_mwh": 0.0}})
+    items = bill(truth).items
+    assert (items["late_heats"], items["missing_heats"]) == (60_000.0, 240_000.0)
+    assert items["inventory_heats"] == pytest.approx((4 * 40.0 - 25.0) * 480.0, rel=1e-9)
+    assert score(truth).heats_missing == 4.0
+
+
+def test_compute_pays_for_waiting_by_its_share_of_the_slack_for_misses_and_for_lost_throughput() -> None:
+    counters = {"delayed_mwh_h.slack_6h": 12.0, "delayed_mwh_h.slack_24h": 240.0, "lost_throughput_mwh": 2.0}
+    counters |= {"missed_mwh.slack_6h": 0.5, "missed_mwh.slack_24h": 0.0, "missed_mwh": 0.5}
+    truth = told(
+        truth_of(compute="compute.a"), "compute.a", counters, {"waiting_mwh.slack_6h": 3.0, "waiting_mwh.slack_24h": 7.0}
+    )
+    items = bill(truth).items
+    assert items["compute_delay"] == pytest.approx(12.0 / 6.0 * 216.0 + 240.0 / 24.0 * 70.0, rel=1e-12)
+    assert (items["compute_missed"], items["compute_throughput"]) == (10_000.0, 8_600.0)
+    assert items["inventory_compute"] == pytest.approx(10.0 * 480.0, rel=1e-12)
+    assert (score(truth).compute.deadline_misses, score(truth).compute.missed_mwh) == (None, 0.5)
 
 
 def test_a_plant_that_hides_a_counter_is_named_and_not_taken_for_zero() -> None:
@@ -155,13 +189,11 @@ def test_a_total_that_is_not_its_items_is_an_error() -> None:
     ("price", "item"),
     [
         ("stored_cny_per_mwh", "inventory_battery"),
-        ("unserved_cny_per_mwh", "unserved"),
         ("emission_t_per_mwh", "carbon"),
     ],
 )
 def test_doubling_a_fixed_price_doubles_its_item_and_no_other(price: str, item: str) -> None:
     truth = told(truth_of(battery="bess.a"), "bess.a", {"discharged_mwh": 1.0}, {"stored_mwh": 5.0})
-    truth = replace(truth, unserved_mwh=truth.unserved_mwh + 1.0)
     once, twice = bill(truth), bill(truth, replace(FIXED, **{price: 2.0 * getattr(FIXED, price)}))
     assert once.items[item] != 0.0
     assert twice.items == pytest.approx({**once.items, item: 2.0 * once.items[item]}, rel=1e-12)

@@ -166,6 +166,16 @@ def test_registers_hold_the_energy_of_every_quarter_hour() -> None:
     assert world.ledger.month_peak_mw(ConnectionId("grid.a")) == pytest.approx(60.0, abs=1e-9)
 
 
+def test_the_peak_of_a_month_is_forgotten_when_the_next_begins_in_the_park() -> None:
+    world = world_of(load("mill", "a", 60.0), connections=(connection("grid.a", "a"),))
+    last_quarter = START + timedelta(days=31, minutes=-15)
+    world = World(world.park, world.plants, SteadyWeather(), last_quarter - timedelta(minutes=15))
+    world.step(last_quarter - timedelta(minutes=15), 900.0)
+    assert world.ledger.month_peak_mw(ConnectionId("grid.a")) == pytest.approx(60.0, abs=1e-9)
+    world.step(last_quarter, 900.0)
+    assert world.ledger.month_peak_mw(ConnectionId("grid.a")) == 0.0
+
+
 def test_a_step_that_leaves_a_gap_in_time_is_refused() -> None:
     world = world_of(load("mill", "a", 60.0), connections=(connection("grid.a", "a"),))
     world.step(START, STEP_S)

@@ -1,0 +1,184 @@
+"""The park's other side of the wire: a plant for every asset, an edge beside every device, a client beside every cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+
+from controllers.bus.base import Bus
+from controllers.client import SchedulerClient
+from controllers.clock import Clock
+from controllers.edge import Device, Edge
+from sim_harness.plants.ammonia_loop import AmmoniaLoop
+from sim_harness.plants.arc_furnace import ArcFurnaces
+from sim_harness.plants.base import Plant
+from sim_harness.plants.base_load import BaseLoad
+from sim_harness.plants.battery import Battery
+from sim_harness.plants.compute import ComputeCluster
+from sim_harness.plants.drift import seeded
+from sim_harness.plants.electrolyser import Electrolyser
+from sim_harness.plants.solar import SolarStation
+from sim_harness.plants.source import Source
+from sim_harness.plants.wind import WindFarm
+from sim_harness.scenario import Scenario
+from sim_harness.weather.base import Farm, Weather
+from sim_harness.world import Flows, World
+from vpp.errors import ScenarioError
+from vpp.ids import AssetId
+from vpp.park import Asset, Park
+from vpp.wire.codec import encode
+from vpp.wire.messages import GridMeasurement
+from vpp.wire.topics import Channel, topic_of
+
+__all__ = ["PLANTS", "Site", "farms_of"]
+
+BusOf = Callable[[AssetId | None], Bus]
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """What plants are made from."""
+
+    park: Park
+    scenario: Scenario
+    made: dict[AssetId, Plant]
+
+    @property
+    def start(self) -> datetime:
+        return self.scenario.start
+
+    def rng(self, asset: Asset) -> np.random.Generator:
+        return seeded(self.scenario.seed, f"{asset.id}.plant")
+
+
+def _wind(making: _Making, asset: Asset) -> Plant:
+    return WindFarm(asset, start=making.start, seed=making.scenario.seed)
+
+
+def _solar(making: _Making, asset: Asset) -> Plant:
+    return SolarStation(asset, start=making.start, seed=making.scenario.seed)
+
+
+def _battery(making: _Making, asset: Asset) -> Plant:
+    soc_frac = making.scenario.initial_frac(asset.id, "soc_frac")
+    return Battery(asset, start=making.start, seed=making.scenario.seed, soc_frac=soc_frac)
+
+
+def _base_load(making: _Making, asset: Asset) -> Plant:
+    return BaseLoad(asset, start=making.start, seed=making.scenario.seed, zone=making.park.zone)
+
+
+def _ammonia_loop(making: _Making, asset: Asset) -> Plant:
+    level_frac = making.scenario.initial_frac(asset.id, "level_frac")
+    return AmmoniaLoop(asset, making.start) if level_frac is None else AmmoniaLoop(asset, making.start, level_frac)
+
+
+def _electrolyser(making: _Making, asset: Asset) -> Plant:
+    node = asset.plate.hydrogen_node
+    loop = next(
+        p for i, p in making.made.items() if isinstance(p, AmmoniaLoop) and making.park.asset(i).plate.hydrogen_node == node
+    )
+    return Electrolyser(asset, loop, loop.nominal_hydrogen_kg_per_h, making.start, making.rng(asset))
+
+
+def _arc_furnace(making: _Making, asset: Asset) -> Plant:
+    return ArcFurnaces(asset, making.start, making.rng(asset))
+
+
+def _compute(making: _Making, asset: Asset) -> Plant:
+    return ComputeCluster(asset, making.start, making.rng(asset))
+
+
+#: How each kind is made; the loop before the stacks that feed it.
+PLANTS: Final[Mapping[str, Callable[[_Making, Asset], Plant]]] = {
+    "wind": _wind,
+    "solar": _solar,
+    "battery": _battery,
+    "base_load": _base_load,
+    "ammonia_loop": _ammonia_loop,
+    "electrolyser": _electrolyser,
+    "arc_furnace": _arc_furnace,
+    "compute": _compute,
+}
+
+
+def farms_of(park: Park) -> tuple[Farm, ...]:
+    """The wind and solar farms of a park, as the weather needs them."""
+    return tuple(
+        Farm(a.id, "wind" if a.kind == "wind" else "solar", a.plate.capacity_mw, a.plate.capacity_factor_frac)
+        for a in park.assets
+        if a.kind in ("wind", "solar")
+    )
+
+
+def _plants_of(park: Park, scenario: Scenario) -> tuple[Plant, ...]:
+    missing = [
+        f"{scenario.name}: {a.id}: the world has no plant of kind {a.kind} yet" for a in park.assets if a.kind not in PLANTS
+    ]
+    if missing:
+        raise ScenarioError(missing)
+    making = _Making(park, scenario, {})
+    order = list(PLANTS)
+    for asset in sorted(park.assets, key=lambda a: order.index(a.kind)):
+        making.made[asset.id] = PLANTS[asset.kind](making, asset)
+    # Stacks settle before the loop that takes their hydrogen.
+    return tuple(sorted(making.made.values(), key=lambda p: isinstance(p, AmmoniaLoop)))
+
+
+class Site:
+    """The world and its mouths on the bus.
+
+    Args:
+        park: As of the scenario's day.
+        scenario: Which world.
+        weather: Knows every farm.
+        bus_of: The bus of an asset's edge or client; with None, of the grid's gateway.
+        clock: The devices' own.
+
+    Raises:
+        ScenarioError: An asset's kind has no plant.
+    """
+
+    def __init__(self, park: Park, scenario: Scenario, weather: Weather, bus_of: BusOf, clock: Clock) -> None:
+        self.world = World(park, _plants_of(park, scenario), weather, scenario.start)
+        self._park, self._gateway = park, bus_of(None)
+        self.edges: list[Edge] = []
+        self.clusters: list[ComputeCluster] = []
+        for plant in self.world.plants:
+            if isinstance(plant, ComputeCluster):
+                self._connect(plant, bus_of(plant.asset_id), clock)
+            else:
+                self.edges.append(Edge(bus_of(plant.asset_id), _as_device(plant), park.id, clock))
+
+    def _connect(self, cluster: ComputeCluster, bus: Bus, clock: Clock) -> None:
+        rated_mw = self._park.asset(cluster.asset_id).plate.rated_mw
+        client = SchedulerClient(bus, self._park.id, cluster.asset_id, clock, fallback_cap_mw=rated_mw, on_shift=cluster.on_shift)
+        cluster.connect(client)
+        self.clusters.append(cluster)
+
+    def report(self, at: datetime) -> None:
+        """One period of every edge, client and gateway: lease, fallback, telemetry."""
+        for edge in self.edges:
+            edge.tick()
+        for cluster in self.clusters:
+            cluster.report()
+        flows: Flows | None = self.world.flows
+        for connection in self._park.connections:
+            import_mw = 0.0 if flows is None else flows.import_mw[connection.id]
+            said = GridMeasurement(measured_at=at, import_mw=import_mw)
+            self._gateway.post(topic_of(self._park.id, Channel.GRID_MEASUREMENT, connection.id), encode(said))
+
+    def goodbye(self) -> None:
+        """Every edge says offline before an orderly end."""
+        for edge in self.edges:
+            edge.goodbye()
+
+
+def _as_device(plant: Plant) -> Device:
+    if not isinstance(plant, Source | Battery | BaseLoad | AmmoniaLoop | Electrolyser | ArcFurnaces):
+        raise ScenarioError([f"{plant.asset_id}: this plant has no device side"])
+    return plant

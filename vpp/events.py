@@ -1,0 +1,126 @@
+"""What comes from outside a plan: an event that the grid calls, an override that a person sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import isnan
+from typing import Literal, TypeAlias
+
+from vpp.errors import PlanError
+from vpp.ids import AssetId, ConnectionId
+from vpp.timegrid import require_utc
+
+__all__ = ["Event", "EventKind", "EventStatus", "Override", "Pin", "PinLimit", "PinLocal", "PinPower"]
+
+#: Less import at the peak; more at the valley; a capacity kept free; at once and above all else.
+EventKind: TypeAlias = Literal["peak", "valley", "capacity", "emergency"]
+EventStatus: TypeAlias = Literal["announced", "acknowledged", "active", "done", "refused", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A call of the grid on one connection.
+
+    Args:
+        event_id: The caller's identity of it.
+        kind: See `EventKind`.
+        connection: Where it is called.
+        target_mw: Power that the connection is to keep, positive when importing. [MW]
+        start: From when. (UTC)
+        end: Until when, no longer inside. (UTC)
+        issued_at: When the caller sent it. (UTC)
+        received_at: When it became known here. (UTC)
+        priority: The lower goes first; two events on one connection are served in this order.
+        status: See `EventStatus`.
+    """
+
+    event_id: str
+    kind: EventKind
+    connection: ConnectionId
+    target_mw: float
+    start: datetime
+    end: datetime
+    issued_at: datetime
+    received_at: datetime
+    priority: int = 0
+    status: EventStatus = "announced"
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end", "issued_at", "received_at"):
+            require_utc(getattr(self, name), name)
+        if self.end <= self.start:
+            raise PlanError(f"event {self.event_id}: end {self.end} is not after start {self.start}")
+        if isnan(self.target_mw):
+            raise PlanError(f"event {self.event_id}: target_mw is missing; an event without a target asks for nothing")
+
+    @property
+    def notice(self) -> timedelta:
+        """Time between knowing and start; negative if it came too late."""
+        return self.start - self.received_at
+
+    def in_force(self, at: datetime) -> bool:
+        """Whether it binds at an instant: inside its span, and neither refused, cancelled nor done."""
+        return self.start <= at < self.end and self.status not in ("refused", "cancelled", "done")
+
+
+@dataclass(frozen=True, slots=True)
+class PinPower:
+    """Hold this power in MW, positive when consuming."""
+
+    power_mw: float
+
+
+@dataclass(frozen=True, slots=True)
+class PinLimit:
+    """Stay within these powers in MW."""
+
+    low_mw: float
+    high_mw: float
+
+
+@dataclass(frozen=True, slots=True)
+class PinLocal:
+    """Leave the asset to its own control room: count with its telemetry, command nothing."""
+
+
+Pin: TypeAlias = PinPower | PinLimit | PinLocal
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What a person decided about one asset, and who answers for it.
+
+    Args:
+        asset_id: The asset.
+        pin: What it is to do.
+        start: From when. (UTC)
+        end: Until when; None until someone lifts it. (UTC)
+        who: Who set it.
+        why: Their reason, kept in the audit.
+        issued_at: When they set it. (UTC)
+        received_at: When it became known here. (UTC)
+    """
+
+    asset_id: AssetId
+    pin: Pin
+    start: datetime
+    end: datetime | None
+    who: str
+    why: str
+    issued_at: datetime
+    received_at: datetime
+
+    def __post_init__(self) -> None:
+        for name in ("start", "issued_at", "received_at"):
+            require_utc(getattr(self, name), name)
+        if self.end is not None and require_utc(self.end, "end") <= self.start:
+            raise PlanError(f"override of {self.asset_id}: end {self.end} is not after start {self.start}")
+        if isinstance(self.pin, PinLimit) and self.pin.low_mw > self.pin.high_mw:
+            raise PlanError(f"override of {self.asset_id}: low_mw {self.pin.low_mw} is above high_mw {self.pin.high_mw}")
+        if not self.who.strip() or not self.why.strip():
+            raise PlanError(f"override of {self.asset_id}: who and why must be said; someone will ask")
+
+    def in_force(self, at: datetime) -> bool:
+        """Whether it binds at an instant."""
+        return self.start <= at and (self.end is None or at < self.end)
