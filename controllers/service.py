@@ -19,6 +19,7 @@ from controllers.loops.plan import Guide, PlanGuide, RuleGuide, run_plan
 from controllers.loops.registers import PeakMeter
 from controllers.loops.worker import InlineWorker, Worker
 from controllers.planner import SolveSettings
+from controllers.planner.assemble import ReserveRule
 from controllers.planner.rules import RuleThresholds
 from forecasting.forecast import Forecast
 from vpp.park import Park
@@ -39,6 +40,7 @@ class ControllerSettings:
         silent_after: A device that has said nothing for this long is left out.
         leases: How long commands hold.
         solve: Budget of a plan.
+        reserves: What islands keep in hand against a wrong forecast.
         thresholds: Of the rules.
     """
 
@@ -49,6 +51,7 @@ class ControllerSettings:
     silent_after: timedelta = timedelta(seconds=45)
     leases: LeaseTimes = field(default_factory=LeaseTimes)
     solve: SolveSettings = field(default_factory=SolveSettings)
+    reserves: ReserveRule = field(default_factory=ReserveRule)
     thresholds: RuleThresholds = field(default_factory=RuleThresholds)
 
     def horizon(self, at: datetime) -> TimeGrid:
@@ -91,7 +94,7 @@ class Controller:
         self.guide: Guide = (
             rules
             if forecaster is None
-            else PlanGuide(park, self.forecasts, self.peaks, worker or InlineWorker(), settings.solve, rules)
+            else PlanGuide(park, self.forecasts, self.peaks, worker or InlineWorker(), settings.solve, settings.reserves, rules)
         )
 
     async def run(self) -> None:

@@ -350,14 +350,6 @@ def _fit_ammonia(plate: Any, state: Any) -> Any:
     return replace(state, load_frac=load, hydrogen_in_kg_per_h=intake)
 
 
-def _fit_compute(plate: Any, state: Any) -> Any:
-    """What is due fits into the rating: a cluster that must miss deadlines is a case of its own."""
-    room = np.maximum(0.0, plate.rated_mw - plate.idle_mw - state.firm_mw)
-    due = np.sum(state.due_mw, axis=1)
-    share = np.minimum(1.0, room / np.maximum(due, 1e-9))
-    return replace(state, due_mw=state.due_mw * share[:, np.newaxis])
-
-
 def _fit_band_load(plate: Any, state: Any) -> Any:
     quarter_h = 0.25
     depth = plate.ramp_mw_per_h * np.minimum(state.excursion_left_h, quarter_h)
@@ -380,7 +372,6 @@ FIT_STATE: dict[str, Callable[[Any, Any], Any]] = {
     "feeder": _fit_feeder,
     "arc_furnace": _fit_arc_furnace,
     "ammonia_loop": _fit_ammonia,
-    "compute": _fit_compute,
     "zinc_electrowinning": _fit_band_load,
     "copper_refining": _fit_band_load,
     "submerged_arc": _fit_band_load,

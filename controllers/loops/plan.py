@@ -18,7 +18,7 @@ from controllers.loops.mailbox import Mailbox
 from controllers.loops.registers import PeakMeter
 from controllers.loops.worker import Worker
 from controllers.planner import Problem, Result, SolveSettings, solve
-from controllers.planner.assemble import assemble
+from controllers.planner.assemble import ReserveRule, assemble
 from controllers.planner.guide import guidance_of
 from controllers.planner.rules import RuleThresholds, rule_guidance
 from forecasting.forecast import Forecast
@@ -74,6 +74,9 @@ class PlanGuide:
         peaks: The month's highest imports.
         worker: Where the solver runs.
         settings: Its budget.
+        reserves: What islands keep in hand.
+        rules: What steps in.
+        lost: How often it had to.
     """
 
     park: Park
@@ -81,6 +84,7 @@ class PlanGuide:
     peaks: PeakMeter
     worker: Worker
     settings: SolveSettings = field(default_factory=SolveSettings)
+    reserves: ReserveRule = field(default_factory=ReserveRule)
     rules: RuleGuide | None = None
     lost: int = 0
     _last: tuple[PlanId, Problem, Result] | None = None
@@ -92,8 +96,8 @@ class PlanGuide:
             return None
         plan_id = PlanId(f"plan.{snapshot.at:%Y%m%dT%H%M%S}")
         try:
-            problem = assemble(self.park, snapshot, forecast, forecast.grid, self.peaks.peaks_mw())
-            result = await self.worker.run(solve, problem, self.settings, None if self._last is None else self._last[2])
+            problem = assemble(self.park, snapshot, forecast, self.peaks.peaks_mw(), self.reserves)
+            result = await self.worker.run(solve, problem, self.settings)
         except VppError as error:
             return await self._by_rules(snapshot, str(error))
         if result.status == "none":

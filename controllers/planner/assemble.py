@@ -14,20 +14,39 @@ from controllers.dispatch.snapshot import ClusterReport, Reported, Snapshot
 from controllers.planner.blocks.furnace import heat_profile_mw
 from controllers.planner.blocks.hydrogen import hydrogen_curve
 from controllers.planner.expect import arriving_mw, expected_load_mw, firm_compute_mw
-from controllers.planner.problem import ComputeNeed, ConnectionTerms, EndValues, HeatNeed, Problem, WorkItem
+from controllers.planner.problem import ComputeNeed, ConnectionTerms, EndValues, HeatNeed, Problem, Reserve, WorkItem
 from forecasting.forecast import Forecast
-from vpp.ids import AreaId, AssetId, ConnectionId
+from vpp.ids import AssetId, ConnectionId
 from vpp.park import Asset, Connection, Park, tariff_prices
-from vpp.park.plates import ArcFurnacePlate, ComputePlate
+from vpp.park.plates import AmmoniaLoopPlate, ArcFurnacePlate, BatteryPlate, ComputePlate
 from vpp.timegrid import TimeGrid
 from vpp.units import HOURS_PER_DAY, FloatArray, hours, s_to_h
 
-__all__ = ["ELECTRICITY_DAYS_PER_MONTH", "assemble"]
+__all__ = ["ELECTRICITY_DAYS_PER_MONTH", "ReserveRule", "assemble"]
 
 #: A demand charge is owed once a month; a horizon of one day carries this part of it.
 ELECTRICITY_DAYS_PER_MONTH: Final = 30.0
+#: A furnace that comes free this far into an interval can still start its heat in it; the start just slips by so much.
+FREE_SOON_FRAC: Final = 0.35
 _FARMS: Final = ("wind", "solar")
 _FOLLOWERS: Final = ("base_load", "ev_charging")
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveRule:
+    """How long an island must be able to live on its stores when wind and sun fail against the forecast.
+
+    Args:
+        energy_h: Hours of what must run (base load, firm computing, the ammonia loop at its least) from the batteries.
+        energy_cny_per_mwh_h: Price of each MWh missing, each hour.
+        hydrogen_h: Hours of the ammonia loop at its least from the tank.
+        hydrogen_cny_per_kg_h: Price of each kg missing, each hour.
+    """
+
+    energy_h: float = 4.0
+    energy_cny_per_mwh_h: float = 100.0
+    hydrogen_h: float = 10.0
+    hydrogen_cny_per_kg_h: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +57,22 @@ class _Known:
 
 
 def assemble(
-    park: Park, snapshot: Snapshot, forecast: Forecast, grid: TimeGrid, month_peak_mw: Mapping[ConnectionId, float]
+    park: Park,
+    snapshot: Snapshot,
+    forecast: Forecast,
+    month_peak_mw: Mapping[ConnectionId, float],
+    reserve_rule: ReserveRule | None = None,
 ) -> Problem:
     """The problem of this moment.
 
     Args:
         park: What is in service.
         snapshot: Every device's last word.
-        forecast: Of every wind and solar farm, on the same grid.
-        grid: The horizon.
+        forecast: Of every wind and solar farm; its grid is the horizon.
         month_peak_mw: Highest 15-min import of the month so far, by connection to the grid.
-
-    Raises:
-        TimeGridError: The forecast is on another grid.
+        reserve_rule: What islands keep in hand; None for the defaults.
     """
-    grid.require_same(forecast.grid)
+    grid = forecast.grid
     known = _Known(park, snapshot, grid)
     states: dict[AssetId, Mapping[str, float]] = {
         i: {**said.state, "power_mw": said.power_mw} for i, said in snapshot.assets.items()
@@ -65,13 +85,33 @@ def assemble(
         available_mw={a.id: _available(a, forecast) for kind in _FARMS for a in park.assets_of(kind)},
         load_mw={a.id: _load(known, a) for kind in _FOLLOWERS for a in park.assets_of(kind)},
         connections=connections,
-        end_values=EndValues(
-            {area: _end_value(known, area, connections) for area in park.area_ids}, park.prices.hydrogen_cny_per_kg
-        ),
+        end_values=_end_values(known, connections),
         compute={a.id: _compute(known, a) for a in park.assets_of("compute")},
         heats={a.id: _heats(known, a) for a in park.assets_of("arc_furnace")},
+        reserves=_reserves(known, reserve_rule or ReserveRule()),
         curtail_cny_per_mwh=park.prices.curtailment_cny_per_mwh,
     )
+
+
+def _reserves(known: _Known, rule: ReserveRule) -> dict[AssetId, Reserve]:
+    park, found = known.park, {}
+    for area in park.area_ids:
+        if park.connections_of(area):
+            continue
+        must_mw = sum(a.plate.mean_mw for a in park.assets_of("base_load", area))
+        must_mw += sum(float(firm_compute_mw(a.plate, None, 1)[0]) for a in park.assets_of("compute", area))
+        for loop in park.assets_of("ammonia_loop", area):
+            plate: AmmoniaLoopPlate = loop.plate
+            must_mw += plate.own_load_mw * (plate.own_load_fixed_frac + (1.0 - plate.own_load_fixed_frac) * plate.min_load_frac)
+            least_kg_per_h = plate.min_load_frac * plate.loop_t_per_h * plate.hydrogen_kg_per_t
+            found[loop.id] = Reserve(min(rule.hydrogen_h * least_kg_per_h, plate.buffer_kg), rule.hydrogen_cny_per_kg_h)
+        batteries = park.assets_of("battery", area)
+        whole = sum(a.plate.energy_mwh for a in batteries)
+        for battery in batteries:
+            usable: BatteryPlate = battery.plate
+            level = usable.soc_min_frac * usable.energy_mwh + rule.energy_h * must_mw * usable.energy_mwh / whole
+            found[battery.id] = Reserve(min(level, usable.soc_max_frac * usable.energy_mwh), rule.energy_cny_per_mwh_h)
+    return found
 
 
 def _available(asset: Asset, forecast: Forecast) -> FloatArray:
@@ -102,16 +142,24 @@ def _terms(known: _Known, connection: Connection, peak_mw: float) -> ConnectionT
     )
 
 
-def _end_value(known: _Known, area: AreaId, connections: Mapping[ConnectionId, ConnectionTerms]) -> float:
-    """A MWh after the horizon: the mean price of import where there is a grid, else what it makes as hydrogen."""
-    paid = [c for c in known.park.connections_of(area) if c.tariff is not None]
-    if paid:
-        step_h = known.grid.step_h
-        return float((connections[paid[0].id].import_cny_per_mwh * step_h).sum() / step_h.sum())
-    fleets = known.park.assets_of("electrolyser", area)
-    if not fleets:
-        return known.park.prices.curtailment_cny_per_mwh
-    power_mw, kg_per_h = hydrogen_curve(fleets[0].plate)
+def _end_values(known: _Known, connections: Mapping[ConnectionId, ConnectionTerms]) -> EndValues:
+    """What is left after the horizon, at prices that do not depend on the plan.
+
+    A MWh at a bus is worth the mean price of import where there is a grid. An island has none: there it is worth the cheapest
+    hour of the tariffs around it, or what it makes as hydrogen if that is more. Work that waits costs what buying it would.
+    """
+    paid = [connections[c.id].import_cny_per_mwh for c in known.park.connections if c.tariff is not None]
+    step_h = known.grid.step_h
+    mean = float(np.mean([(price * step_h).sum() / step_h.sum() for price in paid])) if paid else 0.0
+    cheapest = float(min(price.min() for price in paid)) if paid else 0.0
+    hydrogen = [_as_hydrogen(known, a) for a in known.park.assets_of("electrolyser")]
+    island = max([cheapest, *hydrogen, known.park.prices.curtailment_cny_per_mwh])
+    values = {area: mean if known.park.connections_of(area) and paid else island for area in known.park.area_ids}
+    return EndValues(values, known.park.prices.hydrogen_cny_per_kg, max(mean, island))
+
+
+def _as_hydrogen(known: _Known, asset: Asset) -> float:
+    power_mw, kg_per_h = hydrogen_curve(asset.plate)
     return known.park.prices.hydrogen_cny_per_kg * float((kg_per_h / power_mw).min())
 
 
@@ -153,7 +201,7 @@ def _heats(known: _Known, asset: Asset) -> HeatNeed:
     running, free = np.zeros(grid.n), []
     for furnace in range(plate.furnaces):
         into_h, free_h = _furnace_h(said, furnace)
-        free.append(math.ceil(free_h / step_h - 1e-6))
+        free.append(max(0, math.ceil(free_h / step_h - FREE_SOON_FRAC)))
         if into_h > 0.0:
             profile = heat_profile_mw(plate, step_h)[math.floor(into_h / step_h) :]
             running[: len(profile)] += profile[: grid.n]

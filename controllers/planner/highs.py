@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import highspy
 import numpy as np
@@ -22,15 +23,15 @@ class SolveSettings:
     """How long to look for a better plan; nodes are counted so that a run repeats to the bit, the clock only guards.
 
     Args:
-        gap_frac: Stop when the answer is proven to be this close, relative to the part's own objective.
-        max_nodes: Stop after so many nodes of the search tree.
-        max_nodes_warm: The same when the last plan gave a start.
-        guard_s: Stop after this time whatever happens; a run in which it fires does not repeat.
+        search: `round`: relax, round, fix, two linear programs whatever the park; `tree`: branch and bound on the heats as well.
+        gap_frac: A tree search stops when the answer is proven to be this close, relative to the part's own objective.
+        max_nodes: It stops after so many nodes.
+        guard_s: It stops after this time whatever happens; a run in which this fires does not repeat.
     """
 
+    search: Literal["round", "tree"] = "round"
     gap_frac: float = 2e-3
     max_nodes: int = 200
-    max_nodes_warm: int = 5
     guard_s: float = 60.0
 
 
@@ -67,13 +68,12 @@ def independent_parts(model: LinearModel) -> list[tuple[IntArray, IntArray]]:
     return [(np.flatnonzero(of_column == part), np.flatnonzero(of_row == part)) for part in used]
 
 
-def optimise(model: LinearModel, settings: SolveSettings, start: FloatArray | None = None) -> Answer:
+def optimise(model: LinearModel, settings: SolveSettings) -> Answer:
     """The best answer within the budget.
 
     Args:
         model: What to minimise.
         settings: The budget.
-        start: Whole numbers to begin from, NaN for every column to be found; one that does not fit is dropped by the solver.
 
     Raises:
         PlanError: A bound or coefficient is not a number.
@@ -90,14 +90,6 @@ def optimise(model: LinearModel, settings: SolveSettings, start: FloatArray | No
         solver.setOptionValue(option, value)
     if solver.passModel(_to_highs(model)) == highspy.HighsStatus.kError:
         raise PlanError("the solver refused the model: a bound or coefficient is not a number")
-    if start is not None and bool(model.integer.any()) and not np.isnan(start[model.integer]).any():
-        known = np.flatnonzero(~np.isnan(start)).astype(np.int32)
-        solver.setSolution(len(known), known, start[known])
-        # From a good start the root's cuts prove the gap; sub-searches for another incumbent would only cost time.
-        for search in ("rins", "rens", "root_reduced_cost"):
-            solver.setOptionValue(f"mip_heuristic_run_{search}", False)
-        solver.setOptionValue("mip_heuristic_effort", 0.0)
-        solver.setOptionValue("mip_max_nodes", settings.max_nodes_warm)
     solver.run()
     info, solution = solver.getInfo(), solver.getSolution()
     status: PlanStatus = "optimal"

@@ -46,6 +46,10 @@ class LinearModel:
             offset_cny=0.0,
         )
 
+    def relaxed(self) -> LinearModel:
+        """The same model with all columns continuous."""
+        return replace(self, integer=np.zeros_like(self.integer))
+
     def fixed(self, low: FloatArray, high: FloatArray) -> LinearModel:
         """The same model between other bounds, all columns continuous."""
         return replace(self, low=low, high=high, integer=np.zeros_like(self.integer))

@@ -11,7 +11,7 @@ from vpp.park import Park
 from vpp.timegrid import TimeGrid
 from vpp.units import FloatArray
 
-__all__ = ["ComputeNeed", "ConnectionTerms", "EndValues", "HeatNeed", "Problem", "WorkItem"]
+__all__ = ["ComputeNeed", "ConnectionTerms", "EndValues", "HeatNeed", "Problem", "Reserve", "WorkItem"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +88,25 @@ class EndValues:
     Args:
         energy_cny_per_mwh: Value of a MWh at the area's bus after the horizon.
         hydrogen_cny_per_kg: Value of hydrogen in the tank.
+        work_cny_per_mwh: What computing work that still waits will cost then.
     """
 
     energy_cny_per_mwh: Mapping[AreaId, float]
     hydrogen_cny_per_kg: float
+    work_cny_per_mwh: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """What a store should keep in hand against a wrong forecast; going below costs by depth and time.
+
+    Args:
+        level: In the store's own unit, MWh or kg.
+        price_cny_per_unit_h: For each unit missing, each hour.
+    """
+
+    level: float
+    price_cny_per_unit_h: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +123,7 @@ class Problem:
         compute: What each cluster needs.
         heats: What each furnace group owes.
         end_values: See `EndValues`.
+        reserves: What stores of an island keep in hand; where a grid stands behind, it is the reserve.
         curtail_cny_per_mwh: Price on curtailment in the plan (not in the score).
         unserved_cny_per_mwh: Price on an unmet balance; high enough that only physics makes it bind.
     """
@@ -121,6 +137,7 @@ class Problem:
     end_values: EndValues
     compute: Mapping[AssetId, ComputeNeed] = field(default_factory=dict)
     heats: Mapping[AssetId, HeatNeed] = field(default_factory=dict)
+    reserves: Mapping[AssetId, Reserve] = field(default_factory=dict)
     curtail_cny_per_mwh: float = 50.0
     unserved_cny_per_mwh: float = 10_000.0
 

@@ -1,4 +1,4 @@
-"""Problem to result: build, solve with whole heats and relaxed counts, round the counts, fix, solve again for prices."""
+"""Problem to result: build, relax, round the counts, fix, solve again for prices."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from controllers.planner.model import LinearModel, ModelBuilder
 from controllers.planner.problem import Problem
 from controllers.planner.result import AssetSchedule, PlanStatus, Result, Unmet
 from vpp.errors import PlanError
-from vpp.units import FloatArray, IntArray
+from vpp.units import BoolArray, FloatArray, IntArray
 
 __all__ = ["SolveSettings", "solve"]
 
 #: A count this far above a whole number is rounded up; any monotone rule keeps "on" below "warm before".
 ROUND_UP_ABOVE = 0.3
+#: A batch starts in the interval in which its cumulative count passes this part of it.
+ROUND_BATCH_AT = 0.5
 #: Below this an unmet amount is rounding of the solver, not a promise broken.
 UNMET_TOLERANCE = 1e-4
 
@@ -33,13 +35,12 @@ class _Blueprint:
     areas: tuple[PlannedArea, ...]
 
 
-def solve(problem: Problem, settings: SolveSettings | None = None, last: Result | None = None) -> Result:
+def solve(problem: Problem, settings: SolveSettings | None = None) -> Result:
     """The best plan found within the budget.
 
     Args:
         problem: What is planned.
         settings: The budget.
-        last: The plan before, as a start for the search; the answer is as good without it, within the gap.
 
     Raises:
         PlanError: An asset's kind has no block, so the park cannot be planned as a whole.
@@ -48,31 +49,15 @@ def solve(problem: Problem, settings: SolveSettings | None = None, last: Result 
     blueprint = _draw(problem)
     model = blueprint.model
     parts = independent_parts(model)
-    start = _start(problem, blueprint, last)
-    first = _merge(model, parts, [optimise(model.part(*part), budget, start[part[0]]) for part in parts])
+    searched = model if budget.search == "tree" else model.relaxed()
+    first = _merge(model, parts, [optimise(searched.part(*part), budget) for part in parts])
     if first.status == "none":
         return Result(problem.grid, "none", np.inf, -np.inf, {}, {}, {}, {}, ())
-    fixed = model.fixed(*_fix_counts(blueprint, first.x))
+    fixed = model.fixed(*_fix_counts(blueprint, first.x, searched.integer))
     second = _merge(model, parts, [optimise(fixed.part(*part), budget) for part in parts])
     if second.status == "none":
         raise PlanError("the plan with rounded counts has no answer although every balance is elastic; the model is at fault")
     return _read(problem, blueprint, replace(second, status=first.status, bound_cny=first.bound_cny))
-
-
-def _start(problem: Problem, blueprint: _Blueprint, last: Result | None) -> FloatArray:
-    """The whole numbers of the last plan, moved to where they now stand; NaN elsewhere, and nothing yet where it ended."""
-    start = np.full(blueprint.model.cost.shape, np.nan)
-    if last is None:
-        return start
-    at = {edge: i for i, edge in enumerate(last.grid.starts)}
-    source = np.array([at.get(edge, -1) for edge in problem.grid.starts])
-    whole = blueprint.model.integer
-    for planned in blueprint.planned:
-        said = last.assets.get(planned.asset_id)
-        for name, columns in planned.quantities.items():
-            if said is not None and name in said.quantities and bool(whole[columns].all()):
-                start[columns] = np.where(source >= 0, np.round(said.quantities[name][source]), 0.0)
-    return start
 
 
 def _merge(model: LinearModel, parts: list[tuple[IntArray, IntArray]], answers: list[Answer]) -> Answer:
@@ -100,22 +85,30 @@ def _draw(problem: Problem) -> _Blueprint:
     return _Blueprint(ctx.builder.build(), planned, connections, areas)
 
 
-def _fix_counts(blueprint: _Blueprint, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Bounds that hold every whole number where the relaxation, rounded, left it."""
+def _fix_counts(blueprint: _Blueprint, x: FloatArray, found_whole: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Bounds that hold every count where the first answer, rounded, left it.
+
+    Args:
+        blueprint: The model and how to read it.
+        x: The first answer.
+        found_whole: Columns that a tree search already made whole.
+    """
     low, high = blueprint.model.low.copy(), blueprint.model.high.copy()
-    whole = blueprint.model.integer
-    low[whole] = high[whole] = np.round(x[whole])
+    low[found_whole] = high[found_whole] = np.round(x[found_whole])
     for planned in blueprint.planned:
-        running: FloatArray | None = None
-        before = np.zeros(0)
-        for name in planned.whole:
+        inner_sum, inner_rounded = np.zeros(0), np.zeros(0)
+        for name in planned.nested:
             # Counts nest (on inside warm): their running sum is rounded, so that each stays inside the next.
             columns = planned.quantities[name]
-            summed = x[columns] if running is None else running + x[columns]
+            summed = x[columns] + (inner_sum if inner_sum.size else 0.0)
             rounded = np.ceil(summed - ROUND_UP_ABOVE)
-            fixed = rounded - (before if running is not None else 0.0)
-            low[columns] = high[columns] = np.maximum(fixed, 0.0)
-            running, before = summed, rounded
+            low[columns] = high[columns] = np.maximum(rounded - (inner_rounded if inner_rounded.size else 0.0), 0.0)
+            inner_sum, inner_rounded = summed, rounded
+        for name in planned.batches:
+            # Batches are rounded on their cumulative sum, so that no more and no fewer are made and none moves far.
+            columns = planned.quantities[name]
+            made = np.floor(np.cumsum(x[columns]) + ROUND_BATCH_AT)
+            low[columns] = high[columns] = np.diff(made, prepend=0.0)
     return low, high
 
 

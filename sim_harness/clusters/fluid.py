@@ -61,6 +61,8 @@ class FluidJobs:
         self.waiting_mwh = [0.0] * n
         self.arrived_mwh, self.done_mwh, self.missed_mwh = [0.0] * n, [0.0] * n, [0.0] * n
         self.delayed_mwh_h = [0.0] * n
+        #: Cohorts that were not done by their deadline.
+        self.deadline_misses = 0
 
     @property
     def all_waiting_mwh(self) -> float:
@@ -111,6 +113,7 @@ class FluidJobs:
             late = self._late[index]
             while late < len(row) and row[late].deadline_s <= end_s:
                 self.missed_mwh[index] += row[late].left_mwh
+                self.deadline_misses += 1
                 late += 1
             self._late[index] = late
 

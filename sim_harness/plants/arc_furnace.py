@@ -51,7 +51,7 @@ class ArcFurnaces:
     def __init__(self, asset: Asset, start: datetime, rng: np.random.Generator) -> None:
         if not isinstance(asset.plate, ArcFurnacePlate):
             raise ScenarioError([f"{asset.id}: kind {asset.kind} is no arc furnace"])
-        self._asset, self._plate, self._rng = asset, asset.plate, rng
+        self._asset, self._plate = asset, asset.plate
         self._start = self._now = start
         self._furnaces = tuple(Furnace(asset.plate, rng) for _ in range(asset.plate.furnaces))
         self._caster = Caster(asset.plate, rng)

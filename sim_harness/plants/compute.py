@@ -69,7 +69,7 @@ class ComputeCluster:
         if not isinstance(asset.plate, ComputePlate):
             raise ScenarioError([f"{asset.id}: kind {asset.kind} is no computing cluster"])
         plate = asset.plate
-        self._asset, self._plate, self._start, self._now = asset, plate, start, start
+        self._asset, self._plate, self._start = asset, plate, start
         self.arrivals = Arrivals(plate, start, rng)
         self.jobs = FluidJobs(plate.job_classes)
         self._tiers = FirmTiers(plate)
@@ -189,12 +189,11 @@ class ComputeCluster:
         self._latest.carry(step.served_mw, self._room_mw(), dt_s)
         self._served_mw, self._comes_mw = step.served_mw, step.as_it_comes_mw
         self._power_mw = power_mw
-        self._now = ambient.at + timedelta(seconds=dt_s)
 
     def totals(self) -> Mapping[str, float]:
         """Energy at the meter and work at the plate's PUE, the work in all and per class, as in `work_done_mwh.slack_6h`."""
-        totals = dict(self._totals)
         jobs = self.jobs
+        totals = self._totals | {"deadline_misses": float(jobs.deadline_misses)}
         rows = {
             "work_arrived_mwh": jobs.arrived_mwh,
             "work_done_mwh": jobs.done_mwh,

@@ -80,7 +80,8 @@ class Electrolyser:
             nominal_kg_per_h * self._fleet.specific_mwh_per_kg(LOCAL_LOAD_FRAC),
             plate.stacks * plate.stack_mw * plate.max_load_frac,
         )
-        self._fleet.begin_on(self._stacks_for(self._nominal_mw))
+        on = self._stacks_for(self._nominal_mw)
+        self._fleet.begin(on, min(plate.stacks - on, int(LOCAL_STANDBY_FRAC * plate.stacks)))
         self._min_mw = plate.min_load_frac * plate.stack_mw
         self._max_mw = plate.max_load_frac * plate.stack_mw
         self._setpoint: Setpoint | None = None
@@ -277,9 +278,9 @@ class Electrolyser:
         # Few at a time: what starts draws power, and nobody knows here how much more the island has.
         few = max(1, int(LOCAL_STANDBY_FRAC * plate.stacks))
         warm, warming = coming + fleet.standby, fleet.warming
-        reach = warm + max(warming, few)
+        reach = warm + max(warming, 2 * few)
         on = min(on, fleet.on + max(fleet.starting, few), reach)
-        spare = warm + warming if self._calm_s < LOCAL_WARM_S else on + int(LOCAL_STANDBY_FRAC * plate.stacks)
+        spare = warm + warming if self._calm_s < LOCAL_WARM_S else on + few
         fleet.move(on, min(max(min(spare, reach) - on, 0), plate.stacks - on), may_start=may_start)
 
     def _give_way(self, power_mw: float) -> None:

@@ -71,9 +71,10 @@ class StackFleet:
         self._load = tuple(plate.load_frac)
         self._specific = tuple(kwh_per_nm3_to_mwh_per_kg(s) for s in plate.specific_kwh_per_nm3)
 
-    def begin_on(self, count: int) -> None:
-        """Begin the run with stacks that are already on."""
-        self.on, self.off, self._first_on = count, self.plate.stacks - count, count
+    def begin(self, on: int, standby: int) -> None:
+        """Begin the run with stacks that are already on or warm."""
+        self.on, self.standby, self.off = on, standby, self.plate.stacks - on - standby
+        self._first_on = on
 
     @property
     def warming(self) -> int:

@@ -83,12 +83,12 @@ class ComputeState:
 class Compute:
     """Power is idle, plus firm work less what caps take, plus deferrable work served.
 
-    A step splits exactly as long as what is due fits into the meter's rating; beyond it the total still does, while the classes
-    that are late share it by the order in which they wait.
+    A step splits exactly while power covers firm and due work and what is due fits into the meter's rating. Below that, due work
+    takes its power from firm work, by the mean of the step.
     """
 
     name: str = "compute"
-    splits_exactly: bool = True
+    splits_exactly: bool = False
 
     def plate(self, plates: Sequence[ComputePlate]) -> ComputeColumns:
         """The records of a park as arrays."""

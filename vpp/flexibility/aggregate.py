@@ -19,8 +19,9 @@ __all__ = ["HORIZONS_H", "PREFIXES_H", "Aggregate", "Sums", "aggregate", "sustai
 
 #: Horizons a grid operator asks about: 15 min, 1 h, 2 h, 4 h.
 HORIZONS_H: Final = np.array([hours(timedelta(minutes=m)) for m in (15, 60, 120, 240)])
-#: Where energy is bounded on the way to them; more points make the bound tighter, never wrong.
-PREFIXES_H: Final = np.array([hours(timedelta(minutes=m)) for m in (1, 5, 15, 30, 60, 90, 120, 180, 240)])
+#: Where energy is bounded on the way to them. More points make the bound tighter, never wrong, as long as none lies inside a
+#: quarter hour: a power counts as kept if each quarter hour's mean is, and a machine that switches has no other mean than that.
+PREFIXES_H: Final = np.array([hours(timedelta(minutes=m)) for m in (15, 30, 45, 60, 90, 120, 180, 240)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,11 @@ def sustained(
 ) -> tuple[FloatArray, FloatArray]:
     """Bounds on the constant power of a set over each horizon, from the summed reach of its members.
 
-    Proof: let the set keep P over [0, H] by any schedule of its members. For each tau <= H it takes P * tau in [0, tau]; each
-    member takes no more than its own reach there; so P <= sum of reaches / tau, and the least such quotient bounds P. The bound
-    is met where all members can follow their outermost schedules at once, as stores and queues without starts can (Evans,
-    Tindemans, Angeli 2020, "A graphical measure of aggregate flexibility for energy-constrained distributed resources", IEEE
-    Trans. Smart Grid 11, for discharge).
+    Proof: let the set keep P in every quarter hour of [0, H] by any schedule of its members. For each tau <= H made of whole
+    quarter hours it takes P * tau in [0, tau]; each member takes no more than its own reach there; so P <= sum of reaches / tau,
+    and the least such quotient bounds P. The bound is met where all members can follow their outermost schedules at once, as
+    stores and queues without starts can (Evans, Tindemans, Angeli 2020, "A graphical measure of aggregate flexibility for
+    energy-constrained distributed resources", IEEE Transactions on Smart Grid 11, for discharge).
 
     Args:
         low_mwh: Least energy by tau, shape (rows, prefixes). [MWh]

@@ -9,13 +9,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from controllers.planner.model import ModelBuilder, Term
+from controllers.planner.model import ModelBuilder, Term, term
 from controllers.planner.problem import Problem
 from vpp.ids import AreaId, AssetId
 from vpp.park import Asset
 from vpp.units import FloatArray, IntArray
 
-__all__ = ["Block", "BuildContext", "Planned"]
+__all__ = ["Block", "BuildContext", "Planned", "keep_reserve"]
 
 
 @dataclass(slots=True)
@@ -55,6 +55,15 @@ class BuildContext:
         self.drawn_mw[area] = self.drawn_mw.get(area, np.zeros(self.n)) + power_mw
 
 
+def keep_reserve(ctx: BuildContext, asset: Asset, stored: IntArray) -> None:
+    """Prices every unit that a store lacks of its reserve, every hour; nothing where the problem names none."""
+    reserve = ctx.problem.reserves.get(asset.id)
+    if reserve is None:
+        return
+    missing = ctx.builder.columns(ctx.n, cost=reserve.price_cny_per_unit_h * ctx.step_h)
+    ctx.builder.rows(ctx.n, term(stored), term(missing), low=reserve.level)
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """How to read an asset's schedule from a solution.
@@ -65,9 +74,9 @@ class Planned:
         fixed_mw: Power that is no decision, shape (T,).
         quantities: Named columns worth reading, as in `stacks_on`, `soc_mwh`, `starts`.
         store_rows: Rows of its store's balance; their dual is the value of what is stored.
-        whole: Quantities that must be whole numbers but are relaxed first and rounded after.
+        nested: Counts that are relaxed first and rounded after, the inner one first, as in stacks that are on inside those warm.
+        batches: Starts of batches, rounded on their cumulative sum.
         unmet: Named columns whose positive value is a promise not kept.
-        costs: Named cost items as `(columns, price)`.
     """
 
     asset_id: AssetId
@@ -75,7 +84,8 @@ class Planned:
     fixed_mw: FloatArray | None = None
     quantities: dict[str, IntArray] = field(default_factory=dict)
     store_rows: IntArray | None = None
-    whole: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
+    batches: tuple[str, ...] = ()
     unmet: dict[str, IntArray] = field(default_factory=dict)
 
 

@@ -41,7 +41,7 @@ def add_compute(ctx: BuildContext, asset: Asset) -> Planned:
     terms: list[Term] = []
     for job_class in plate.job_classes:
         items = [item for item in need.items if item.job_class == job_class.name]
-        columns, missed = _add_class(ctx, asset, job_class, items)
+        columns, missed = _add_class(ctx, job_class, items)
         served[f"served_mw.{job_class.name}"] = columns
         late[f"late_mwh.{job_class.name}"] = missed
         terms.append(term(columns))
@@ -50,12 +50,12 @@ def add_compute(ctx: BuildContext, asset: Asset) -> Planned:
     return Planned(asset.id, power=tuple(terms), fixed_mw=need.firm_mw, quantities=served, unmet=late)
 
 
-def _add_class(ctx: BuildContext, asset: Asset, job_class: JobClass, items: Sequence[WorkItem]) -> tuple[IntArray, IntArray]:
+def _add_class(ctx: BuildContext, job_class: JobClass, items: Sequence[WorkItem]) -> tuple[IntArray, IntArray]:
     b, n, h = ctx.builder, ctx.n, ctx.step_h
     latest, earliest = tube_mwh(items, ctx.problem.grid)
     wait_price = job_class.delay_cny_per_mwh / job_class.slack_h * h
     # Work left at the horizon's end still needs its energy: without that price a plan would wait for ever.
-    wait_price[-1] += ctx.problem.end_values.energy_cny_per_mwh.get(asset.area, 0.0)
+    wait_price[-1] += ctx.problem.end_values.work_cny_per_mwh
     power = b.columns(n)
     done = b.columns(n, high=earliest, cost=-wait_price)
     b.offset_cny += float((wait_price * earliest).sum())

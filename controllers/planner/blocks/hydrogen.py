@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from controllers.planner.blocks.base import BuildContext, Planned
+from controllers.planner.blocks.base import BuildContext, Planned, keep_reserve
 from controllers.planner.model import Term, lagged, term, window
 from vpp.park import Asset
 from vpp.park.plates import AmmoniaLoopPlate, ElectrolyserPlate
@@ -54,7 +54,7 @@ def add_electrolyser(ctx: BuildContext, asset: Asset) -> Planned:
         1, (np.zeros(n, dtype=np.int64), warmed, np.ones(n)), high=plate.starts_per_day * plate.stacks * h.sum() / HOURS_PER_DAY
     )
     quantities = {"stacks_on": on, "stacks_standby": standby, "cold_starts": warmed}
-    return Planned(asset.id, power=power, quantities=quantities, whole=("stacks_on", "stacks_standby"))
+    return Planned(asset.id, power=power, quantities=quantities, nested=("stacks_on", "stacks_standby"))
 
 
 def _tie_starts(
@@ -108,6 +108,7 @@ def add_ammonia_loop(ctx: BuildContext, asset: Asset) -> Planned:
         low=before,
         high=before,
     )
+    keep_reserve(ctx, asset, tank)
     ramp = plate.ramp_frac_per_h * plate.loop_t_per_h * h
     first = np.zeros(n)
     first[0] = rate_now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from controllers.planner.blocks.base import BuildContext, Planned
+from controllers.planner.blocks.base import BuildContext, Planned, keep_reserve
 from controllers.planner.model import lagged, term
 from vpp.park import Asset
 from vpp.park.plates import BatteryPlate, CompressedAirPlate
@@ -49,6 +49,7 @@ def _add_store(ctx: BuildContext, asset: Asset, plate: BatteryPlate | Compressed
         low=before,
         high=before,
     )
+    keep_reserve(ctx, asset, stored)
     _value_the_end(ctx, asset, plate, stored, one_way)
     power = (term(charge), term(discharge, -1.0))
     ctx.draw(asset.area, *power)

@@ -1,0 +1,103 @@
+"""Supply and demand of an area as bars on one scale of megawatts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from controllers.console.frame import AreaFrame, Moment
+from controllers.console.palette import CATEGORIES
+from controllers.console.text import MISSING, fit, mw
+
+__all__ = ["bar_list", "scale_mw", "stacked_bars"]
+
+#: A scale ends at one of these times a power of ten, so that it rarely changes.
+_ROUND: Final = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+_LEAST_MW: Final = 1.0
+_SIDES: Final = ("supply 供", "demand 需")
+_SIDE_CELLS, _TOTAL_CELLS, _NAME_CELLS = 9, 6, 15
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
+
+
+def scale_mw(area: AreaFrame, past: tuple[Moment, ...]) -> float:
+    """The full length of the bars: the most that went through the area in the last day, rounded up."""
+    seen = [area.flows, *(f for moment in past for f in moment.flows if f.area == area.area.id)]
+    most = max(max(sum(f.supply_mw.values()), sum(f.demand_mw.values())) for f in seen)
+    if most <= _LEAST_MW:
+        return _LEAST_MW
+    power = 10.0 ** math.floor(math.log10(most))
+    return next(step * power for step in _ROUND if step * power >= most * (1.0 - 1e-9))
+
+
+def stacked_bars(area: AreaFrame, full_mw: float, cells: int) -> tuple[Text, Text]:
+    """One line each for supply and demand, their parts side by side."""
+    flows = area.flows
+    return (
+        _stacked(_SIDES[0], _parts(flows.supply_mw, 0), full_mw, cells),
+        _stacked(_SIDES[1], _parts(flows.demand_mw, 1), full_mw, cells),
+    )
+
+
+def bar_list(area: AreaFrame, full_mw: float, cells: int) -> tuple[Text, ...]:
+    """One line for each part of supply and demand, under a line with the total."""
+    lines: list[Text] = []
+    for side, flows in enumerate((area.flows.supply_mw, area.flows.demand_mw)):
+        parts = _parts(flows, side)
+        total = mw(sum(power for _, _, power in parts)) if parts else MISSING
+        lines.append(Text(f"{fit(_SIDES[side], _NAME_CELLS)}{total:>{_TOTAL_CELLS}} MW", style="bold"))
+        lines += [_single(category, word, power, full_mw, cells) for category, word, power in parts]
+    return tuple(lines)
+
+
+def _parts(flows: Mapping[str, float], side: int) -> list[tuple[str, str, float]]:
+    """Category, word and power of each part, in the order of the palette."""
+    return [(c, look.takes if side else look.gives, flows[c]) for c, look in CATEGORIES.items() if c in flows]
+
+
+def _single(category: str, word: str, power_mw: float, full_mw: float, cells: int) -> Text:
+    look = CATEGORIES[category]
+    room = max(cells - _NAME_CELLS - _TOTAL_CELLS - 1, 0)
+    line = Text(f"  {fit(f'{word} {look.zh}', _NAME_CELLS - 2)}{mw(power_mw):>{_TOTAL_CELLS}} ")
+    eighths = min(round(power_mw / full_mw * room * 8), room * 8)
+    line.append("█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip(), style=look.colour)
+    return line
+
+
+def _stacked(side: str, parts: Iterable[tuple[str, str, float]], full_mw: float, cells: int) -> Text:
+    shown = [part for part in parts if part[2] > 0.0]
+    total_mw = sum(power for _, _, power in shown)
+    line = Text(f"{fit(side, _SIDE_CELLS)}{mw(total_mw):>{_TOTAL_CELLS}} ", style="bold")
+    room = max(cells - line.cell_len, 0)
+    left_out: list[str] = []
+    begin, upto_mw = 0, 0.0
+    for category, word, power in shown:
+        upto_mw += power
+        end = min(round(upto_mw / full_mw * room), room)
+        label = _label(category, word, power, end - begin)
+        if not label.strip():
+            left_out.append(f"{word} {mw(power)}")
+        if end > begin:
+            look = CATEGORIES[category]
+            line.append(label[:-1] + "▕", style=f"{look.ink} on {look.colour}")
+        begin = end
+    if left_out and room - begin > 1:
+        line.append(fit(f" + {', '.join(left_out)}", room - begin).rstrip(), style="dim")
+    return line
+
+
+def _label(category: str, word: str, power_mw: float, cells: int) -> str:
+    """As much of a part's name and number as its segment holds, in exactly so many cells; the last is its border."""
+    number = mw(power_mw)
+    for text in (
+        f" {word} {CATEGORIES[category].zh} {number}",
+        f" {word} {number}",
+        f"{word} {number}",
+        f"{CATEGORIES[category].zh}{number}",
+    ):
+        if cell_len(text) < cells:
+            return fit(text, cells)
+    return " " * cells
