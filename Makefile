@@ -74,13 +74,26 @@ run: setup ## The park live on this terminal; SPEED=10 runs ten times faster, DA
 test: setup ## The whole test suite with coverage; ARGS="-k battery" for a part
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
-.PHONY: check
-check: setup ## Format, lint, types, imports, published schema, the park's own data
+# Each part is a target of its own, so that `make -k check` goes on after a fault and shows them all.
+.PHONY: check check-format check-lint check-types check-imports check-schema check-parks
+check: check-format check-lint check-types check-imports check-schema check-parks ## Format, lint, types, imports, published schema, the park's own data
+
+check-format: setup
 	$(BIN)/ruff format --check .
+
+check-lint: setup
 	$(BIN)/ruff check .
+
+check-types: setup
 	$(BIN)/mypy
+
+check-imports: setup
 	$(BIN)/lint-imports
+
+check-schema: setup
 	$(BIN)/python -m vpp.wire.asyncapi --check
+
+check-parks: setup
 	$(BIN)/vpp check seeds
 	$(BIN)/vpp check seeds/parks/two_areas.yaml
 

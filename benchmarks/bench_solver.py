@@ -1,7 +1,8 @@
-"""Three choices behind the planner, each against its alternative, on one day of the small park.
+"""Four choices behind the planner, each against its alternative, on one day of the small park.
 
 - A model handed to HiGHS as arrays, against the same model added row by row.
 - The independent parts of a model solved apart, against the whole in one piece.
+- Counts relaxed, rounded and fixed, against a tree search over the heats, to the planner's own gap.
 - A fleet of identical stacks as counts, against one block for each stack (both relaxed; the optimum must be the same).
 
     python benchmarks/bench_solver.py [--json FILE]
@@ -23,16 +24,17 @@ import highspy
 import numpy as np
 
 from controllers.dispatch.snapshot import Snapshot
-from controllers.planner import Problem
+from controllers.planner import Problem, solve
 from controllers.planner.assemble import assemble
 from controllers.planner.blocks import BLOCKS, BuildContext
 from controllers.planner.blocks.connection import add_connection, close_area
 from controllers.planner.highs import SolveSettings, independent_parts, optimise
 from controllers.planner.model import LinearModel, ModelBuilder
-from forecasting.forecast import QUANTILE_LEVELS, Forecast
+from forecasting.forecast import QUANTILE_LEVELS, Forecast, Quality
 from vpp.ids import AssetId
 from vpp.park import Park, load
 from vpp.timegrid import TimeGrid
+from vpp.units import HOURS_PER_DAY
 
 START = datetime(2030, 10, 1, tzinfo=UTC)
 GRID = TimeGrid.regular(START, timedelta(minutes=15), 96)
@@ -68,10 +70,11 @@ def timed_ms(call: Callable[[], T], repeats: int = REPEATS) -> tuple[float, T]:
 def problem_of(park: Park) -> Problem:
     """A windy day with a lull, nothing reported yet: every asset starts from its cautious stand-in."""
     farms = tuple(a.id for kind in ("wind", "solar") for a in park.assets_of(kind))
-    wave = 0.45 + 0.35 * np.cos(GRID.offset_h / 24.0 * 2.0 * np.pi)
+    fresh: Quality = "fresh"
+    wave = 0.45 + 0.35 * np.cos(GRID.offset_h / HOURS_PER_DAY * 2.0 * np.pi)
     mean = np.tile(wave, (len(farms), 1))
     spread = mean[:, :, None] + np.linspace(-0.1, 0.1, len(QUANTILE_LEVELS))
-    forecast = Forecast(GRID, QUANTILE_LEVELS, farms, np.clip(spread, 0.0, 1.0), mean, START, ("fresh",) * len(farms))
+    forecast = Forecast(GRID, QUANTILE_LEVELS, farms, np.clip(spread, 0.0, 1.0), mean, START, (fresh,) * len(farms))
     return assemble(park, Snapshot(START, {}, {}, {}), forecast, {})
 
 
@@ -96,11 +99,6 @@ def with_stacks(park: Park, stacks: int, *, listed: bool) -> Park:
     one = replace(fleet.plate, stacks=1)
     singles = tuple(replace(fleet, id=AssetId(f"{fleet.id}.s{i}"), plate=one) for i in range(stacks))
     return replace(park, assets=(*others, *singles))
-
-
-def relaxed(model: LinearModel) -> LinearModel:
-    """Every count continuous."""
-    return model.fixed(model.low, model.high)
 
 
 def arrays_against_rows(model: LinearModel) -> Row:
@@ -138,21 +136,33 @@ def arrays_against_rows(model: LinearModel) -> Row:
     return Row(f"arrays, {model.matrix.shape[1]} columns", ours_ms, "row by row", rival_ms)
 
 
-def apart_against_whole(model: LinearModel) -> Row:
-    """With whole heats, to the planner's own gap and budget."""
+def apart_against_whole(model: LinearModel, what: str, repeats: int) -> Row:
+    """The same answer, to the gap of the search where there is one."""
     parts = independent_parts(model)
-    ours_ms, answers = timed_ms(lambda: [optimise(model.part(*part), BUDGET) for part in parts], 1)
-    rival_ms, whole = timed_ms(lambda: optimise(model, BUDGET), 1)
+    ours_ms, answers = timed_ms(lambda: [optimise(model.part(*part), BUDGET) for part in parts], repeats)
+    rival_ms, whole = timed_ms(lambda: optimise(model, BUDGET), repeats)
     apart = model.offset_cny + sum(answer.objective_cny for answer in answers)
-    slack = 2.0 * BUDGET.gap_frac * max(abs(a.objective_cny) for a in (*answers, whole))
-    print(f"  objective apart {apart:.0f} CNY, whole {whole.objective_cny:.0f} CNY, gaps allow {slack:.0f}")
-    return Row(f"{len(parts)} parts apart", ours_ms, "in one piece", rival_ms)
+    slack = 2.0 * BUDGET.gap_frac * max(abs(a.objective_cny) for a in (*answers, whole)) if model.integer.any() else 1.0
+    if abs(apart - whole.objective_cny) > slack:
+        raise SystemExit(f"bench_solver: apart {apart} CNY, whole {whole.objective_cny} CNY")
+    return Row(f"{what}, {len(parts)} parts apart", ours_ms, "in one piece", rival_ms)
+
+
+def rounding_against_tree(problem: Problem) -> Row:
+    """A whole plan, both ways; what rounding loses is printed, in CNY."""
+    ours_ms, rounded = timed_ms(lambda: solve(problem, BUDGET), 3)
+    rival_ms, searched = timed_ms(lambda: solve(problem, replace(BUDGET, search="tree")), 1)
+    print(
+        f"  rounded {rounded.objective_cny:.0f} CNY, searched {searched.objective_cny:.0f} CNY "
+        f"({searched.status}), no plan below {max(rounded.bound_cny, searched.bound_cny):.0f} CNY"
+    )
+    return Row("relaxed, rounded, fixed", ours_ms, "tree search", rival_ms)
 
 
 def counts_against_list(park: Park, stacks: int) -> Row:
     """The relaxation, whose optimum must not depend on how the stacks are written."""
-    counted = relaxed(model_of(problem_of(with_stacks(park, stacks, listed=False))))
-    listed = relaxed(model_of(problem_of(with_stacks(park, stacks, listed=True))))
+    counted = model_of(problem_of(with_stacks(park, stacks, listed=False))).relaxed()
+    listed = model_of(problem_of(with_stacks(park, stacks, listed=True))).relaxed()
     ours_ms, one = timed_ms(lambda: optimise(counted, BUDGET), 3)
     rival_ms, many = timed_ms(lambda: optimise(listed, BUDGET), 1)
     if not math.isclose(one.objective_cny, many.objective_cny, rel_tol=1e-5):
@@ -166,12 +176,18 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("out/bench/solver.json"))
     target: Path = parser.parse_args().json
     park = load(PARK, at=START.date())
-    model = model_of(problem_of(park))
-    rows = [arrays_against_rows(model), apart_against_whole(model)]
+    problem = problem_of(park)
+    model = model_of(problem)
+    rows = [
+        arrays_against_rows(model),
+        apart_against_whole(model.relaxed(), "relaxed", REPEATS),
+        apart_against_whole(model, "tree search", 1),
+        rounding_against_tree(problem),
+    ]
     rows += [counts_against_list(park, stacks) for stacks in FLEETS]
     for row in rows:
         print(
-            f"{row.choice:26} {row.ours_ms:9.1f} ms, {row.rival:12} {row.rival_ms:9.1f} ms, {row.rival_ms / row.ours_ms:6.1f} x"
+            f"{row.choice:28} {row.ours_ms:9.1f} ms, {row.rival:12} {row.rival_ms:9.1f} ms, {row.rival_ms / row.ours_ms:6.1f} x"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(

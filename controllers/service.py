@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -17,6 +18,7 @@ from controllers.loops.inbox import Inbox, InboxSettings
 from controllers.loops.mailbox import Mailbox
 from controllers.loops.plan import Guide, PlanGuide, RuleGuide, run_plan
 from controllers.loops.registers import PeakMeter
+from controllers.loops.ticks import at_once
 from controllers.loops.worker import InlineWorker, Worker
 from controllers.planner import SolveSettings
 from controllers.planner.assemble import ReserveRule
@@ -42,6 +44,7 @@ class ControllerSettings:
         solve: Budget of a plan.
         reserves: What islands keep in hand against a wrong forecast.
         thresholds: Of the rules.
+        begin_at_once: Forecast and plan as soon as devices have spoken, and not only at the next full period.
     """
 
     control: timedelta = timedelta(seconds=1)
@@ -53,6 +56,7 @@ class ControllerSettings:
     solve: SolveSettings = field(default_factory=SolveSettings)
     reserves: ReserveRule = field(default_factory=ReserveRule)
     thresholds: RuleThresholds = field(default_factory=RuleThresholds)
+    begin_at_once: bool = False
 
     def horizon(self, at: datetime) -> TimeGrid:
         """The plan's grid from an instant on."""
@@ -107,11 +111,18 @@ class Controller:
         desk = DispatchDesk(self.park, self.inbox, self.guidance, self.commander, self.peaks, settings.leases)
         async with asyncio.TaskGroup() as tasks:
             if self._forecaster is not None:
-                ticks = self._clock.every(settings.plan)
+                ticks = self._ticks(settings.plan, lambda: self.inbox.has_heard)
                 tasks.create_task(
                     run_forecast(ticks, self._forecaster, settings.horizon, self.forecasts, self.commander), name="forecast"
                 )
-            period = settings.rules if self._forecaster is None else settings.plan
-            plan_ticks = self._clock.every(period)
-            tasks.create_task(run_plan(plan_ticks, self.guide, self.inbox, self.guidance, self.commander), name="plan")
+            plans = self._plan_ticks()
+            tasks.create_task(run_plan(plans, self.guide, self.inbox, self.guidance, self.commander), name="plan")
             tasks.create_task(run_dispatch(self._clock.every(settings.control), desk), name="dispatch")
+
+    def _plan_ticks(self) -> AsyncIterator[datetime]:
+        if self._forecaster is None:
+            return self._ticks(self._settings.rules, lambda: self.inbox.has_heard)
+        return self._ticks(self._settings.plan, lambda: self.forecasts.value is not None)
+
+    def _ticks(self, step: timedelta, ready: Callable[[], bool]) -> AsyncIterator[datetime]:
+        return at_once(self._clock, step, ready) if self._settings.begin_at_once else self._clock.every(step)

@@ -83,7 +83,7 @@ class Board:
     def frame(self, now: datetime) -> BoardFrame:
         """The park at an instant, as far as it was heard; changes nothing."""
         assets = {asset.id: self._asset(asset, now) for asset in self._park.assets}
-        known = {i: frame.known_mw for i, frame in assets.items() if frame.known_mw is not None}
+        known: dict[str, float] = {i: frame.known_mw for i, frame in assets.items() if frame.known_mw is not None}
         flowing = {i: m.import_mw for i, m in self._grid.items() if now - m.measured_at <= self._silent_after}
         flows = {f.area: f for f in area_flows(self._park, known, flowing)}
         green = green_shares(self._park, tuple(flows.values()), flowing)

@@ -71,7 +71,7 @@ def green_shares(park: Park, flows: Sequence[AreaFlows], import_mw: Mapping[str,
 
 
 def _own(park: Park, flows: AreaFlows, import_mw: Mapping[str, float]) -> tuple[float, float]:
-    """Green and whole supply from an area's own sources and the grid. [MW]"""
+    """Green and whole supply from an area's own sources and the grid, in MW."""
     green = sum(flows.supply_mw.get(category, 0.0) for category in SOURCES)
     given = sum(mw for category, mw in flows.supply_mw.items() if category not in (STORE, LINK))
     for connection in park.connections_of(flows.area):

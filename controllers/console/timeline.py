@@ -122,9 +122,11 @@ def _expected(frame: BoardFrame) -> Steps | None:
     forecast = frame.forecast
     if forecast is None:
         return None
-    sources = {a.asset.id: a.asset.plate.capacity_mw for a in frame.assets if category_of(a.asset.kind) in SOURCES}
+    sources: dict[str, float] = {
+        a.asset.id: a.asset.plate.capacity_mw for a in frame.assets if category_of(a.asset.kind) in SOURCES
+    }
     middle = int(np.argmin(np.abs(np.asarray(forecast.levels) - 0.5)))
-    found = [_in_mw(series, middle, sources[series.id]) for series in forecast.series if series.id in sources]  # type: ignore[index]
+    found = [_in_mw(series, middle, sources[series.id]) for series in forecast.series if series.id in sources]
     return (forecast.edges, np.sum(found, axis=0)) if found else None
 
 
@@ -168,7 +170,8 @@ def _past(row: _Row, frame: BoardFrame, scale: _Scale, origin: datetime) -> Floa
         if 0 <= cell < scale.past and math.isfinite(value):
             sums[cell] += value
             counts[cell] += 1.0
-    return np.divide(sums, counts, out=np.full(scale.past, np.nan), where=counts > 0.0)
+    means: FloatArray = np.divide(sums, counts, out=np.full(scale.past, np.nan), where=counts > 0.0)
+    return means
 
 
 def _ahead(row: _Row, scale: _Scale, origin: datetime) -> FloatArray:
@@ -184,7 +187,8 @@ def _means(steps: Steps, stamps: FloatArray) -> FloatArray:
     low, high = np.clip(stamps[:-1], edges[0], edges[-1]), np.clip(stamps[1:], edges[0], edges[-1])
     span = high - low
     energy = np.interp(high, edges, total) - np.interp(low, edges, total)
-    return np.divide(energy, span, out=np.full(span.shape, np.nan), where=span > 0.0)
+    means: FloatArray = np.divide(energy, span, out=np.full(span.shape, np.nan), where=span > 0.0)
+    return means
 
 
 def _stamps(instants: Iterable[datetime]) -> FloatArray:

@@ -61,6 +61,11 @@ class Inbox:
         ):
             bus.subscribe(filter_of(park, channel), handler, qos=1 if channel is Channel.ASSET_STATUS else 0)
 
+    @property
+    def has_heard(self) -> bool:
+        """Whether any device has spoken since this was made."""
+        return bool(self._telemetry)
+
     def snapshot(self, at: datetime) -> Snapshot:
         """Everything fresh, as of `at`; who is overdue is named, not guessed."""
         since = at - self._settings.silent_after

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from threading import Thread
+from time import sleep
 from typing import ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_LOOK_FOR_PARENT_S = 1.0
 
 __all__ = ["InlineWorker", "ProcessWorker", "Worker"]
 
@@ -37,7 +43,9 @@ class ProcessWorker:
     """
 
     def __init__(self) -> None:
-        self._pool = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
+        self._pool = ProcessPoolExecutor(
+            max_workers=1, mp_context=get_context("spawn"), initializer=_live_and_die_with, initargs=(os.getpid(),)
+        )
 
     def __enter__(self) -> ProcessWorker:
         return self
@@ -49,6 +57,18 @@ class ProcessWorker:
         """The function's value; it and its arguments travel by pickle."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, _call, call, args, kwargs)
+
+
+def _live_and_die_with(parent: int) -> None:
+    """A worker whose parent was killed would wait for work for ever; an interrupt from the keyboard is the parent's affair."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        sleep(_LOOK_FOR_PARENT_S)
+    os._exit(0)
 
 
 def _call(call: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object]) -> T:

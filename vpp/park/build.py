@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from types import MappingProxyType
 from typing import Any, Final, TypeVar, cast
 from zoneinfo import ZoneInfo
 
@@ -209,6 +208,6 @@ def build_park(record: ParkRecord, day: date, scenarios: tuple[str, ...] = ()) -
         coal_rates=found.all("coal_rates", CoalRate),
         not_modelled=record.statements.get("not_modelled", ()),
         contradictions=record.statements.get("contradictions", ()),
-        statements=MappingProxyType(statements),
-        provenance=MappingProxyType(provenance),
+        statements=dict(statements),
+        provenance=dict(provenance),
     )

@@ -1,0 +1,39 @@
+"""The `vpp` command: what a park company types."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from controllers import cli_park
+
+__all__ = ["main"]
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit status is 0 only if it did what was asked.
+
+    Args:
+        words: The command line without the program's name; None for the process's own.
+    """
+    told = _parser().parse_args(words)
+    if told.command == "check":
+        return cli_park.check(told.path)
+    return cli_park.show(told.park, at=told.at, as_json=told.json)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="vpp", description="Virtual power plant controller (虚拟电厂) of an industrial park.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    check = commands.add_parser("check", help="validate a park file or folder; every fault in one line")
+    check.add_argument("path", nargs="?", help="park file or folder; without it the park that travels with the project")
+    park = commands.add_parser("park", help="show a park: by area what there is, totals, what is assumed")
+    park.add_argument("--park", help="park file or folder")
+    park.add_argument("--at", help="day as of which it is shown, as in 2030-01-01")
+    park.add_argument("--json", action="store_true", help="the same facts for machines")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

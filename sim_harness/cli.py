@@ -1,0 +1,122 @@
+"""The `vpp-sim` command: run a scenario, watch it live, list what there is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from sim_harness.live import LiveOptions, run_live
+from sim_harness.run import POLICIES, RunOptions, run_scenario
+from sim_harness.scenario import Scenario, list_scenarios, load
+from sim_harness.tables import scenario_table, score_table
+from sim_harness.weather.source import default_data_dir
+from vpp.errors import ScenarioError, VppError
+
+__all__ = ["main"]
+
+_BAD_INPUT = 2
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit status is 0 only if it did what was asked, 2 for bad input.
+
+    Args:
+        words: The command line without the program's name; None for the process's own.
+    """
+    told = _parser().parse_args(words)
+    try:
+        status: int = told.act(told)
+    except VppError as error:
+        print(error, file=sys.stderr)  # noqa: T201  a command speaks on the terminal
+        return _BAD_INPUT
+    return status
+
+
+def _run(told: argparse.Namespace) -> int:
+    level = logging.WARNING if told.verbose else logging.ERROR
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level), logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+    )
+    scenario = load(told.scenario).with_options(told.days, told.seed)
+    _must_be_writable(told.json)
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(f"{scenario.name}, {told.policy}", total=1.0)
+        options = RunOptions(told.policy, told.data, told.wire, progress=lambda done: bar.update(task, completed=done))
+        outcome = run_scenario(scenario, options)
+    facts = outcome.to_json()
+    Console().print(score_table(facts))
+    if told.json is not None:
+        told.json.parent.mkdir(parents=True, exist_ok=True)
+        told.json.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return 0
+
+
+def _live(told: argparse.Namespace) -> int:
+    scenario: Scenario = load(told.scenario).with_options(told.days, told.seed)
+    if not told.speed > 0:
+        raise ScenarioError([f"--speed: {told.speed:g}: must be above 0"])
+    return run_live(replace(scenario), LiveOptions(told.speed, told.data))
+
+
+def _list(told: argparse.Namespace) -> int:
+    Console().print(scenario_table([load(path) for path in list_scenarios()]))
+    return 0
+
+
+def _must_be_writable(path: Path | None) -> None:
+    """A run of minutes must not end in an error that could have been seen at its start."""
+    if path is not None and path.is_dir():
+        raise ScenarioError([f"--json: {path}: is a folder; name a file"])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="vpp-sim", description="The simulated park and grid: the other side of the wire.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="closed loop faster than real time, then the score")
+    run.set_defaults(act=_run)
+    _scenario_options(run, scenario_default=None)
+    run.add_argument("--policy", choices=POLICIES, default="mpc", help="who controls (default: mpc)")
+    run.add_argument("--wire", choices=("local", "mqtt"), default="local", help="in process, or over a real broker")
+    run.add_argument("--json", type=Path, metavar="FILE", help="write every figure for machines")
+    run.add_argument("--verbose", action="store_true", help="show the controller's warnings")
+    live = commands.add_parser("live", help="the living park over a real broker, with a view on the terminal")
+    live.set_defaults(act=_live)
+    _scenario_options(live, scenario_default="real-month")
+    live.add_argument("--speed", type=float, default=1.0, help="park seconds in a second; up to 10 at 1 s control")
+    listing = commands.add_parser("list", help="the scenarios and what they are for")
+    listing.set_defaults(act=_list)
+    return parser
+
+
+def _scenario_options(parser: argparse.ArgumentParser, scenario_default: str | None) -> None:
+    extra: dict[str, Any] = {} if scenario_default is None else {"nargs": "?", "default": scenario_default}
+    parser.add_argument("scenario", help="name or file of a scenario", **extra)
+    parser.add_argument("--days", type=float, help="length, instead of the scenario's own")
+    parser.add_argument("--seed", type=int, help="luck, instead of the scenario's own")
+    parser.add_argument(
+        "--data", type=Path, default=default_data_dir(), metavar="DIR", help="measured series (default: ../shared/data if there)"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
