@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Final
 
@@ -57,14 +58,12 @@ class LiveOptions:
         speed: Park seconds in a second.
         data_dir: Measured series; None to generate weather.
         cache_dir: Where trained models are kept.
-        state_dir: Where the broker keeps its state.
         log: Where the controller writes its log.
     """
 
     speed: float
     data_dir: Path | None
     cache_dir: Path = Path("out/models")
-    state_dir: Path = Path("out/broker")
     log: Path = Path("out/controller.log")
 
 
@@ -91,10 +90,11 @@ async def _live(scenario: Scenario, options: LiveOptions) -> None:
     park = load_park_of(scenario)
     weather = _weather(park, scenario, options)
     console = Console(stderr=True)
-    options.state_dir.mkdir(parents=True, exist_ok=True)
     options.log.parent.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(embedded_broker(options.state_dir))
+        # The world begins anew at every start, so must what the broker retains: an old signal would outrank a new one.
+        state_dir = Path(stack.enter_context(TemporaryDirectory(prefix="vpp-broker-")))
+        url = await stack.enter_async_context(embedded_broker(state_dir))
         console.print(f"broker  [bold]{url}[/]  (topics vpp/v1/{park.id}/#; any MQTT 3.1.1 client may listen)")
         ours, theirs = get_context("spawn").Pipe()
         process = get_context("spawn").Process(target=_controller_process, args=(theirs, url, scenario, options))

@@ -36,7 +36,7 @@ from sim_harness.weather.door import WeatherDoor
 from sim_harness.weather.source import open_weather
 from vpp.park import Park
 
-__all__ = ["POLICIES", "Outcome", "Policy", "RunOptions", "Wire", "forecaster_of", "run_scenario"]
+__all__ = ["POLICIES", "Outcome", "Policy", "RunOptions", "Wire", "advance", "forecaster_of", "run_scenario"]
 
 Policy: TypeAlias = Literal["none", "rules", "mpc"]
 Wire: TypeAlias = Literal["local", "mqtt"]
@@ -110,7 +110,7 @@ async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
         site = Site(park, scenario, weather, lambda _: world_bus, clock)
         ear = ForecastEar(world_bus, park.id)
         controller = None if options.policy == "none" else _controller(park, scenario, options, weather, controller_bus, clock)
-        tasks = [asyncio.ensure_future(_advance(site, clock, scenario))]
+        tasks = [asyncio.ensure_future(advance(site, clock, scenario))]
         if controller is not None:
             tasks.append(asyncio.ensure_future(controller.run()))
         await clock.wait_for_participants(_participants(options.policy))
@@ -150,7 +150,7 @@ def _participants(policy: Policy) -> int:
     return {"none": 1, "rules": 3, "mpc": 4}[policy]
 
 
-async def _advance(site: Site, clock: SimClock, scenario: Scenario) -> None:
+async def advance(site: Site, clock: SimClock, scenario: Scenario) -> None:
     """The world's turn at every control step: let the step behind us pass, then report."""
     before: datetime | None = None
     async for at in clock.every(timedelta(seconds=scenario.control_step_s), priority=_WORLD_FIRST):
@@ -177,8 +177,9 @@ def _fence(wire: Wire, world_bus: Bus, controller_bus: Bus) -> Callable[[], Any]
         return None
 
     async def flush() -> None:
-        await world_bus.flush()
-        await controller_bus.flush()
+        # What either side said reaches the other, and so do the acks that the other says to it.
+        for bus in (controller_bus, world_bus, world_bus, controller_bus):
+            await bus.flush()
 
     return flush
 

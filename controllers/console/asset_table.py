@@ -25,6 +25,9 @@ class _Context:
     zone: ZoneInfo
 
 
+#: Carries the colour of the asset's bar; words keep the terminal's own, which can be read on any ground.
+_MARK: Final = "▌"
+
 Cell = Callable[[AssetFrame, _Context], tuple[str, str]]
 
 
@@ -48,12 +51,12 @@ class _Column:
     right: bool = False
 
 
-def _kind(asset: AssetFrame, _: _Context) -> tuple[str, str]:
-    return kind_word(asset.asset.kind), CATEGORIES[category_of(asset.asset.kind)].colour
-
-
 def _power(asset: AssetFrame, _: _Context) -> tuple[str, str]:
-    return mw(asset.known_mw), "bold"
+    """A reader has no sign to remember: what goes out of the asset and what goes in."""
+    power_mw = asset.known_mw
+    if power_mw is None or mw(power_mw) == mw(0.0):
+        return mw(power_mw), "bold"
+    return f"{'in' if power_mw > 0.0 else 'out'} {mw(abs(power_mw)).replace(',', ''):>4}", "bold"
 
 
 def _mode(asset: AssetFrame, _: _Context) -> tuple[str, str]:
@@ -68,14 +71,14 @@ def _lease(asset: AssetFrame, context: _Context) -> tuple[str, str]:
 
 
 _COLUMNS: Final = (
-    _Column("kind", 9, 0, 0, _kind),
-    _Column("name", 10, 2, 4, lambda a, _: (a.asset.name_zh, "")),
+    _Column("kind", 8, 0, 0, lambda a, _: (kind_word(a.asset.kind), "")),
+    _Column("name", 12, 2, 4, lambda a, _: (a.asset.name_zh, "")),
     _Column("id", 17, 6, 0, lambda a, _: (a.asset.id, "dim")),
-    _Column("MW", 6, 0, 0, _power, right=True),
+    _Column("MW", 8, 0, 0, _power, right=True),
     _Column("told", 18, 1, 3, lambda a, c: (told(a, c.now, c.zone), "")),
-    _Column("why @CNY/MWh", 14, 4, 2, lambda a, c: (why(a, c.now), "dim")),
+    _Column("why @CNY/MWh", 12, 4, 1, lambda a, c: (why(a, c.now), "dim")),
     _Column("mode", 9, 0, 0, _mode),
-    _Column("lease", 7, 5, 0, _lease),
+    _Column("lease", 6, 5, 0, _lease),
     _Column("state", 14, 3, 3, lambda a, _: (state(a), "")),
 )
 
@@ -84,18 +87,25 @@ def asset_lines(assets: tuple[AssetFrame, ...], rows: int, cells: int, now: date
     """A head and at most `rows` lines, the last of them a count where assets were left out; nothing without rows."""
     if rows < 1:
         return []
-    columns = _fitting(cells)
+    columns = _fitting(cells - len(_MARK))
     context = _Context(now, zone)
-    lines = [Text(" ".join(_placed(column.title, column, width) for column, width in columns), style="dim")]
-    shown = assets if len(assets) <= rows else assets[: rows - 1]
+    lines = [Text(" " + " ".join(_placed(column.title, column, width) for column, width in columns), style="dim")]
+    shown = assets if len(assets) <= rows else _most_told(assets, rows - 1)
     lines += [_line(asset, columns, context) for asset in shown]
     if len(shown) < len(assets):
-        lines.append(Text(f"… and {len(assets) - len(shown)} more", style="dim"))
+        lines.append(Text(f" … and {len(assets) - len(shown)} more", style="dim"))
     return lines
 
 
+def _most_told(assets: tuple[AssetFrame, ...], n: int) -> tuple[AssetFrame, ...]:
+    """So many of the assets in their own order: those in trouble first, then those that are steered, then the others."""
+    rank = {a.asset.id: 0 if a.mode is not Mode.ONLINE else 1 if a.orders or a.shift is not None else 2 for a in assets}
+    kept = {asset.asset.id for asset in sorted(assets, key=lambda a: rank[a.asset.id])[:n]}
+    return tuple(asset for asset in assets if asset.asset.id in kept)
+
+
 def _line(asset: AssetFrame, columns: list[tuple[_Column, int]], context: _Context) -> Text:
-    line = Text()
+    line = Text.assemble((_MARK, CATEGORIES[category_of(asset.asset.kind)].colour))
     for i, (column, width) in enumerate(columns):
         text, style = column.cell(asset, context)
         line.append((" " if i else "") + _placed(text, column, width), style=style)

@@ -19,7 +19,9 @@ __all__ = ["bar_list", "scale_mw", "stacked_bars"]
 _ROUND: Final = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 _LEAST_MW: Final = 1.0
 _SIDES: Final = ("supply 供", "demand 需")
-_SIDE_CELLS, _TOTAL_CELLS, _NAME_CELLS = 9, 6, 15
+_SIDE_CELLS, _TOTAL_CELLS, _NAME_CELLS = 9, 6, 16
+#: The rest of the line is for parts too small to carry their own name.
+_BAR_FRAC: Final = 0.78
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
 
@@ -48,7 +50,7 @@ def bar_list(area: AreaFrame, full_mw: float, cells: int) -> tuple[Text, ...]:
     for side, flows in enumerate((area.flows.supply_mw, area.flows.demand_mw)):
         parts = _parts(flows, side)
         total = mw(sum(power for _, _, power in parts)) if parts else MISSING
-        lines.append(Text(f"{fit(_SIDES[side], _NAME_CELLS)}{total:>{_TOTAL_CELLS}} MW", style="bold"))
+        lines.append(Text.assemble((f"{fit(_SIDES[side], _NAME_CELLS)}{total:>{_TOTAL_CELLS}} MW", "bold")))
         lines += [_single(category, word, power, full_mw, cells) for category, word, power in parts]
     return tuple(lines)
 
@@ -61,7 +63,7 @@ def _parts(flows: Mapping[str, float], side: int) -> list[tuple[str, str, float]
 def _single(category: str, word: str, power_mw: float, full_mw: float, cells: int) -> Text:
     look = CATEGORIES[category]
     room = max(cells - _NAME_CELLS - _TOTAL_CELLS - 1, 0)
-    line = Text(f"  {fit(f'{word} {look.zh}', _NAME_CELLS - 2)}{mw(power_mw):>{_TOTAL_CELLS}} ")
+    line = Text(f" {fit(f'{word} {look.zh}', _NAME_CELLS - 1)}{mw(power_mw):>{_TOTAL_CELLS}} ")
     eighths = min(round(power_mw / full_mw * room * 8), room * 8)
     line.append("█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip(), style=look.colour)
     return line
@@ -70,8 +72,9 @@ def _single(category: str, word: str, power_mw: float, full_mw: float, cells: in
 def _stacked(side: str, parts: Iterable[tuple[str, str, float]], full_mw: float, cells: int) -> Text:
     shown = [part for part in parts if part[2] > 0.0]
     total_mw = sum(power for _, _, power in shown)
-    line = Text(f"{fit(side, _SIDE_CELLS)}{mw(total_mw):>{_TOTAL_CELLS}} ", style="bold")
-    room = max(cells - line.cell_len, 0)
+    line = Text.assemble((f"{fit(side, _SIDE_CELLS)}{mw(total_mw):>{_TOTAL_CELLS}} ", "bold"))
+    space = max(cells - line.cell_len, 0)
+    room = round(space * _BAR_FRAC)
     left_out: list[str] = []
     begin, upto_mw = 0, 0.0
     for category, word, power in shown:
@@ -84,9 +87,18 @@ def _stacked(side: str, parts: Iterable[tuple[str, str, float]], full_mw: float,
             look = CATEGORIES[category]
             line.append(label[:-1] + "▕", style=f"{look.ink} on {look.colour}")
         begin = end
-    if left_out and room - begin > 1:
-        line.append(fit(f" + {', '.join(left_out)}", room - begin).rstrip(), style="dim")
-    return line
+    return line.append(_listed(left_out, space - begin), style="dim")
+
+
+def _listed(parts: list[str], cells: int) -> str:
+    """As many of the parts as there is room for, the last one whole."""
+    text = ""
+    for i, part in enumerate(parts):
+        longer = f"{text}, {part}" if i else f" + {part}"
+        if cell_len(longer) + 3 * (i + 1 < len(parts)) > cells:
+            return f"{text}, …" if text else ""
+        text = longer
+    return text
 
 
 def _label(category: str, word: str, power_mw: float, cells: int) -> str:

@@ -97,6 +97,7 @@ class Board:
             name_zh=self._park.site.name_zh,
             zone=self._park.zone,
             areas=areas,
+            grid_connections=frozenset(c.id for c in self._park.connections if c.is_grid),
             past=self._history.moments(),
             plan=self._plan,
             forecast=self._forecast,

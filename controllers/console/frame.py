@@ -162,6 +162,7 @@ class BoardFrame:
     Args:
         at: The instant (UTC).
         zone: Park time.
+        grid_connections: Ids of those that lead out of the park.
         past: Up to a day of means, oldest first.
         alarms: What holds now, the gravest first, then what happened, the newest first.
     """
@@ -171,6 +172,7 @@ class BoardFrame:
     name_zh: str
     zone: ZoneInfo
     areas: tuple[AreaFrame, ...]
+    grid_connections: frozenset[str]
     past: tuple[Moment, ...]
     plan: PlanCurrent | None
     forecast: ForecastCurrent | None

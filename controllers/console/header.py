@@ -15,6 +15,7 @@ __all__ = ["header_lines", "summary_line"]
 
 #: Below this width the park's English name gives way, and seconds and zone are shortened.
 _ROOMY_CELLS: Final = 96
+_WIDE_CELLS: Final = 120
 
 
 def header_lines(frame: BoardFrame, speed: float | None, width: int) -> list[Text]:
@@ -25,7 +26,8 @@ def header_lines(frame: BoardFrame, speed: float | None, width: int) -> list[Tex
 def _name_line(frame: BoardFrame, speed: float | None, width: int) -> Text:
     local = frame.at.astimezone(frame.zone)
     roomy = width >= _ROOMY_CELLS
-    zone = str(frame.zone) if roomy else f"UTC{local:%z}"
+    # Of +0800 a narrow screen shows the hours.
+    zone = f"{frame.zone}" if roomy else f"UTC{local:%z}"[:6]
     pace = "" if speed is None else f" ×{speed:.0f}"
     when = f"{local:%a %Y-%m-%d %H:%M:%S} {zone}{pace} "
     name = f" {frame.name} {frame.name_zh}"
@@ -37,8 +39,8 @@ def _state_line(frame: BoardFrame, width: int) -> Text:
     line = Text(" ")
     up = MODE_LOOK[Mode.ONLINE if frame.broker.connected else Mode.OFFLINE]
     line.append(f"{up.mark} broker {'up' if frame.broker.connected else 'DOWN'}", style=up.style)
-    if width >= _ROOMY_CELLS:
-        line.append(f" {frame.broker.delivered:,} msgs", style="dim")
+    if width >= _WIDE_CELLS:
+        line.append(f" {frame.broker.delivered:,} messages heard", style="dim")
     line.append("  ").append_text(_plan_text(frame.controller, roomy=width >= _ROOMY_CELLS))
     acks = frame.controller
     taken = MISSING if acks.ack_delay_s is None else delay(acks.ack_delay_s)
@@ -64,20 +66,20 @@ def _plan_text(controller: ControllerFrame, *, roomy: bool) -> Text:
 def summary_line(frame: BoardFrame) -> str:
     """The park in one plain line, for a log or a pipe; powers in MW."""
     supply, demand = _over_areas(frame, supply=True), _over_areas(frame, supply=False)
-    loads = [mw_ for name, mw_ in demand.items() if name not in (GRID, STORE, *SOURCES)]
-    store = None if STORE not in supply else supply[STORE] - demand.get(STORE, 0.0)
-    grid = None if GRID not in supply else supply[GRID] - demand.get(GRID, 0.0)
+    loads = [power for name, power in demand.items() if name not in (GRID, STORE, *SOURCES)]
     green = ", ".join(f"{area.area.id} {percent(area.green_share_frac)}" for area in frame.areas)
     grave = sum(alarm.level is not Level.NOTE and alarm.at is None for alarm in frame.alarms)
     parts = [
         f"{frame.at.astimezone(frame.zone):%H:%M}",
         f"wind {mw(supply.get('wind'))}",
         f"sun {mw(supply.get('sun'))}",
-        f"storage {mw(store)}",
-        f"grid {mw(grid)}",
+        f"discharge {mw(supply.get(STORE))}",
+        f"import {mw(supply.get(GRID))} |",
         f"loads {mw(sum(loads) if loads else None)}",
-        f"(hydrogen {mw(demand.get('hydrogen'))}, compute {mw(demand.get('compute'))}, furnaces {mw(demand.get('furnace'))})",
-        f"green {green}",
+        f"(hydrogen {mw(demand.get('hydrogen'))} compute {mw(demand.get('compute'))} furnaces {mw(demand.get('furnace'))})",
+        f"charge {mw(demand.get(STORE))}",
+        f"export {mw(demand.get(GRID))} |",
+        f"green {green} |",
         f"by {frame.controller.source or 'nobody'}",
         f"alarms {grave}",
     ]

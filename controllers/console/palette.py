@@ -98,7 +98,7 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "flexible_load": ("load", OTHER),
         "feeder": ("feeder", OTHER),
         "ev_charging": ("vehicles", "vehicles"),
-        "base_load": ("base load", "base"),
+        "base_load": ("base", "base"),
     }
 )
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
@@ -13,7 +16,7 @@ from controllers.console.asset_table import asset_lines
 from controllers.console.bars import bar_list, scale_mw, stacked_bars
 from controllers.console.frame import Alarm, AreaFrame, BoardFrame
 from controllers.console.header import header_lines
-from controllers.console.palette import LEVEL_LOOK, Level
+from controllers.console.palette import LEVEL_LOOK
 from controllers.console.text import MISSING, fit, mw, percent
 from controllers.console.timeline import timeline_lines, timeline_title
 
@@ -22,13 +25,16 @@ __all__ = ["Screen"]
 _HEADER_LINES, _FRAME_LINES, _BAR_LINES = 2, 2, 2
 #: From this width on, bars stand beside the table, each part on a line of its own.
 _WIDE_CELLS: Final = 136
-_BAR_COLUMN_CELLS: Final = 36
+_BAR_COLUMN_CELLS: Final = 38
 _GAP: Final = 2
+#: Room for the note at the right of a frame's upper border.
+_NOTE_CELLS: Final = 28
 #: Of the frame: two borders and a blank at each side.
 _FRAME_CELLS: Final = 4
 _TIMELINE_ROWS: Final = 5
 _LEAST_TIMELINE: Final = 5
 _NARROW, _LOW = 40, 8
+_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3,6})?(\+\d\d:\d\d|Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class Screen:
         lines = self.lines(width, height)
         for i, line in enumerate(lines):
             line.no_wrap, line.overflow, line.end = True, "crop", "\n" if i + 1 < len(lines) else ""
-            line.truncate(options.max_width)
+            line.truncate(options.max_width, overflow="ellipsis")
             yield line
 
     def lines(self, width: int, height: int) -> list[Text]:
@@ -67,11 +73,11 @@ class Screen:
         lines = header_lines(frame, self._speed, width)
         for area, rows in zip(frame.areas, layout.asset_rows, strict=True):
             body = _beside(frame, area, width) if layout.beside else _below(frame, area, rows, width)
-            lines += _framed(_area_title(area), f"scale {mw(scale_mw(area, frame.past))} MW", body, width)
+            lines += _framed(_area_title(area, width), f"scale {mw(scale_mw(area, frame.past))} MW", body, width)
         if layout.timeline_rows:
             inner = width - _FRAME_CELLS
             lines += _framed(timeline_title(inner), "", timeline_lines(frame, layout.timeline_rows, inner), width)
-        lines += _alarm_lines(frame.alarms, layout.alarm_lines, frame)
+        lines += _alarm_lines(frame, layout.alarm_lines, width)
         return lines[:height]
 
 
@@ -117,9 +123,9 @@ def _beside(frame: BoardFrame, area: AreaFrame, width: int) -> list[Text]:
     right = asset_lines(area.assets, len(area.assets), right_cells, frame.at, frame.zone)
     body: list[Text] = []
     for i in range(max(len(left), len(right))):
-        line = left[i].copy() if i < len(left) else Text()
-        line.append(" " * (_BAR_COLUMN_CELLS - line.cell_len + _GAP))
-        body.append(line.append_text(right[i]) if i < len(right) else line)
+        line = left[i] if i < len(left) else Text()
+        gap = " " * (_BAR_COLUMN_CELLS - line.cell_len + _GAP)
+        body.append(Text.assemble(line, gap, right[i]) if i < len(right) else line)
     return body
 
 
@@ -130,18 +136,21 @@ def _below(frame: BoardFrame, area: AreaFrame, rows: int, width: int) -> list[Te
     return [*bars, *asset_lines(area.assets, rows, inner, frame.at, frame.zone)]
 
 
-def _area_title(area: AreaFrame) -> str:
+def _area_title(area: AreaFrame, width: int) -> str:
+    """The area by its name where there is room, by its id where there is not."""
     price = MISSING if area.price_cny_per_mwh is None else f"{area.price_cny_per_mwh:.0f}"
-    return f"{area.area.id} {area.area.name_zh} · green 绿电 {percent(area.green_share_frac)} · price 电价 {price} CNY/MWh"
+    facts = f"{area.area.name_zh} · green 绿电 {percent(area.green_share_frac)} · price 电价 {price} CNY/MWh"
+    whole = f"{area.area.name} {facts}"
+    return whole if cell_len(whole) + _NOTE_CELLS <= width else f"{area.area.id} {facts}"
 
 
 def _framed(title: str, note: str, body: Sequence[Text], width: int) -> list[Text]:
     """Lines in a frame with a title at the left and a note at the right of its upper border."""
     inner = width - _FRAME_CELLS
     head, tail = f" {title} ", f" {note} " if note else ""
-    if Text(head + tail).cell_len > inner:
-        head, tail = fit(head, min(Text(head).cell_len, inner)), ""
-    rule = "─" * max(inner - Text(head + tail).cell_len, 0)
+    if cell_len(head + tail) > inner:
+        head, tail = fit(head, min(cell_len(head), inner)), ""
+    rule = "─" * max(inner - cell_len(head + tail), 0)
     top = Text("╭─", style="dim")
     top.append(head, style="not dim bold").append(rule).append(tail).append("─╮")
     lines = [top]
@@ -154,16 +163,15 @@ def _framed(title: str, note: str, body: Sequence[Text], width: int) -> list[Tex
     return lines
 
 
-def _alarm_lines(alarms: Sequence[Alarm], rows: int, frame: BoardFrame) -> list[Text]:
+def _alarm_lines(frame: BoardFrame, rows: int, width: int) -> list[Text]:
     """The gravest first; the last line counts what did not fit."""
-    if not alarms:
-        return [Text(" ✓ no alarms 无告警", style="dim")]
-    shown = alarms if len(alarms) <= rows else alarms[: max(rows - 1, 0)]
-    lines = [_alarm_line(alarm, frame) for alarm in shown]
-    if len(shown) < len(alarms):
-        left = alarms[len(shown) :]
-        grave = sum(alarm.level is not Level.NOTE for alarm in left)
-        lines.append(Text(f" … {len(left)} more lines, {grave} of them alarms or warnings: {left[0].text}", style="bold"))
+    if not frame.alarms:
+        return [Text.assemble((" ✓ no alarms 无告警", "dim"))]
+    lines = [_alarm_line(alarm, frame) for alarm in frame.alarms[:rows]]
+    if len(lines) < len(frame.alarms):
+        more = f" (+{len(frame.alarms) - len(lines)} more)"
+        lines[-1].truncate(width - len(more), overflow="ellipsis")
+        lines[-1].append(more, style="bold")
     return lines
 
 
@@ -172,5 +180,9 @@ def _alarm_line(alarm: Alarm, frame: BoardFrame) -> Text:
     at = "now     " if alarm.at is None else f"{alarm.at.astimezone(frame.zone):%H:%M:%S}"
     line = Text(" ")
     line.append(f"{look.mark} {alarm.level.value:<7} ", style=look.style)
-    line.append(f"{at} ", style="dim").append(alarm.text)
-    return line
+    return line.append(f"{at} ", style="dim").append(_in_park_time(alarm.text, frame))
+
+
+def _in_park_time(text: str, frame: BoardFrame) -> str:
+    """Instants in a device's own words as a person reads them."""
+    return _INSTANT.sub(lambda found: f"{datetime.fromisoformat(found[0]).astimezone(frame.zone):%H:%M:%S}", text)

@@ -23,7 +23,7 @@ __all__ = ["LEAST_LINES", "timeline_lines", "timeline_title"]
 #: Axis and first row.
 LEAST_LINES: Final = 2
 _LABEL_CELLS, _NOW = 14, "┃"
-_NUMBER_CELLS: Final = 18
+_NUMBER_CELLS: Final = 9
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _TICK: Final = timedelta(hours=3)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -96,7 +96,7 @@ def _rows(frame: BoardFrame) -> tuple[_Row, ...]:
         _Row("wind+sun 风光", CATEGORIES["wind"].colour, lambda m: _sum(m, SOURCES, supply=True), _expected(frame)),
         _Row("loads 负荷", CATEGORIES["hydrogen"].colour, _loads, _planned(frame, loads, 1.0)),
         _Row("compute 算力", CATEGORIES["compute"].colour, lambda m: _sum(m, ("compute",), supply=False), _target(frame), True),
-        _Row("used 消纳", CATEGORIES["sun"].colour, lambda _: math.nan, _planned(frame, sources, -1.0)),
+        _Row("plan use 消纳", CATEGORIES["sun"].colour, lambda _: math.nan, _planned(frame, sources, -1.0)),
         _Row("import 购电", CATEGORIES[GRID].colour, _import, _planned_import(frame), True),
     )
 
@@ -143,9 +143,8 @@ def _planned(frame: BoardFrame, ids: frozenset[str], sign: float) -> Steps | Non
 
 def _planned_import(frame: BoardFrame) -> Steps | None:
     plan = frame.plan
-    if plan is None or not plan.connections:
-        return None
-    return plan.edges, np.maximum(np.sum([p.power_mw for p in plan.connections], axis=0), 0.0)
+    flows = [] if plan is None else [p.power_mw for p in plan.connections if p.id in frame.grid_connections]
+    return (plan.edges, np.sum(np.maximum(flows, 0.0), axis=0)) if plan is not None and flows else None
 
 
 def _target(frame: BoardFrame) -> Steps | None:
@@ -210,7 +209,7 @@ def _summary(ahead: FloatArray) -> str:
     known = ahead[np.isfinite(ahead)]
     if not known.size:
         return MISSING
-    return f"{mw(float(known[0]))}, {mw(float(known.min()))}–{mw(float(known.max()))}"
+    return f"{mw(float(known.min()))}–{mw(float(known.max()))}".replace(",", "")
 
 
 def _axis(frame: BoardFrame, scale: _Scale, origin: datetime) -> Text:
@@ -224,7 +223,7 @@ def _axis(frame: BoardFrame, scale: _Scale, origin: datetime) -> Text:
         room = signs[max(place - 1, 0) : place + len(label)]
         if (local - midnight) % _TICK == timedelta(0) and place + len(label) <= len(signs) and not "".join(room).strip():
             signs[place : place + len(label)] = label
-    return Text(fit("park time", _LABEL_CELLS) + "".join(signs) + " now, least–most MW", style="dim", no_wrap=True)
+    return Text(fit("park time", _LABEL_CELLS) + "".join(signs) + " MW ahead", style="dim", no_wrap=True)
 
 
 def _fitting(cells: int) -> _Scale:

@@ -12,7 +12,7 @@ from controllers.console.flows import category_of
 from controllers.console.frame import AssetFrame, Ordered
 from controllers.console.palette import KINDS, STORE
 from controllers.console.receipts import lease_end
-from controllers.console.text import MISSING, age, gauge, mw, percent
+from controllers.console.text import MISSING, gauge, mw, percent
 from vpp.wire.messages import (
     Command,
     ComputeShift,
@@ -34,12 +34,11 @@ _REASONS: Final[Mapping[str, str]] = MappingProxyType(
 )
 #: A heat booked further ahead than this only holds the furnace.
 _FAR: Final = timedelta(hours=12)
-#: Below this a set-point of a store means rest. [MW]
+#: Less than this, or than what a store takes for itself, means rest. [MW]
 _REST_MW: Final = 0.05
 #: A limit at nameplate, or generation at what is available, within this share is no limit.
 _FREE_FRAC: Final = 0.995
-_GAUGE_CELLS: Final = 7
-_MELTING, _REFINING = 1.0, 2.0
+_GAUGE_CELLS: Final = 6
 
 
 def kind_word(kind: str) -> str:
@@ -62,7 +61,9 @@ def told(asset: AssetFrame, now: datetime, zone: ZoneInfo) -> str:
 def _setpoint(asset: AssetFrame, command: Command, now: datetime, zone: ZoneInfo) -> str:
     match command.command:
         case Target(power_mw=power) if category_of(asset.asset.kind) == STORE:
-            if abs(power) < _REST_MW:
+            plate = asset.asset.plate
+            own_use_mw = getattr(plate, "auxiliary_frac", 0.0) * plate.power_mw
+            if abs(power) < own_use_mw + _REST_MW:
                 return "rest"
             return f"charge {mw(power)}" if power > 0.0 else f"discharge {mw(-power)}"
         case Target(power_mw=power):
@@ -72,7 +73,7 @@ def _setpoint(asset: AssetFrame, command: Command, now: datetime, zone: ZoneInfo
             free = capacity_mw is not None and most >= _FREE_FRAC * capacity_mw
             return "run free" if free else f"at most {mw(most)}"
         case StackCounts(on=on, standby=standby, power_mw=power):
-            return f"{on} on, {standby} warm: {mw(power)}"
+            return f"{mw(power)}: {on} on" + (f" {standby} warm" if standby else "")
         case HeatStart() as heat:
             return f"heat {_heat(heat, now, zone)}"
         case Switch(closed=closed):
@@ -89,7 +90,7 @@ def why(asset: AssetFrame, now: datetime) -> str:
     """Reason and price behind the last command."""
     if asset.shift is not None:
         interval = interval_at(asset.shift, now)
-        return "" if interval is None else f"@{interval.price_cny_per_mwh:.0f}, green {percent(interval.green_share_frac)}"
+        return "" if interval is None else f"{_REASONS['mpc']} @{interval.price_cny_per_mwh:.0f}"
     if not asset.orders:
         return ""
     reason = asset.orders[0].command.reason
@@ -109,7 +110,7 @@ def lease(asset: AssetFrame, now: datetime) -> str:
     order = min(asset.orders, key=lambda o: (_standing(o), lease_end(o.command)))
     left_s = (lease_end(order.command) - now).total_seconds()
     mark = ("✗", "…", "~", "✓")[_standing(order)]
-    return f"{mark} {age(left_s)}" if left_s > 0.0 else f"{mark} over"
+    return f"{mark} {left_s:.0f}s" if left_s > 0.0 else f"{mark} over"
 
 
 def _standing(order: Ordered) -> int:
@@ -136,31 +137,31 @@ def _source(asset: AssetFrame) -> str:
 
 def _store(asset: AssetFrame) -> str:
     soc_frac = asset.state.get("soc_frac")
-    return "" if soc_frac is None else f"{gauge(soc_frac, _GAUGE_CELLS)} {percent(soc_frac)}"
+    return "" if soc_frac is None else _level(soc_frac)
 
 
 def _buffer(asset: AssetFrame) -> str:
     held_kg = asset.state.get("buffer_kg")
     if held_kg is None:
         return ""
-    level_frac = held_kg / asset.asset.plate.buffer_kg
-    return f"{gauge(level_frac, _GAUGE_CELLS)} {percent(level_frac)} H2"
+    return f"H2 {_level(held_kg / asset.asset.plate.buffer_kg)}"
+
+
+def _level(level_frac: float) -> str:
+    """A filled bar and its share, as tight as a cell needs it."""
+    return f"{gauge(level_frac, _GAUGE_CELLS)} {percent(level_frac).replace(' ', '')}"
 
 
 def _stacks(asset: AssetFrame) -> str:
     on, warm = asset.state.get("stacks_on"), asset.state.get("stacks_standby")
     if on is None:
         return ""
-    return f"{on:.0f}/{asset.asset.plate.stacks} on" + ("" if warm is None else f", {warm:.0f} warm")
+    return f"{on:.0f} on" + ("" if warm is None else f", {warm:.0f} warm")
 
 
 def _heats(asset: AssetFrame) -> str:
     begun, due = asset.state.get("heats_today"), asset.state.get("heats_due")
-    stages = [value for name, value in asset.state.items() if name.startswith("furnace.") and name.endswith(".stage")]
-    count = "" if begun is None or due is None else f"heat {begun:.0f}/{due:.0f}"
-    melting, refining = stages.count(_MELTING), stages.count(_REFINING)
-    doing = [f"{n} {word}" for n, word in ((melting, "melt"), (refining, "refine")) if n]
-    return ", ".join([count, *doing]) if count else ""
+    return "" if begun is None or due is None else f"heat {begun:.0f}/{due:.0f}"
 
 
 def _waiting(asset: AssetFrame) -> str:

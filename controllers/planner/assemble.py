@@ -164,16 +164,15 @@ def _as_hydrogen(known: _Known, asset: Asset) -> float:
 
 
 def _compute(known: _Known, asset: Asset) -> ComputeNeed:
-    """Work that waits, as reported, and work that is expected to arrive, at its mean rate, hour by hour."""
+    """Work that waits, as reported, and work that is expected to arrive at its mean rate, interval by interval."""
     plate: ComputePlate = asset.plate
     report = known.snapshot.clusters.get(asset.id)
     firm_now = None if report is None else _firm_now_mw(report)
     items = () if report is None else _waiting(report, known.grid.start)
-    horizon_h = float(known.grid.step_h.sum())
     expected = tuple(
-        WorkItem(c.name, arriving_mw(plate, c.share_frac), float(hour), float(hour) + c.slack_h)
+        WorkItem(c.name, arriving_mw(plate, c.share_frac) * float(step_h), float(offset_h), float(offset_h) + c.slack_h)
         for c in plate.job_classes
-        for hour in range(1, math.floor(horizon_h))
+        for step_h, offset_h in zip(known.grid.step_h[:-1], known.grid.offset_h[1:], strict=True)
     )
     return ComputeNeed(firm_compute_mw(plate, firm_now, known.grid.n), items + expected, plate.rated_mw)
 

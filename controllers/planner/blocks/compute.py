@@ -16,17 +16,21 @@ from vpp.units import FloatArray, IntArray
 
 __all__ = ["add_compute", "tube_mwh"]
 
+#: Two instants closer than this are one. [h]
+_SAME_H = 1e-9
+
 
 def tube_mwh(items: Sequence[WorkItem], grid: TimeGrid) -> tuple[FloatArray, FloatArray]:
     """Cumulative energy a class must, and may, have had by the end of each interval: latest and earliest, shape (T,). [MWh].
 
     An item released inside an interval may use the part of it that is left; one that is due inside it must be done by its start.
     """
-    end_h = grid.offset_h + grid.step_h
-    due, released = np.zeros(grid.n), np.zeros(grid.n)
-    for item in items:
-        due += item.energy_mwh * (item.deadline_h < end_h + 1e-9)
-        released += item.energy_mwh * (item.release_h < end_h - 1e-9)
+    if not items:
+        return np.zeros(grid.n), np.zeros(grid.n)
+    end_h = (grid.offset_h + grid.step_h)[:, np.newaxis]
+    energy = np.array([item.energy_mwh for item in items])
+    due = ((np.array([item.deadline_h for item in items]) < end_h + _SAME_H) * energy).sum(axis=1)
+    released: FloatArray = ((np.array([item.release_h for item in items]) < end_h - _SAME_H) * energy).sum(axis=1)
     return np.minimum(due, released), released
 
 
