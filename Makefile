@@ -17,7 +17,8 @@ TOOLS := .tools
 # make run: park seconds in a second; a folder of measured series.
 SPEED ?= 1
 DATA ?=
-# make test: further words for pytest, as in ARGS="tests/unit -k battery".
+# make test: processes that share the suite, and further words for pytest, as in ARGS="tests/unit -k battery".
+WORKERS ?= 2
 ARGS ?=
 
 # Caches that would else go to the home folder.
@@ -72,7 +73,7 @@ run: setup ## The park live on this terminal; SPEED=10 runs ten times faster, DA
 
 .PHONY: test
 test: setup ## The whole test suite with coverage; ARGS="-k battery" for a part
-	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term $(ARGS)
 
 # Each part is a target of its own, so that `make -k check` goes on after a fault and shows them all.
 .PHONY: check check-format check-lint check-types check-imports check-schema check-parks

@@ -79,7 +79,7 @@ _COLUMNS: Final = (
     _Column("why @CNY/MWh", 12, 4, 1, lambda a, c: (why(a, c.now), "dim")),
     _Column("mode", 9, 0, 0, _mode),
     _Column("lease", 6, 5, 0, _lease),
-    _Column("state", 14, 3, 3, lambda a, _: (state(a), "")),
+    _Column("state", 14, 3, 3, lambda a, c: (state(a, c.zone), "")),
 )
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from rich.cells import cell_len
 from rich.text import Text
 
-from controllers.console.frame import AreaFrame, Moment
+from controllers.console.frame import AreaFlows, AreaFrame, Moment
 from controllers.console.palette import CATEGORIES
 from controllers.console.text import MISSING, fit, mw
 
@@ -39,8 +39,8 @@ def stacked_bars(area: AreaFrame, full_mw: float, cells: int) -> tuple[Text, Tex
     """One line each for supply and demand, their parts side by side."""
     flows = area.flows
     return (
-        _stacked(_SIDES[0], _parts(flows.supply_mw, 0), full_mw, cells),
-        _stacked(_SIDES[1], _parts(flows.demand_mw, 1), full_mw, cells),
+        _stacked(f"{fit(_SIDES[0], _SIDE_CELLS)}{_total(flows, 0)}", _parts(flows.supply_mw, 0), full_mw, cells),
+        _stacked(f"{fit(_SIDES[1], _SIDE_CELLS)}{_total(flows, 1)}", _parts(flows.demand_mw, 1), full_mw, cells),
     )
 
 
@@ -49,10 +49,17 @@ def bar_list(area: AreaFrame, full_mw: float, cells: int) -> tuple[Text, ...]:
     lines: list[Text] = []
     for side, flows in enumerate((area.flows.supply_mw, area.flows.demand_mw)):
         parts = _parts(flows, side)
-        total = mw(sum(power for _, _, power in parts)) if parts else MISSING
-        lines.append(Text.assemble((f"{fit(_SIDES[side], _NAME_CELLS)}{total:>{_TOTAL_CELLS}} MW", "bold")))
+        lines.append(Text.assemble((f"{fit(_SIDES[side], _NAME_CELLS)}{_total(area.flows, side)} MW", "bold")))
         lines += [_single(category, word, power, full_mw, cells) for category, word, power in parts]
     return tuple(lines)
+
+
+def _total(flows: AreaFlows, side: int) -> str:
+    """The sum of a side; with something unheard it is at least that, and with nothing heard it is not known."""
+    powers = (flows.demand_mw if side else flows.supply_mw).values()
+    if not flows.supply_mw and not flows.demand_mw:
+        return f"{MISSING:>{_TOTAL_CELLS}}"
+    return f"{('≥' if flows.unknown else '') + mw(sum(powers)):>{_TOTAL_CELLS}}"
 
 
 def _parts(flows: Mapping[str, float], side: int) -> list[tuple[str, str, float]]:
@@ -69,10 +76,9 @@ def _single(category: str, word: str, power_mw: float, full_mw: float, cells: in
     return line
 
 
-def _stacked(side: str, parts: Iterable[tuple[str, str, float]], full_mw: float, cells: int) -> Text:
+def _stacked(head: str, parts: Iterable[tuple[str, str, float]], full_mw: float, cells: int) -> Text:
     shown = [part for part in parts if part[2] > 0.0]
-    total_mw = sum(power for _, _, power in shown)
-    line = Text.assemble((f"{fit(side, _SIDE_CELLS)}{mw(total_mw):>{_TOTAL_CELLS}} ", "bold"))
+    line = Text.assemble((f"{head} ", "bold"))
     space = max(cells - line.cell_len, 0)
     room = round(space * _BAR_FRAC)
     left_out: list[str] = []

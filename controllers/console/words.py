@@ -120,10 +120,14 @@ def _standing(order: Ordered) -> int:
     return {"rejected": 0, "clamped": 2, "accepted": 3}[order.ack.outcome]
 
 
-def state(asset: AssetFrame) -> str:
-    """The quantity that matters for the kind; empty where there is none or it was not told."""
+def state(asset: AssetFrame, zone: ZoneInfo) -> str:
+    """The quantity that matters for the kind, or when one that is lost was last heard; empty where there is neither."""
+    if asset.report is None or asset.heard_at is None:
+        return ""
+    if asset.known_mw is None:
+        return f"heard {asset.heard_at.astimezone(zone):%H:%M:%S}"
     word = _STATES.get(asset.asset.kind)
-    return "" if word is None or asset.report is None else word(asset)
+    return "" if word is None else word(asset)
 
 
 def _source(asset: AssetFrame) -> str:

@@ -32,12 +32,14 @@ class PeakMeter:
     def record(self, at: datetime, connection: ConnectionId, import_mw: float) -> None:
         """Books one reading; readings of a quarter count alike."""
         quarter = floor_to(at, _QUARTER)
-        if self._quarter.get(connection, quarter) != quarter:
-            self._close(connection)
         local = quarter.astimezone(self.zone)
         if self._month != (local.year, local.month):
             self._month = (local.year, local.month)
-            self._peak.clear()
+            # Quarters still open at any connection belong to the month that has ended.
+            for kept in (self._peak, self._sum, self._quarter):
+                kept.clear()
+        if self._quarter.get(connection, quarter) != quarter:
+            self._close(connection)
         self._quarter[connection] = quarter
         total, n = self._sum.get(connection, (0.0, 0))
         self._sum[connection] = (total + max(import_mw, 0.0), n + 1)

@@ -23,6 +23,9 @@ async def at_once(clock: Clock, step: timedelta, ready: Callable[[], bool]) -> A
     """
     while not ready():
         await clock.sleep(_LOOK_AGAIN_S)
-    yield floor_to(clock.now(), step)
-    async for at in clock.every(step):
-        yield at
+    first, coming = floor_to(clock.now(), step), clock.every(step)
+    yield first
+    async for at in coming:
+        # A clock may count an instant that is just now as still to come.
+        if at > first:
+            yield at

@@ -28,10 +28,12 @@ def tube_mwh(items: Sequence[WorkItem], grid: TimeGrid) -> tuple[FloatArray, Flo
     if not items:
         return np.zeros(grid.n), np.zeros(grid.n)
     end_h = (grid.offset_h + grid.step_h)[:, np.newaxis]
+    # Beyond the horizon nothing is due; inside it a deadline counts for the last interval that ends before it.
+    next_end_h = np.append(end_h[1:], end_h[-1:] + 2.0 * _SAME_H, axis=0)
     energy = np.array([item.energy_mwh for item in items])
-    due = ((np.array([item.deadline_h for item in items]) < end_h + _SAME_H) * energy).sum(axis=1)
-    released: FloatArray = ((np.array([item.release_h for item in items]) < end_h - _SAME_H) * energy).sum(axis=1)
-    return np.minimum(due, released), released
+    released = np.array([item.release_h for item in items]) < end_h - _SAME_H
+    due = released & (np.array([item.deadline_h for item in items]) < next_end_h - _SAME_H)
+    return (due * energy).sum(axis=1), (released * energy).sum(axis=1)
 
 
 def add_compute(ctx: BuildContext, asset: Asset) -> Planned:

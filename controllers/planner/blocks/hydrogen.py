@@ -16,6 +16,8 @@ __all__ = ["add_ammonia_loop", "add_electrolyser", "hydrogen_curve"]
 
 #: What an empty tank costs a plan: far above any value of hydrogen, so that only a starved loop pays it. [CNY/kg]
 HYDROGEN_LACK_CNY_PER_KG = 200.0
+#: A cold start beyond the starts a stack may have is priced as so many; only counts that were rounded up pay it.
+EXCESS_START_FACTOR = 10.0
 
 
 def hydrogen_curve(plate: ElectrolyserPlate) -> tuple[FloatArray, FloatArray]:
@@ -50,9 +52,10 @@ def add_electrolyser(ctx: BuildContext, asset: Asset) -> Planned:
     made = ctx.hydrogen[plate.hydrogen_node]
     made.append(term(on, float(kg_per_h[0])))
     made.extend(term(columns, float(slope)) for columns, slope in zip(above, slopes, strict=True))
-    ctx.builder.rows(
-        1, (np.zeros(n, dtype=np.int64), warmed, np.ones(n)), high=plate.starts_per_day * plate.stacks * h.sum() / HOURS_PER_DAY
-    )
+    # Elastic, as the counts are rounded after the relaxation and their sum may then pass the quota.
+    excess, zeros = b.columns(1, cost=EXCESS_START_FACTOR * plate.cold_start_cny), np.zeros(n, dtype=np.int64)
+    quota = plate.starts_per_day * plate.stacks * h.sum() / HOURS_PER_DAY
+    b.rows(1, (zeros, warmed, np.ones(n)), (zeros[:1], excess, -np.ones(1)), high=quota)
     quantities = {"stacks_on": on, "stacks_standby": standby, "cold_starts": warmed}
     return Planned(asset.id, power=power, quantities=quantities, nested=("stacks_on", "stacks_standby"))
 

@@ -1,0 +1,207 @@
+"""What each machine bids, and who gives way first once all bids are cleared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from controllers.dispatch.bids import TIE_CNY_PER_MWH, Machine, bids_of, machines, powers
+from controllers.dispatch.clear import clear
+from controllers.dispatch.guidance import ConnectionGuidance, Guidance, StackOrder, StoreGuidance
+from controllers.dispatch.snapshot import ClusterReport, Reported, Snapshot
+from tests.world_builders import BASE, BATTERY, CLUSTER, STACKS, START, WIND, asset, connection, park
+from vpp.ids import AssetId, ConnectionId
+from vpp.park import Park
+
+WIND_ID, BESS, LOAD, H2, DC = (AssetId(i) for i in ("wind.a", "bess.a", "base.a", "h2.a", "compute.a"))
+GRID = ConnectionId("grid.a")
+TERMS = ConnectionGuidance(import_cny_per_mwh=500.0, export_cny_per_mwh=150.0, free_import_mw=80.0, above_cny_per_mwh=30_000.0)
+PARK = park(
+    [
+        asset(WIND_ID, "wind", WIND, "a"),
+        asset(BESS, "battery", BATTERY, "a"),
+        asset(LOAD, "base_load", BASE, "a"),
+        asset(H2, "electrolyser", STACKS, "a"),
+        asset(DC, "compute", CLUSTER, "a"),
+    ],
+    [connection(GRID, "a")],
+)
+#: Charges under 300, discharges over 600, and has no plan to stay at.
+STORE = StoreGuidance(300.0, 600.0)
+
+
+def said(power_mw: float, available_mw: float | None = None, *, online: bool = True, **state: float) -> Reported:
+    return Reported(START, power_mw, available_mw, state, online)
+
+
+def guidance(store: StoreGuidance = STORE, terms: ConnectionGuidance = TERMS, **stacks: StackOrder) -> Guidance:
+    return Guidance(
+        "plan.1", "mpc", {GRID: terms}, stores={BESS: store}, stacks={AssetId(f"{k}.a"): order for k, order in stacks.items()}
+    )
+
+
+def snapshot(reports: Mapping[AssetId, Reported], cluster_mw: float | None = None) -> Snapshot:
+    clusters = {} if cluster_mw is None else {DC: ClusterReport(START, cluster_mw, {}, (), 0.0)}
+    return Snapshot(START, reports, clusters, {})
+
+
+def bid_of(name: str, reports: Mapping[AssetId, Reported], told: Guidance, cluster_mw: float | None = None) -> Machine:
+    return next(m for m in machines(PARK, snapshot(reports, cluster_mw), told) if m.name == name)
+
+
+def dispatch(reports: Mapping[AssetId, Reported], told: Guidance, of: Park = PARK) -> Mapping[AssetId, float]:
+    bidders = machines(of, snapshot(reports), told)
+    return powers(bidders, clear(bids_of(bidders, of.area_ids), len(of.area_ids)).power_mw)
+
+
+def band(machine: Machine) -> tuple[float, float]:
+    return machine.base_mw, machine.base_mw + sum(width for width, _ in machine.segments)
+
+
+AUX_MW = BATTERY.auxiliary_frac * BATTERY.power_mw
+
+
+def test_a_full_battery_does_not_bid_to_charge() -> None:
+    low, high = band(bid_of(BESS, {BESS: said(0.0, soc_frac=BATTERY.soc_max_frac)}, guidance()))
+    assert high == pytest.approx(AUX_MW)
+    assert low == pytest.approx(AUX_MW - BATTERY.power_mw)
+
+
+def test_an_empty_battery_does_not_bid_to_discharge() -> None:
+    low, high = band(bid_of(BESS, {BESS: said(0.0, soc_frac=BATTERY.soc_min_frac)}, guidance()))
+    assert low == pytest.approx(AUX_MW)
+    assert high == pytest.approx(AUX_MW + BATTERY.power_mw)
+
+
+def test_a_battery_outside_its_band_bids_the_way_back_only() -> None:
+    low, high = band(bid_of(BESS, {BESS: said(0.0, soc_frac=BATTERY.soc_max_frac + 0.03)}, guidance()))
+    assert high == pytest.approx(AUX_MW)
+    assert low == pytest.approx(AUX_MW - BATTERY.power_mw)
+
+
+def test_a_battery_that_does_not_say_what_it_holds_is_not_counted_on_to_deliver() -> None:
+    assert band(bid_of(BESS, {BESS: said(0.0)}, guidance()))[0] == pytest.approx(AUX_MW)
+
+
+def test_a_store_gives_up_discharging_last_and_charging_first() -> None:
+    worths = [worth for _, worth in bid_of(BESS, {BESS: said(0.0, soc_frac=0.5)}, guidance()).segments]
+    assert worths == [600.0, 300.0]
+
+
+def test_a_planned_power_splits_the_band_and_keeps_worths_falling() -> None:
+    planned = bid_of(BESS, {BESS: said(0.0, soc_frac=0.5)}, guidance(replace(STORE, planned_mw=5.0 + AUX_MW)))
+    taken = [segment for segment in planned.segments if segment[0] > 0]
+    assert taken == [
+        (BATTERY.power_mw, 600.0 + TIE_CNY_PER_MWH),
+        (pytest.approx(5.0), 300.0 + TIE_CNY_PER_MWH),
+        (pytest.approx(BATTERY.power_mw - 5.0), 300.0 - TIE_CNY_PER_MWH),
+    ]
+
+
+def test_a_store_stays_at_its_plan_where_its_worth_ties_with_the_price() -> None:
+    tied = replace(TERMS, import_cny_per_mwh=300.0)
+    reports = {BESS: said(0.0, soc_frac=0.5), LOAD: said(20.0)}
+    power = dispatch(reports, guidance(replace(STORE, planned_mw=7.0), tied))
+    assert power[BESS] == pytest.approx(7.0)
+    assert power[AssetId(GRID)] == pytest.approx(-27.0)
+
+
+def test_a_battery_charges_when_import_is_cheaper_than_its_threshold() -> None:
+    reports = {BESS: said(0.0, soc_frac=0.5), LOAD: said(20.0)}
+    assert dispatch(reports, guidance(terms=replace(TERMS, import_cny_per_mwh=200.0)))[BESS] == pytest.approx(
+        BATTERY.power_mw + AUX_MW
+    )
+
+
+def test_a_battery_discharges_when_import_is_dearer_than_its_threshold() -> None:
+    reports = {BESS: said(0.0, soc_frac=0.5), LOAD: said(50.0)}
+    assert dispatch(reports, guidance(terms=replace(TERMS, import_cny_per_mwh=700.0)))[BESS] == pytest.approx(
+        AUX_MW - BATTERY.power_mw
+    )
+
+
+def test_a_battery_discharges_before_the_months_peak_grows() -> None:
+    reports = {BESS: said(0.0, soc_frac=0.5), LOAD: said(90.0)}
+    power = dispatch(reports, guidance())
+    assert power[AssetId(GRID)] == pytest.approx(-TERMS.free_import_mw)
+    assert power[BESS] == pytest.approx(-10.0)
+
+
+def test_import_above_the_free_peak_is_the_dearest_of_a_connection() -> None:
+    segments = bid_of(GRID, {}, guidance()).segments
+    assert segments == ((120.0, 30_000.0), (80.0, 500.0), (50.0, 150.0))
+
+
+@pytest.mark.parametrize(("free_mw", "dear_mw"), [(-5.0, 200.0), (900.0, 0.0)])
+def test_a_free_import_beyond_the_limits_of_the_connection_does_not_widen_it(free_mw: float, dear_mw: float) -> None:
+    machine = bid_of(GRID, {}, guidance(terms=replace(TERMS, free_import_mw=free_mw)))
+    assert machine.segments[0][0] == pytest.approx(dear_mw)
+    assert band(machine) == pytest.approx((-200.0, 50.0))
+
+
+def test_wind_is_curtailed_only_after_storage_and_export_are_full() -> None:
+    reports = {WIND_ID: said(-100.0, 100.0), BESS: said(0.0, soc_frac=0.5), LOAD: said(20.0)}
+    power = dispatch(reports, guidance())
+    taken_mw = 20.0 + 50.0 + BATTERY.power_mw + AUX_MW
+    assert power[BESS] == pytest.approx(BATTERY.power_mw + AUX_MW)
+    assert power[AssetId(GRID)] == pytest.approx(50.0)
+    assert power[WIND_ID] == pytest.approx(-taken_mw)
+
+
+def test_export_at_a_price_below_that_of_waste_comes_after_curtailment() -> None:
+    reports = {WIND_ID: said(-100.0, 100.0), LOAD: said(20.0)}
+    power = dispatch(reports, guidance(terms=replace(TERMS, export_cny_per_mwh=-80.0)))
+    assert power[WIND_ID] == pytest.approx(-20.0)
+    assert power[AssetId(GRID)] == pytest.approx(0.0)
+
+
+def test_a_silent_asset_does_not_bid() -> None:
+    names = {m.name for m in machines(PARK, snapshot({LOAD: said(20.0)}), guidance())}
+    assert names == {LOAD, GRID}
+
+
+@pytest.mark.parametrize(("asset_id", "report"), [(WIND_ID, said(-60.0, 100.0, online=False)), (BESS, said(4.0, online=False))])
+def test_a_device_that_does_not_listen_bids_its_measured_power_as_it_is(asset_id: AssetId, report: Reported) -> None:
+    machine = bid_of(asset_id, {asset_id: report}, guidance())
+    assert (machine.base_mw, machine.segments) == (report.power_mw, ())
+
+
+def test_a_cluster_bids_its_measured_power_as_it_is() -> None:
+    machine = bid_of(DC, {}, guidance(), cluster_mw=31.0)
+    assert (machine.base_mw, machine.segments) == (31.0, ())
+
+
+def test_stacks_that_run_move_between_minimum_and_maximum_load() -> None:
+    running = said(20.0, stacks_on=5.0, load_frac=0.8)
+    low, high = band(bid_of(H2, {H2: running}, guidance(h2=StackOrder(5, 0, 12.0))))
+    assert low == pytest.approx(5 * 0.3 * 5.0)
+    assert high == pytest.approx(5 * 1.05 * 5.0)
+
+
+def test_stacks_that_are_still_cold_are_not_counted_on() -> None:
+    running = said(10.0, stacks_on=2.0, load_frac=1.0)
+    assert band(bid_of(H2, {H2: running}, guidance(h2=StackOrder(8, 0, 12.0))))[1] == pytest.approx(2 * 1.05 * 5.0)
+
+
+def test_the_power_of_warm_standby_stays_whatever_the_price() -> None:
+    standing_by = said(1.5, stacks_on=0.0, load_frac=0.0)
+    assert band(bid_of(H2, {H2: standing_by}, guidance(h2=StackOrder(0, 10, 12.0)))) == pytest.approx((1.5, 1.5))
+
+
+def test_the_worth_of_hydrogen_falls_along_the_load_of_a_stack() -> None:
+    running = said(20.0, stacks_on=5.0, load_frac=0.8)
+    worths = [worth for _, worth in bid_of(H2, {H2: running}, guidance(h2=StackOrder(5, 0, 12.0, planned_mw=18.0))).segments]
+    assert len(worths) == 4
+    assert worths == sorted(worths, reverse=True)
+
+
+def test_a_connection_between_areas_is_seen_from_both_ends_and_does_not_move() -> None:
+    tied = park(
+        [asset("base.a", "base_load", BASE, "a"), asset("base.b", "base_load", BASE, "b")], [connection("tie.ab", "a", "b")]
+    )
+    seen = Snapshot(START, {}, {}, {ConnectionId("tie.ab"): 12.0})
+    near, far = machines(tied, seen, Guidance("plan.1", "mpc", {}))
+    assert (near.area, near.base_mw, near.segments) == ("a", -12.0, ())
+    assert (far.area, far.base_mw, far.segments) == ("b", 12.0, ())
