@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from rich.console import Console
@@ -109,9 +110,20 @@ async def _live(scenario: Scenario, options: LiveOptions) -> None:
         site = await _site(stack, url, park, scenario, weather, clock)
         screen = await stack.enter_async_context(connected_bus(url, "screen"))
         board = Board(park, screen)
-        viewer = asyncio.ensure_future(watch(board, clock))
-        stack.callback(viewer.cancel)
-        await _run_world(site, clock, control_step(options.speed), scenario)
+        await _first_of(watch(board, clock), _run_world(site, clock, control_step(options.speed), scenario))
+
+
+async def _first_of(*parts: Coroutine[Any, Any, None]) -> None:
+    """Runs the parts until one ends or fails, and ends the others with it: a view that broke must not go unseen."""
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _weather(park: Park, scenario: Scenario, options: LiveOptions) -> Weather:

@@ -15,7 +15,7 @@ from controllers.dispatch.snapshot import ClusterReport, Reported, Snapshot, Wor
 from controllers.planner import Problem
 from controllers.planner.assemble import assemble
 from controllers.planner.problem import ConnectionTerms
-from forecasting.forecast import QUANTILE_LEVELS, Forecast
+from forecasting.forecast import QUANTILE_LEVELS, Forecast, Quality
 from vpp.ids import AreaId, AssetId, ConnectionId
 from vpp.park import Park, load
 from vpp.timegrid import TimeGrid
@@ -69,7 +69,8 @@ def forecast_of(n: int, *, wind_frac: float | FloatArray | None = None, at: date
     mean = np.array([wind if a.kind == "wind" else sun for a in farms])
     spread = np.linspace(0.7, 1.3, len(QUANTILE_LEVELS))
     quantiles = np.clip(mean[:, :, np.newaxis] * spread, 0.0, 1.0)
-    return Forecast(grid, QUANTILE_LEVELS, tuple(a.id for a in farms), quantiles, mean, at, ("fresh",) * len(farms))
+    quality: tuple[Quality, ...] = ("fresh",) * len(farms)
+    return Forecast(grid, QUANTILE_LEVELS, tuple(a.id for a in farms), quantiles, mean, at, quality)
 
 
 def snapshot_of(

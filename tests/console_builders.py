@@ -113,8 +113,8 @@ class Talk:
             ("h2.envision", m.StackCounts(on=88, standby=12, power_mw=430.0)),
             ("nh3.envision", m.Target(power_mw=28.0)),
             ("bess.hongshan", m.Target(power_mw=-12.0)),
-            ("eaf.yuanlian", m.HeatStart(furnace="furnace.0", start_at=NOW + timedelta(minutes=10))),
-            ("eaf.yuanlian", m.HeatStart(furnace="furnace.1", start_at=NOW + timedelta(hours=20))),
+            ("eaf.yuanlian", m.HeatStart(furnace="furnace.0", start_at=NOW + timedelta(hours=20))),
+            ("eaf.yuanlian", m.HeatStart(furnace="furnace.1", start_at=NOW + timedelta(minutes=10))),
         )
         for asset_id, setpoint in setpoints:
             self.ack(asset_id, self.command(asset_id, setpoint))

@@ -72,10 +72,10 @@ def _lease(asset: AssetFrame, context: _Context) -> tuple[str, str]:
 
 _COLUMNS: Final = (
     _Column("kind", 8, 0, 0, lambda a, _: (kind_word(a.asset.kind), "")),
-    _Column("name", 12, 2, 4, lambda a, _: (a.asset.name_zh, "")),
+    _Column("name", 11, 2, 4, lambda a, _: (a.asset.name_zh, "")),
     _Column("id", 17, 6, 0, lambda a, _: (a.asset.id, "dim")),
     _Column("MW", 8, 0, 0, _power, right=True),
-    _Column("told", 18, 1, 3, lambda a, c: (told(a, c.now, c.zone), "")),
+    _Column("told", 20, 1, 3, lambda a, c: (told(a, c.now, c.zone), "")),
     _Column("why @CNY/MWh", 12, 4, 1, lambda a, c: (why(a, c.now), "dim")),
     _Column("mode", 9, 0, 0, _mode),
     _Column("lease", 6, 5, 0, _lease),

@@ -54,8 +54,9 @@ def told(asset: AssetFrame, now: datetime, zone: ZoneInfo) -> str:
         return f"cap {mw(asset.shift.cap_now_mw)}{target}"
     if len(asset.orders) == 1:
         return _setpoint(asset, asset.orders[0].command, now, zone)
-    heats = [_heat(o.command.command, now, zone) for o in asset.orders if isinstance(o.command.command, HeatStart)]
-    return f"heats {' '.join(heats)}" if heats else MISSING
+    heats = [order.command.command for order in asset.orders if isinstance(order.command.command, HeatStart)]
+    starts = [_heat(heat, now, zone) for heat in sorted(heats, key=lambda heat: heat.start_at)]
+    return f"heats {' '.join(starts)}" if starts else MISSING
 
 
 def _setpoint(asset: AssetFrame, command: Command, now: datetime, zone: ZoneInfo) -> str:

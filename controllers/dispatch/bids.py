@@ -83,7 +83,8 @@ def _store(asset: Asset, plate: BatteryPlate | CompressedAirPlate, said: Reporte
     room = max(0.0, plate.soc_max_frac * plate.energy_mwh - stored) / STORE_HOLD_H
     left = max(0.0, stored - plate.soc_min_frac * plate.energy_mwh) / STORE_HOLD_H
     auxiliary = plate.auxiliary_frac * plate.power_mw if isinstance(plate, BatteryPlate) else 0.0
-    out, into = min(plate.power_mw, left), min(plate.power_mw, room)
+    # The rating holds at the meter, where the auxiliaries are drawn too.
+    out, into = min(plate.power_mw, left), min(plate.power_mw - auxiliary, room)
     planned = None if store.planned_mw is None else store.planned_mw - auxiliary
     segments = (
         *_split(-out, 0.0, store.discharge_above_cny_per_mwh, planned),

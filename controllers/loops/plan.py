@@ -115,6 +115,7 @@ class PlanGuide:
 
     async def _by_rules(self, snapshot: Snapshot, why: str) -> Guidance | None:
         self.lost += 1
+        self._last = None  # an older plan must not go out again as the current one
         log.error("plan.lost", reason=why, at=snapshot.at.isoformat())
         return await (self.rules or RuleGuide(self.park)).guide(snapshot)
 

@@ -152,4 +152,6 @@ def _confidence(problem: Problem, result: Result, forecast: Forecast, area: Area
     quantiles = sum(forecast.quantile_frac[rows[a.id]] * a.plate.capacity_mw for a in farms)
     used, levels = _generation(result, problem, area), np.array(forecast.quantile_levels)
     below = [np.interp(u, q, levels, left=0.0, right=1.0) for u, q in zip(used, np.asarray(quantiles), strict=True)]
-    return 1.0 - np.array(below)
+    # At night all quantiles are nothing and no interpolation is meant: what counts on nothing cannot fail.
+    sure: FloatArray = np.where(used > 1e-9, 1.0 - np.array(below), 1.0)
+    return sure

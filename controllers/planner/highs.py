@@ -76,8 +76,11 @@ def optimise(model: LinearModel, settings: SolveSettings) -> Answer:
         settings: The budget.
 
     Raises:
-        PlanError: A bound or coefficient is not a number.
+        PlanError: A cost, bound or coefficient is not a number, or the solver refuses the model.
     """
+    numbers = (model.cost, model.low, model.high, model.row_low, model.row_high, model.matrix.data)
+    if any(bool(np.isnan(part).any()) for part in numbers):
+        raise PlanError("a cost, bound or coefficient of the model is not a number")
     solver = highspy.Highs()  # type: ignore[no-untyped-call]  # the bindings carry no types
     for option, value in (
         ("output_flag", False),
@@ -89,7 +92,7 @@ def optimise(model: LinearModel, settings: SolveSettings) -> Answer:
     ):
         solver.setOptionValue(option, value)
     if solver.passModel(_to_highs(model)) == highspy.HighsStatus.kError:
-        raise PlanError("the solver refused the model: a bound or coefficient is not a number")
+        raise PlanError("the solver refused the model: its bounds cross or a size is wrong")
     solver.run()
     info, solution = solver.getInfo(), solver.getSolution()
     status: PlanStatus = "optimal"

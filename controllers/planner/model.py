@@ -119,7 +119,7 @@ def term(columns: IntArray, coefficient: ArrayLike = 1.0) -> Term:
 def lagged(columns: IntArray, by: int, coefficient: ArrayLike = 1.0) -> Term:
     """Column i - by in row i; the first `by` rows see nothing (their past is in the row's bounds)."""
     n = columns.shape[0]
-    return np.arange(by, n), columns[: n - by], _full(coefficient, n)[by:]
+    return np.arange(by, n), columns[: max(n - by, 0)], _full(coefficient, n)[by:]
 
 
 def window(columns: IntArray, steps: int, coefficient: float = 1.0) -> Term:

@@ -67,6 +67,7 @@ def best_worth(market: Market) -> float:
         bounds=[(0.0, w) for w in bids.width_mw] + [(0.0, None)] * (2 * areas),
     )
     assert found.status == 0
+    assert found.x is not None
     return float(bids.worth_cny_per_mwh @ found.x[:n])
 
 

@@ -34,7 +34,7 @@ def _add_store(ctx: BuildContext, asset: Asset, plate: BatteryPlate | Compressed
     low_mwh, high_mwh = plate.soc_min_frac * plate.energy_mwh, plate.soc_max_frac * plate.energy_mwh
     start_mwh = ctx.problem.fact(asset.id, "soc_frac", plate.soc_min_frac) * plate.energy_mwh
 
-    charge = builder.columns(n, high=plate.power_mw)
+    charge = builder.columns(n, high=plate.power_mw - auxiliary_mw)
     discharge = builder.columns(n, high=plate.power_mw, cost=plate.wear_cny_per_mwh * h)
     # A store that telemetry reports outside its own band may come back, but not go further out.
     stored = builder.columns(n, low=min(low_mwh, start_mwh), high=max(high_mwh, start_mwh))

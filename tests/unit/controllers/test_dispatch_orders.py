@@ -31,6 +31,10 @@ TAIL = tuple(TailPoint(after_s=900.0 * k, power_mw=float(k)) for k in range(1, 9
 LATER = START + timedelta(minutes=30)
 
 
+def furnaces(*free_in_s: float) -> Reported:
+    return Reported(START, 70.0, None, {f"furnace.{i}.free_in_s": s for i, s in enumerate(free_in_s)}, online=True)
+
+
 def said(power_mw: float = 0.0, available_mw: float | None = None, *, online: bool = True, **state: float) -> Reported:
     return Reported(START, power_mw, available_mw, state, online)
 
@@ -152,14 +156,14 @@ def test_each_furnace_holds_one_booking() -> None:
 
 def test_the_next_start_goes_to_the_furnace_that_comes_free_first() -> None:
     later = LATER + timedelta(minutes=15)
-    busy = said(70.0, **{"furnace.0.free_in_s": 2400.0, "furnace.1.free_in_s": 300.0})
+    busy = furnaces(2400.0, 300.0)
     booked = of(EAF, made(guidance(((LATER, 1), (later, 1))), {EAF: busy}))
     starts = {o.part: o.setpoint.start_at for o in booked if isinstance(o.setpoint, HeatStart)}
     assert starts == {"furnace.1": LATER, "furnace.0": later}
 
 
 def test_a_start_that_no_furnace_can_make_is_nobodys() -> None:
-    busy = said(70.0, **{"furnace.0.free_in_s": 20_000.0, "furnace.1.free_in_s": 20_000.0})
+    busy = furnaces(20_000.0, 20_000.0)
     booked = of(EAF, made(guidance(((LATER, 2),)), {EAF: busy}))
     assert [o.setpoint.start_at > LATER for o in booked if isinstance(o.setpoint, HeatStart)] == [True, True]
 

@@ -29,7 +29,12 @@ async def seen_until(clock: SimClock, ticks: AsyncIterator[datetime], minutes: i
 
 async def test_the_first_tick_is_the_running_multiple() -> None:
     clock = SimClock(START + 7 * MINUTE)
-    assert await seen_until(clock, at_once(clock, STEP, lambda: True), 40) == [START, START + STEP, START + 2 * STEP, START + 3 * STEP]
+    assert await seen_until(clock, at_once(clock, STEP, lambda: True), 40) == [
+        START,
+        START + STEP,
+        START + 2 * STEP,
+        START + 3 * STEP,
+    ]
 
 
 async def test_nothing_ticks_before_there_is_something_to_work_on() -> None:
