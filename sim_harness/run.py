@@ -35,6 +35,7 @@ from sim_harness.weather.base import Weather
 from sim_harness.weather.door import WeatherDoor
 from sim_harness.weather.source import open_weather
 from vpp.park import Park
+from vpp.units import MS_PER_S
 
 __all__ = ["POLICIES", "Outcome", "Policy", "RunOptions", "Wire", "advance", "forecaster_of", "run_scenario"]
 
@@ -46,7 +47,6 @@ POLICIES: Final[tuple[Policy, ...]] = ("none", "rules", "mpc")
 #: A run gives the solver no time limit that could fire: only counts, so that it repeats to the bit.
 _NO_GUARD_S: Final = 3_600.0
 _WORLD_FIRST: Final = -1
-_MILLISECONDS: Final = 1e3
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,4 +201,4 @@ async def _buses(wire: Wire) -> AsyncIterator[tuple[Bus, Bus]]:
 
 
 def _p99_ms(delays_s: list[float]) -> float | None:
-    return float(np.percentile(delays_s, 99)) * _MILLISECONDS if delays_s else None
+    return float(np.percentile(delays_s, 99)) * MS_PER_S if delays_s else None

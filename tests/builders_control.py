@@ -69,8 +69,8 @@ def forecast_of(n: int, *, wind_frac: float | FloatArray | None = None, at: date
     mean = np.array([wind if a.kind == "wind" else sun for a in farms])
     spread = np.linspace(0.7, 1.3, len(QUANTILE_LEVELS))
     quantiles = np.clip(mean[:, :, np.newaxis] * spread, 0.0, 1.0)
-    quality: tuple[Quality, ...] = ("fresh",) * len(farms)
-    return Forecast(grid, QUANTILE_LEVELS, tuple(a.id for a in farms), quantiles, mean, at, quality)
+    fresh: Quality = "fresh"
+    return Forecast(grid, QUANTILE_LEVELS, tuple(a.id for a in farms), quantiles, mean, at, (fresh,) * len(farms))
 
 
 def snapshot_of(

@@ -15,6 +15,7 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 SECONDS_PER_HOUR: Final = 3600.0
 SECONDS_PER_MINUTE: Final = 60.0
 MINUTES_PER_HOUR: Final = 60.0
+MS_PER_S: Final = 1000.0
 HOURS_PER_DAY: Final = 24.0
 KW_PER_MW: Final = 1000.0
 KG_PER_T: Final = 1000.0

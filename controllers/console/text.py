@@ -7,7 +7,7 @@ from typing import Final
 
 from rich.cells import cell_len, set_cell_size
 
-from vpp.units import HOURS_PER_DAY, MINUTES_PER_HOUR, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
+from vpp.units import HOURS_PER_DAY, MINUTES_PER_HOUR, MS_PER_S, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
 __all__ = ["MISSING", "age", "delay", "fit", "gauge", "mw", "percent"]
 
@@ -15,7 +15,6 @@ __all__ = ["MISSING", "age", "delay", "fit", "gauge", "mw", "percent"]
 MISSING: Final = "–"
 _FULL, _EMPTY = "█", "░"
 _SMALL_MW: Final = 9.95
-_MS_PER_S: Final = 1e3
 
 
 def mw(value: float | None) -> str:
@@ -66,7 +65,7 @@ def delay(seconds: float) -> str:
     >>> delay(0.0084), delay(3.25)
     ('8 ms', '3.2 s')
     """
-    return f"{seconds * _MS_PER_S:.0f} ms" if seconds < 1.0 else f"{seconds:.1f} s"
+    return f"{seconds * MS_PER_S:.0f} ms" if seconds < 1.0 else f"{seconds:.1f} s"
 
 
 def gauge(level_frac: float, cells: int) -> str:

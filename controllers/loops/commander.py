@@ -10,6 +10,7 @@ from controllers.bus.base import Bus
 from controllers.clock import Clock
 from controllers.dispatch.orders import Order
 from vpp.ids import AssetId
+from vpp.units import MS_PER_S
 from vpp.wire.codec import encode
 from vpp.wire.messages import Ack, Command, ComputeShift, Message, ShiftInterval
 from vpp.wire.topics import Channel, topic_of
@@ -65,7 +66,7 @@ class Commander:
 
     def __init__(self, bus: Bus, park: str, clock: Clock, last_epoch: int = 0) -> None:
         self._bus, self._park, self._clock = bus, park, clock
-        self.epoch = max(int(clock.now().timestamp() * 1_000.0), last_epoch + 1)
+        self.epoch = max(int(clock.now().timestamp() * MS_PER_S), last_epoch + 1)
         self._seq = 0
         self._revision = 0
         self._last: dict[tuple[AssetId, str], _Sent] = {}

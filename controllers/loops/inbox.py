@@ -51,6 +51,7 @@ class Inbox:
         self._clusters: dict[AssetId, ComputeTelemetry] = {}
         self._backlogs: dict[AssetId, Backlog] = {}
         self._grid: dict[ConnectionId, GridMeasurement] = {}
+        self._measured: dict[ConnectionId, datetime] = {}
         for channel, handler in (
             (Channel.ASSET_TELEMETRY, self._on_telemetry),
             (Channel.ASSET_STATUS, self._on_status),
@@ -74,7 +75,7 @@ class Inbox:
             at=at,
             assets={i: self._reported(i, t) for i, t in self._telemetry.items() if i not in silent},
             clusters={i: self._cluster(i, t) for i, t in self._clusters.items() if i not in silent},
-            import_mw={i: m.import_mw for i, m in self._grid.items()},
+            import_mw={i: m.import_mw for i, m in self._grid.items() if self._measured[i] >= since},
             silent=silent,
         )
 
@@ -126,11 +127,18 @@ class Inbox:
 
     def _on_cluster(self, topic: str, payload: bytes) -> None:
         cluster = AssetId(parse(topic).subject)
+        said = decode(ComputeTelemetry, topic, payload)
+        last = self._clusters.get(cluster)
         self._heard[cluster] = self._now()
-        self._clusters[cluster] = decode(ComputeTelemetry, topic, payload)
+        if last is None or said.measured_at >= last.measured_at:
+            self._clusters[cluster] = said
 
     def _on_backlog(self, topic: str, payload: bytes) -> None:
         self._backlogs[AssetId(parse(topic).subject)] = decode(Backlog, topic, payload)
 
     def _on_grid(self, topic: str, payload: bytes) -> None:
-        self._grid[ConnectionId(parse(topic).subject)] = decode(GridMeasurement, topic, payload)
+        connection, said = ConnectionId(parse(topic).subject), decode(GridMeasurement, topic, payload)
+        last = self._grid.get(connection)
+        if last is None or said.measured_at >= last.measured_at:
+            self._grid[connection] = said
+            self._measured[connection] = self._now()
