@@ -69,10 +69,10 @@ def test_a_full_battery_does_not_bid_to_charge() -> None:
     assert low == pytest.approx(AUX_MW - BATTERY.power_mw)
 
 
-def test_an_empty_battery_does_not_bid_to_discharge() -> None:
+def test_an_empty_battery_does_not_bid_to_discharge_and_charges_to_its_rating_at_the_meter() -> None:
     low, high = band(bid_of(BESS, {BESS: said(0.0, soc_frac=BATTERY.soc_min_frac)}, guidance()))
     assert low == pytest.approx(AUX_MW)
-    assert high == pytest.approx(AUX_MW + BATTERY.power_mw)
+    assert high == pytest.approx(BATTERY.power_mw)
 
 
 def test_a_battery_outside_its_band_bids_the_way_back_only() -> None:
@@ -96,7 +96,7 @@ def test_a_planned_power_splits_the_band_and_keeps_worths_falling() -> None:
     assert taken == [
         (BATTERY.power_mw, 600.0 + TIE_CNY_PER_MWH),
         (pytest.approx(5.0), 300.0 + TIE_CNY_PER_MWH),
-        (pytest.approx(BATTERY.power_mw - 5.0), 300.0 - TIE_CNY_PER_MWH),
+        (pytest.approx(BATTERY.power_mw - AUX_MW - 5.0), 300.0 - TIE_CNY_PER_MWH),
     ]
 
 
@@ -110,9 +110,7 @@ def test_a_store_stays_at_its_plan_where_its_worth_ties_with_the_price() -> None
 
 def test_a_battery_charges_when_import_is_cheaper_than_its_threshold() -> None:
     reports = {BESS: said(0.0, soc_frac=0.5), LOAD: said(20.0)}
-    assert dispatch(reports, guidance(terms=replace(TERMS, import_cny_per_mwh=200.0)))[BESS] == pytest.approx(
-        BATTERY.power_mw + AUX_MW
-    )
+    assert dispatch(reports, guidance(terms=replace(TERMS, import_cny_per_mwh=200.0)))[BESS] == pytest.approx(BATTERY.power_mw)
 
 
 def test_a_battery_discharges_when_import_is_dearer_than_its_threshold() -> None:
@@ -144,8 +142,8 @@ def test_a_free_import_beyond_the_limits_of_the_connection_does_not_widen_it(fre
 def test_wind_is_curtailed_only_after_storage_and_export_are_full() -> None:
     reports = {WIND_ID: said(-100.0, 100.0), BESS: said(0.0, soc_frac=0.5), LOAD: said(20.0)}
     power = dispatch(reports, guidance())
-    taken_mw = 20.0 + 50.0 + BATTERY.power_mw + AUX_MW
-    assert power[BESS] == pytest.approx(BATTERY.power_mw + AUX_MW)
+    taken_mw = 20.0 + 50.0 + BATTERY.power_mw
+    assert power[BESS] == pytest.approx(BATTERY.power_mw)
     assert power[AssetId(GRID)] == pytest.approx(50.0)
     assert power[WIND_ID] == pytest.approx(-taken_mw)
 

@@ -169,6 +169,26 @@ def test_a_connection_is_seen_as_its_gateway_measured_it(site: Listening) -> Non
     assert site.inbox.snapshot(START).import_mw == {GRID: -12.5}
 
 
+async def test_a_connection_whose_gateway_is_silent_is_left_out(site: Listening) -> None:
+    site.say(Channel.GRID_MEASUREMENT, GRID, GridMeasurement(measured_at=START, import_mw=80.0))
+    await site.wait(SILENT_AFTER_S + 1.0)
+    assert site.inbox.snapshot(site.clock.now()).import_mw == {}
+
+
+def test_a_measurement_that_arrives_late_does_not_replace_a_newer_one(site: Listening) -> None:
+    site.say(Channel.GRID_MEASUREMENT, GRID, GridMeasurement(measured_at=START, import_mw=80.0))
+    earlier = GridMeasurement(measured_at=START - timedelta(minutes=10), import_mw=5.0)
+    site.say(Channel.GRID_MEASUREMENT, GRID, earlier)
+    assert site.inbox.snapshot(START).import_mw == {GRID: 80.0}
+
+
+def test_a_clusters_reading_that_arrives_late_does_not_replace_a_newer_one(site: Listening) -> None:
+    site.say(Channel.COMPUTE_TELEMETRY, DC, ComputeTelemetry(cluster=DC, measured_at=START, power_mw=30.0))
+    earlier = ComputeTelemetry(cluster=DC, measured_at=START - timedelta(minutes=10), power_mw=11.0)
+    site.say(Channel.COMPUTE_TELEMETRY, DC, earlier)
+    assert site.inbox.snapshot(START).clusters[DC].power_mw == 30.0
+
+
 def test_a_cluster_is_seen_with_the_work_its_scheduler_reported(site: Listening) -> None:
     deadline = START + timedelta(hours=6)
     item = BacklogItem(
