@@ -76,7 +76,8 @@ class Planned:
         store_rows: Rows of its store's balance; their dual is the value of what is stored.
         nested: Counts that are relaxed first and rounded after, the inner one first, as in stacks that are on inside those warm.
         batches: Starts of batches, rounded on their cumulative sum.
-        unmet: Named columns whose positive value is a promise not kept.
+        unmet: Named columns whose positive value is a promise not kept; one an interval is summed over time, as its name says:
+            `late_mwh_h` is MWh late times hours of lateness, a column in kg/h makes `hydrogen_kg`.
     """
 
     asset_id: AssetId

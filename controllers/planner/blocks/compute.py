@@ -49,7 +49,7 @@ def add_compute(ctx: BuildContext, asset: Asset) -> Planned:
         items = [item for item in need.items if item.job_class == job_class.name]
         columns, missed = _add_class(ctx, job_class, items)
         served[f"served_mw.{job_class.name}"] = columns
-        late[f"late_mwh.{job_class.name}"] = missed
+        late[f"late_mwh_h.{job_class.name}"] = missed
         terms.append(term(columns))
     ctx.builder.rows(ctx.n, *terms, high=room)
     ctx.draw(asset.area, *terms)

@@ -124,5 +124,5 @@ def add_ammonia_loop(ctx: BuildContext, asset: Asset) -> Planned:
     ctx.draw_fixed(asset.area, fixed)
     ctx.draw(asset.area, power)
     quantities = {"rate_t_per_h": rate, "buffer_kg": tank, "vented_kg_per_h": vented}
-    unmet = {"hydrogen_kg_per_h": lacking}
+    unmet = {"hydrogen_kg": lacking}
     return Planned(asset.id, power=(power,), fixed_mw=fixed, quantities=quantities, store_rows=rows, unmet=unmet)

@@ -77,7 +77,7 @@ def test_a_cluster_draws_what_is_firm_and_what_it_serves(plan: Result) -> None:
 def test_more_urgent_work_than_the_meter_carries_is_named_as_late() -> None:
     urgent = Work("slack_6h", 50.0, MORNING, MORNING + HOUR, 40.0)
     late = {(unmet.where, unmet.what): unmet.amount for unmet in solve(problem_of(24, work=(urgent,))).unmet}
-    assert late[AIDC, "late_mwh.slack_6h"] > 1.0
+    assert late[AIDC, "late_mwh_h.slack_6h"] > 1.0
 
 
 def test_work_due_inside_an_interval_must_be_done_by_its_start() -> None:
