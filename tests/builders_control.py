@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -14,16 +14,17 @@ import numpy as np
 from controllers.dispatch.snapshot import ClusterReport, Reported, Snapshot, Work
 from controllers.planner import Problem
 from controllers.planner.assemble import assemble
-from controllers.planner.problem import ConnectionTerms
+from controllers.planner.problem import ConnectionTerms, EndValues
 from forecasting.forecast import QUANTILE_LEVELS, Forecast, Quality
+from tests.world_builders import park as park_with
 from vpp.ids import AreaId, AssetId, ConnectionId
-from vpp.park import Park, load
+from vpp.park import Asset, Connection, Park, load
 from vpp.timegrid import TimeGrid
 from vpp.units import HOURS_PER_DAY, FloatArray
 
 __all__ = [
     "AIDC", "BASE", "CAST", "GRID", "HONGSHAN", "H2", "ISLAND", "ISLAND_BATTERY", "MORNING", "NH3", "PARK_BATTERY", "QUARTER",
-    "forecast_of", "park_of", "problem_of", "snapshot_of", "with_plate", "with_terms",
+    "forecast_of", "hourly", "park_of", "problem_of", "snapshot_of", "terms_of", "with_plate", "with_terms",
 ]  # fmt: skip
 
 PARK_FILE = Path(__file__).resolve().parents[1] / "seeds" / "parks" / "two_areas.yaml"
@@ -119,3 +120,48 @@ def with_terms(problem: Problem, **changes: Any) -> Problem:
     """The same problem at other terms of the connection to the grid (fields of `ConnectionTerms`)."""
     terms: ConnectionTerms = replace(problem.connections[GRID], **changes)
     return replace(problem, connections={**problem.connections, GRID: terms})
+
+
+def terms_of(import_cny_per_mwh: Sequence[float], **changes: Any) -> ConnectionTerms:
+    """A connection at these prices that is wide, pays nothing for export and has no demand charge, unless said."""
+    n = len(import_cny_per_mwh)
+    wide = ConnectionTerms(
+        import_cny_per_mwh=np.array(import_cny_per_mwh, dtype=np.float64),
+        export_cny_per_mwh=np.zeros(n),
+        import_limit_mw=np.full(n, 1_000.0),
+        export_limit_mw=np.full(n, 1_000.0),
+        demand_cny_per_mw=0.0,
+        peak_so_far_mw=0.0,
+    )
+    return replace(wide, **changes)
+
+
+def hourly(
+    assets: Sequence[Asset],
+    connections: Mapping[Connection, ConnectionTerms],
+    end_cny_per_mwh: Mapping[str, float] | None = None,
+    **facts: Any,
+) -> Problem:
+    """A problem small enough to be solved by hand, in hours, in a park of its own.
+
+    Args:
+        assets: All there is.
+        connections: With their terms; their length is the horizon.
+        end_cny_per_mwh: Worth of stored energy at the end, by area; nothing where not said.
+        facts: Other fields of `Problem`.
+    """
+    n = len(next(iter(connections.values())).import_cny_per_mwh)
+    worth = {AreaId(area): price for area, price in (end_cny_per_mwh or {}).items()}
+    given: dict[str, Any] = {
+        "states": {},
+        "available_mw": {},
+        "load_mw": {},
+        "end_values": EndValues(worth, hydrogen_cny_per_kg=0.0, work_cny_per_mwh=0.0),
+        **facts,
+    }
+    return Problem(
+        park=park_with(assets, tuple(connections)),
+        grid=TimeGrid.regular(MORNING, timedelta(hours=1), n),
+        connections={c.id: terms for c, terms in connections.items()},
+        **given,
+    )

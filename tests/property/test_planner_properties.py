@@ -5,13 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controllers.planner import Problem, WorkItem, solve
+from controllers.planner import EndValues, Problem, Result, WorkItem, solve
 from controllers.planner.blocks.compute import tube_mwh
-from tests.builders_control import H2, ISLAND_BATTERY, MORNING, NH3, PARK_BATTERY, QUARTER, problem_of, with_plate
-from vpp.ids import AssetId
+from tests import builders
+from tests.builders_control import (
+    H2,
+    ISLAND_BATTERY,
+    MORNING,
+    NH3,
+    PARK_BATTERY,
+    QUARTER,
+    hourly,
+    problem_of,
+    terms_of,
+    with_plate,
+)
+from tests.world_builders import BASE, WIND, asset, connection
+from vpp.ids import AreaId, AssetId
 from vpp.timegrid import TimeGrid
 
 N = 24
@@ -106,3 +120,70 @@ def test_every_moment_has_a_plan_that_balances_with_what_it_names_as_unmet(
         named = {u.what: u.amount for u in plan.unmet if u.where == area}
         missing = (named.get("unserved_mwh", 0.0) - named.get("surplus_mwh", 0.0)) / 0.25
         assert abs(drawn - crossed - missing) <= 2e-3
+
+
+HOURS = 6
+AREA, LOAD, BESS, FARM = AreaId("a"), AssetId("base.a"), AssetId("bess.a"), AssetId("wind.a")
+LINE = connection("grid.a", "a")
+HOURLY_PRICES = st.lists(st.floats(-50.0, 1_500.0), min_size=HOURS, max_size=HOURS)
+
+
+def simple(prices: list[float], wind_mw: float, peak_mw: float, end: float, scale: float = 1.0) -> Problem:
+    """Wind, a load and a battery behind a connection that can be too narrow; all prices times `scale`."""
+    store = builders.battery(soc_min_frac=0.0, soc_max_frac=1.0, wear_cny_per_mwh=60.0 * scale, auxiliary_frac=0.0)
+    terms = terms_of(
+        [scale * price for price in prices],
+        export_cny_per_mwh=np.full(HOURS, scale * -60.0),
+        import_limit_mw=np.full(HOURS, 90.0),
+        export_limit_mw=np.full(HOURS, 20.0),
+        demand_cny_per_mw=scale * 1_000.0,
+        peak_so_far_mw=peak_mw,
+    )
+    return hourly(
+        [asset(LOAD, "base_load", BASE, AREA), asset(BESS, "battery", store, AREA), asset(FARM, "wind", WIND, AREA)],
+        {LINE: terms},
+        available_mw={FARM: np.full(HOURS, wind_mw)},
+        load_mw={LOAD: np.full(HOURS, 100.0)},
+        states={BESS: {"soc_frac": 0.5}},
+        end_values=EndValues({AREA: scale * end}, 0.0, 0.0),
+        curtail_cny_per_mwh=scale * 50.0,
+        unserved_cny_per_mwh=scale * 10_000.0,
+    )
+
+
+def cost_of(problem: Problem, plan: Result) -> float:
+    """What the schedules cost, item by item; the end's worth is a quarter of the store at each of four falling prices."""
+    terms, store = problem.connections[LINE.id], problem.park.asset(BESS).plate
+    bought, sold = plan.import_mw[LINE.id], plan.export_mw[LINE.id]
+    energy = (bought * terms.import_cny_per_mwh - sold * terms.export_cny_per_mwh).sum()
+    peak = terms.demand_cny_per_mw * max(0.0, bought.max() - terms.peak_so_far_mw)
+    wear = store.wear_cny_per_mwh * plan.assets[BESS].quantities["discharge_mw"].sum()
+    curtailed = problem.curtail_cny_per_mwh * (problem.available_mw[FARM] + plan.assets[FARM].power_mw).sum()
+    broken = problem.unserved_cny_per_mwh * sum(unmet.amount for unmet in plan.unmet)
+    each = max(0.0, problem.end_values.energy_cny_per_mwh[AREA] - store.wear_cny_per_mwh) * np.sqrt(store.round_trip_frac)
+    part = store.energy_mwh / 4.0
+    left = plan.assets[BESS].quantities["stored_mwh"][-1]
+    kept = sum(share * each * np.clip(left - k * part, 0.0, part) for k, share in enumerate((1.0, 0.92, 0.84, 0.76)))
+    return float(energy + peak + wear + curtailed + broken - kept)
+
+
+@settings(max_examples=25, deadline=None)
+@given(HOURLY_PRICES, st.floats(0.0, 250.0), st.floats(0.0, 90.0), st.floats(0.0, 900.0))
+def test_a_plans_objective_is_what_its_schedules_cost(prices: list[float], wind_mw: float, peak_mw: float, end: float) -> None:
+    problem = simple(prices, wind_mw, peak_mw, end)
+    plan = solve(problem)
+    assert plan.objective_cny == pytest.approx(cost_of(problem, plan), rel=1e-6, abs=1.0)
+
+
+@settings(max_examples=15, deadline=None)
+@given(HOURLY_PRICES, st.floats(0.0, 250.0), st.floats(0.0, 90.0), st.floats(0.0, 900.0))
+def test_prices_twice_as_high_cost_twice_as_much(prices: list[float], wind_mw: float, peak_mw: float, end: float) -> None:
+    once, twice = (solve(simple(prices, wind_mw, peak_mw, end, scale)).objective_cny for scale in (1.0, 2.0))
+    assert twice == pytest.approx(2.0 * once, rel=1e-6, abs=1.0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(HOURLY_PRICES, st.floats(0.0, 250.0), st.floats(0.0, 900.0))
+def test_a_battery_never_charges_while_it_discharges(prices: list[float], wind_mw: float, end: float) -> None:
+    quantities = solve(simple(prices, wind_mw, 90.0, end)).assets[BESS].quantities
+    assert np.minimum(quantities["charge_mw"], quantities["discharge_mw"]).max() < 1e-6

@@ -1,20 +1,32 @@
-"""The forecast as it travels."""
+"""The forecast loop, and the forecast as it travels."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 
-from controllers.loops.commander import Stamp
-from controllers.loops.forecast import forecast_message
+from controllers.bus.local import LocalBus
+from controllers.loops.commander import Commander, Stamp
+from controllers.loops.forecast import Forecaster, forecast_message, run_forecast
+from controllers.loops.mailbox import Mailbox
+from controllers.loops.worker import InlineWorker
+from forecasting.baselines import ignorance
 from forecasting.forecast import QUANTILE_LEVELS, Forecast, Quality
+from forecasting.known import CheckedDoor, FarmSite, WeatherRuns
+from forecasting.settings import ForecastSettings
+from forecasting.train import ForecastModels
+from sim_harness.clock import SimClock
 from tests.world_builders import START
 from vpp.ids import AssetId
+from vpp.series import Series, to_stamp
 from vpp.timegrid import TimeGrid
 from vpp.wire.codec import decode, encode
 from vpp.wire.messages import ForecastCurrent
+from vpp.wire.topics import Channel, topic_of
 
 IDS = (AssetId("wind.a"), AssetId("pv.a"))
 STAMP = Stamp(epoch=3, seq=9, issued_at=START)
@@ -48,3 +60,54 @@ def test_a_forecast_carries_the_stamp_it_was_given() -> None:
 @pytest.mark.parametrize(("quality", "stale"), [("fresh", False), ("stale", False), ("persistence", True), ("climatology", True)])
 def test_one_farm_without_a_model_behind_it_marks_the_forecast(quality: Quality, stale: bool) -> None:
     assert forecast_message(forecast("fresh", quality), STAMP).stale is stale
+
+
+@dataclass
+class Past:
+    """A farm that has run at half its capacity for a day; it may tell a quarter too early what it will do."""
+
+    leaks: bool = False
+
+    def power(self, farm_id: AssetId, *, known_at: datetime, start: datetime, end: datetime) -> Series:
+        first = to_stamp(START - timedelta(days=1))
+        at = first + np.arange(96) * np.timedelta64(15, "m")
+        received = at + np.timedelta64(15, "m") + np.timedelta64(60 if self.leaks else 0, "m")
+        return Series("available_frac", at, received, np.full(at.shape, 0.5))
+
+    def weather_runs(self, farm_id: AssetId, *, known_at: datetime) -> WeatherRuns:
+        return WeatherRuns.none()
+
+
+def forecaster(past: Past) -> Forecaster:
+    """One wind farm for which nothing was learnt yet: its last value, fading into what is possible."""
+    farm = FarmSite(IDS[0], "wind", 42.3, 118.9)
+    models = ForecastModels((farm,), (), (ignorance(),), ForecastSettings(), START, "none")
+    return Forecaster(models, CheckedDoor(past), InlineWorker())
+
+
+def two_hours(at: datetime) -> TimeGrid:
+    return TimeGrid.regular(at, timedelta(minutes=15), 8)
+
+
+async def two_ticks() -> AsyncIterator[datetime]:
+    yield START
+    yield START + timedelta(minutes=15)
+
+
+async def test_the_loop_keeps_its_last_forecast_and_publishes_it() -> None:
+    bus, box = LocalBus(), Mailbox[Forecast]()
+    await run_forecast(two_ticks(), forecaster(Past()), two_hours, box, Commander(bus, "test", SimClock(START)))
+    topic = topic_of("test", Channel.FORECAST_CURRENT)
+    published = decode(ForecastCurrent, topic, bus.retained[topic])
+    assert box.value is not None
+    assert box.value.grid.start == START + timedelta(minutes=15)
+    assert published.edges == box.value.grid.edges
+    assert published.stale
+
+
+async def test_a_forecast_that_fails_leaves_the_one_before_and_publishes_nothing() -> None:
+    bus, before = LocalBus(), forecast("fresh", "fresh")
+    box = Mailbox(before)
+    await run_forecast(two_ticks(), forecaster(Past(leaks=True)), two_hours, box, Commander(bus, "test", SimClock(START)))
+    assert box.value is before
+    assert bus.retained == {}
