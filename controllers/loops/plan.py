@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -25,6 +25,7 @@ from forecasting.forecast import Forecast
 from vpp.errors import VppError
 from vpp.ids import AssetId, ConnectionId, PlanId
 from vpp.park import Park
+from vpp.timegrid import TimeGrid
 from vpp.units import FloatArray
 from vpp.wire.messages import PlanCurrent, PlannedPower, Reason, ShiftInterval
 from vpp.wire.topics import Channel
@@ -96,6 +97,7 @@ class PlanGuide:
             return None
         plan_id = PlanId(f"plan.{snapshot.at:%Y%m%dT%H%M%S}")
         try:
+            forecast = _ahead(forecast, snapshot.at)
             problem = assemble(self.park, snapshot, forecast, self.peaks.peaks_mw(), self.reserves)
             result = await self.worker.run(solve, problem, self.settings)
         except VppError as error:
@@ -118,6 +120,13 @@ class PlanGuide:
         self._last = None  # an older plan must not go out again as the current one
         log.error("plan.lost", reason=why, at=snapshot.at.isoformat())
         return await (self.rules or RuleGuide(self.park)).guide(snapshot)
+
+
+def _ahead(forecast: Forecast, at: datetime) -> Forecast:
+    """What of a forecast is still to come: one that was not renewed in time must not plan hours that have passed."""
+    t = forecast.grid.index(at)
+    quantiles, means = forecast.quantile_frac[:, t:], forecast.mean_frac[:, t:]
+    return replace(forecast, grid=TimeGrid(forecast.grid.edges[t:]), quantile_frac=quantiles, mean_frac=means)
 
 
 async def run_plan(

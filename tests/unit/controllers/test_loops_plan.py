@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -108,6 +109,26 @@ async def test_an_old_plan_is_not_published_again_while_the_rules_decide(bus: Lo
     planning.announce(commander)
     assert planning.lost == 1
     assert published(bus) == before
+
+
+async def test_a_forecast_that_was_not_renewed_plans_only_what_is_still_to_come(bus: LocalBus, commander: Commander) -> None:
+    # Forecast at 05:00 in the park, planned on at 06:20, when the valley tariff has ended.
+    grid = TimeGrid.regular(START + timedelta(hours=5), timedelta(minutes=15), 8)
+    planning = guide(replace(forecast(WIND_ID), grid=grid))
+    guidance = await planning.guide(replace(SEEN, at=START + timedelta(hours=6, minutes=20)))
+    planning.announce(commander)
+    plan = published(bus)
+    assert guidance is not None
+    assert plan is not None
+    assert guidance.connections[PARK.connections[0].id].import_cny_per_mwh == 480.0
+    assert plan.edges == grid.edges[5:]
+
+
+async def test_a_forecast_that_has_ended_leaves_the_rules_to_decide() -> None:
+    planning = guide(forecast(WIND_ID))
+    guidance = await planning.guide(replace(SEEN, at=GRID.end))
+    assert guidance is not None
+    assert (guidance.source, planning.lost) == ("rules", 1)
 
 
 async def test_the_loop_leaves_guidance_for_dispatch_and_a_signal_for_each_cluster(bus: LocalBus, commander: Commander) -> None:
