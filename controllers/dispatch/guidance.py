@@ -55,9 +55,9 @@ class ConnectionGuidance:
 
 @dataclass(frozen=True, slots=True)
 class TailPoint:
-    """Power of an asset some seconds from now, for its fallback profile."""
+    """Planned power of an asset from an instant on, for its fallback profile."""
 
-    after_s: float
+    at: datetime
     power_mw: float
 
 

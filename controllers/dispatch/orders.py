@@ -76,11 +76,9 @@ class _Making:
 
     def _fallback(self, asset: Asset, rating_mw: float, lease_s: float) -> FallbackProfile:
         """The plan's tail, then the device's own safe power; without a plan the command goes on for as long."""
-        points = tuple(
-            FallbackPoint(after_s=p.after_s - lease_s, power_mw=p.power_mw)
-            for p in self.guidance.tails.get(asset.id, ())
-            if lease_s < p.after_s <= lease_s + self.leases.tail_s
-        )
+        tail = self.guidance.tails.get(asset.id, ())
+        after_lease = [((p.at - self.snapshot.at).total_seconds() - lease_s, p.power_mw) for p in tail]
+        points = tuple(FallbackPoint(after_s=s, power_mw=mw) for s, mw in after_lease if 0.0 < s <= self.leases.tail_s)
         # A furnace booked for later goes back to its own schedule, which needs no tail.
         if asset.kind == "arc_furnace":
             points = ()

@@ -21,7 +21,7 @@ from controllers.planner.result import Result
 from forecasting.forecast import Forecast
 from vpp.ids import AreaId, AssetId, PlanId
 from vpp.park import Asset, Park
-from vpp.units import KW_PER_MW, FloatArray, h_to_s
+from vpp.units import KW_PER_MW, FloatArray
 
 __all__ = ["GRID_FACTOR", "PEAK_PRICE_CNY_PER_MWH", "grid_carbon_kg_per_mwh", "guidance_of"]
 
@@ -70,7 +70,7 @@ def guidance_of(plan_id: PlanId, problem: Problem, result: Result, forecast: For
         heats=heats,
         shifts={a.id: _shift(problem, result, forecast, a, t) for a in park.assets_of("compute")},
         held_mw={a.id: float(result.assets[a.id].power_mw[t]) for a in slow},
-        tails={a.id: _tail(result, a, at, t) for a in park.assets},
+        tails={a.id: _tail(result, a, t) for a in park.assets},
         curtail_cny_per_mwh=problem.curtail_cny_per_mwh,
     )
 
@@ -99,12 +99,10 @@ def _heats(result: Result, asset: Asset, t: int) -> HeatOrder:
     return HeatOrder(tuple((at[i], round(float(starts[i]))) for i in range(t, result.grid.n) if starts[i] > 0.5))
 
 
-def _tail(result: Result, asset: Asset, at: datetime, t: int) -> tuple[TailPoint, ...]:
-    power_mw, step_h, starts = result.assets[asset.id].power_mw, result.grid.step_h, result.grid.starts
-    first = (starts[t] - at).total_seconds()
-    ahead = np.cumsum(step_h[t : t + _TAIL_STEPS])
+def _tail(result: Result, asset: Asset, t: int) -> tuple[TailPoint, ...]:
+    power_mw, starts = result.assets[asset.id].power_mw, result.grid.starts
     last = min(t + _TAIL_STEPS, result.grid.n - 1)
-    return tuple(TailPoint(first + h_to_s(float(ahead[k - t - 1])), float(power_mw[k])) for k in range(t + 1, last + 1))
+    return tuple(TailPoint(starts[k], float(power_mw[k])) for k in range(t + 1, last + 1))
 
 
 def _shift(problem: Problem, result: Result, forecast: Forecast, asset: Asset, t: int) -> ShiftGuidance:

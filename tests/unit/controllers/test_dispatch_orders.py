@@ -27,7 +27,7 @@ PARK = park(
     ]
 )
 LEASES = LeaseTimes()
-TAIL = tuple(TailPoint(after_s=900.0 * k, power_mw=float(k)) for k in range(1, 9))
+TAIL = tuple(TailPoint(at=START + k * timedelta(minutes=15), power_mw=float(k)) for k in range(1, 9))
 LATER = START + timedelta(minutes=30)
 
 
@@ -58,9 +58,10 @@ def made(
     reports: Mapping[AssetId, Reported] = ALL,
     cleared_mw: Mapping[AssetId, float] | None = None,
     price: float = 400.0,
+    at: datetime = START,
 ) -> tuple[Order, ...]:
     cleared = {WIND_ID: -60.0, BESS: 3.0, H2: 18.0} if cleared_mw is None else cleared_mw
-    return orders(PARK, Snapshot(START, reports, {}, {}), told, cleared, {"a": price}, LEASES)
+    return orders(PARK, Snapshot(at, reports, {}, {}), told, cleared, {"a": price}, LEASES)
 
 
 def of(asset_id: AssetId, made_orders: tuple[Order, ...]) -> list[Order]:
@@ -96,8 +97,13 @@ def test_the_tail_counts_from_the_end_of_the_lease() -> None:
     assert [(p.after_s, p.power_mw) for p in order.fallback.points] == [(885.0, 1.0), (1785.0, 2.0)]
 
 
+def test_later_in_the_interval_the_tail_is_nearer() -> None:
+    (order,) = of(BESS, made(guidance(), at=START + timedelta(minutes=10)))
+    assert [(p.after_s, p.power_mw) for p in order.fallback.points] == [(285.0, 1.0), (1185.0, 2.0)]
+
+
 def test_a_tail_point_inside_the_lease_is_left_out() -> None:
-    near = (TailPoint(after_s=10.0, power_mw=9.0), TailPoint(after_s=15.0, power_mw=8.0), TailPoint(after_s=60.0, power_mw=7.0))
+    near = tuple(TailPoint(START + timedelta(seconds=s), mw) for s, mw in ((10.0, 9.0), (15.0, 8.0), (60.0, 7.0)))
     (order,) = of(BESS, made(guidance(tails={BESS: near})))
     assert [(p.after_s, p.power_mw) for p in order.fallback.points] == [(45.0, 7.0)]
 
