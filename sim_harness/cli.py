@@ -44,9 +44,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _run(told: argparse.Namespace) -> int:
     level = logging.WARNING if told.verbose else logging.ERROR
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(level), logger_factory=structlog.PrintLoggerFactory(sys.stderr)
-    )
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level), logger_factory=_to_stderr)
     scenario = load(told.scenario).with_options(told.days, told.seed)
     _must_be_writable(told.json)
     console = Console(stderr=True)
@@ -69,6 +67,11 @@ def _run(told: argparse.Namespace) -> int:
         told.json.parent.mkdir(parents=True, exist_ok=True)
         told.json.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return 0
+
+
+def _to_stderr(*_: object) -> structlog.PrintLogger:
+    """Where standard error is now: a logger that kept an old one would write into a closed file."""
+    return structlog.PrintLogger(sys.stderr)
 
 
 def _live(told: argparse.Namespace) -> int:

@@ -144,7 +144,7 @@ def test_import_below_the_months_peak_is_free_of_the_demand_charge(guidances: tu
 def test_a_tail_begins_when_the_running_interval_ends(plan: Result) -> None:
     at = MORNING + timedelta(minutes=5)
     tail = guidance_of(PLAN_ID, PROBLEM, plan, FORECAST, at).tails[BASE]
-    assert [point.after_s for point in tail] == [600.0, 1500.0, 2400.0]
+    assert [point.at for point in tail] == [MORNING + k * QUARTER for k in (1, 2, 3)]
     assert [point.power_mw for point in tail] == plan.assets[BASE].power_mw[1:4].tolist()
 
 
