@@ -88,6 +88,7 @@ class Controller:
         worker: Worker | None = None,
     ) -> None:
         self.park, self._clock, self._settings, self._forecaster = park, clock, settings, forecaster
+        self._began_s = clock.monotonic_s()
         self.commander = Commander(bus, park.id, clock)
         listening = InboxSettings(settings.silent_after)
         self.inbox = Inbox(bus, park.id, clock.now, listening, on_ack=self.commander.acknowledged)
@@ -111,7 +112,7 @@ class Controller:
         desk = DispatchDesk(self.park, self.inbox, self.guidance, self.commander, self.peaks, settings.leases)
         async with asyncio.TaskGroup() as tasks:
             if self._forecaster is not None:
-                ticks = self._ticks(settings.plan, lambda: self.inbox.has_heard)
+                ticks = self._ticks(settings.plan, self._has_heard_enough)
                 tasks.create_task(
                     run_forecast(ticks, self._forecaster, settings.horizon, self.forecasts, self.commander), name="forecast"
                 )
@@ -121,8 +122,13 @@ class Controller:
 
     def _plan_ticks(self) -> AsyncIterator[datetime]:
         if self._forecaster is None:
-            return self._ticks(self._settings.rules, lambda: self.inbox.has_heard)
+            return self._ticks(self._settings.rules, self._has_heard_enough)
         return self._ticks(self._settings.plan, lambda: self.forecasts.value is not None)
+
+    def _has_heard_enough(self) -> bool:
+        """Everybody has spoken, or has had time to: a plan that takes an unheard fleet for cold would stop it."""
+        waited_s = self._clock.monotonic_s() - self._began_s
+        return self.inbox.has_heard(a.id for a in self.park.assets) or waited_s > self._settings.silent_after.total_seconds()
 
     def _ticks(self, step: timedelta, ready: Callable[[], bool]) -> AsyncIterator[datetime]:
         return at_once(self._clock, step, ready) if self._settings.begin_at_once else self._clock.every(step)

@@ -80,6 +80,8 @@ def run_live(scenario: Scenario, options: LiveOptions) -> int:
         ScenarioError: The scenario, its park or its data are not in order.
         BrokerError: The broker could not be started.
     """
+    # A shell that starts us in the background has us ignore the interrupt; whoever sends one means it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         asyncio.run(_live(scenario, options))
     except KeyboardInterrupt:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -62,10 +62,9 @@ class Inbox:
         ):
             bus.subscribe(filter_of(park, channel), handler, qos=1 if channel is Channel.ASSET_STATUS else 0)
 
-    @property
-    def has_heard(self) -> bool:
-        """Whether any device has spoken since this was made."""
-        return bool(self._telemetry)
+    def has_heard(self, assets: Iterable[AssetId]) -> bool:
+        """Whether every one of these devices and clusters has spoken since this was made."""
+        return all(asset_id in self._heard for asset_id in assets)
 
     def snapshot(self, at: datetime) -> Snapshot:
         """Everything fresh, as of `at`; who is overdue is named, not guessed."""

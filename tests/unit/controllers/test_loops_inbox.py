@@ -68,7 +68,7 @@ def test_a_malformed_message_is_counted_by_the_bus_and_dropped(site: Listening, 
     topic = topic_of("test", Channel.ASSET_TELEMETRY, BESS)
     site.bus.post(topic, payload)
     assert site.bus.counters.malformed == {topic: 1}
-    assert not site.inbox.has_heard
+    assert not site.inbox.has_heard([BESS])
     assert site.inbox.snapshot(START).assets == {}
 
 
@@ -204,4 +204,4 @@ def test_a_cluster_is_seen_with_the_work_its_scheduler_reported(site: Listening)
 def test_another_parks_devices_are_not_heard(site: Listening) -> None:
     other = topic_of("other", Channel.ASSET_TELEMETRY, BESS)
     site.bus.post(other, encode(Telemetry(measured_at=START, power_mw=1.0)))
-    assert not site.inbox.has_heard
+    assert not site.inbox.has_heard([BESS])
