@@ -114,7 +114,7 @@ lock: ## requirements.lock out of pyproject.toml, pins kept; ARGS=--upgrade pins
 	$$py -m venv --without-pip $(TOOLS) && \
 	$$py -m pip --python $(TOOLS)/bin/python install --quiet uv && \
 	$(TOOLS)/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-emit-package chifeng-vpp --no-header --no-cache --quiet $(ARGS) -o requirements.lock; \
+	  --no-strip-extras --no-emit-index-url --no-emit-package chifeng-vpp --no-header --no-cache --quiet $(ARGS) -o requirements.lock; \
 	status=$$?; rm -rf $(TOOLS); exit $$status
 
 .PHONY: clean
