@@ -28,12 +28,14 @@ class Ambient:
         dt_s: Its length. [s]
         temperature_c: Outdoor air. [°C]
         available_frac: Available output of each wind and solar farm, 0..1 of capacity, mean over the step.
+        frequency_hz: Of the synchronous area the plant hangs on, at the start of the step. [Hz]
     """
 
     at: datetime
     dt_s: float
     temperature_c: float
     available_frac: Mapping[AssetId, float] = field(default_factory=dict)
+    frequency_hz: float = 50.0
 
 
 class PushOrder(IntEnum):
