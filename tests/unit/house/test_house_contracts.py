@@ -40,7 +40,7 @@ def test_the_house_keeps_its_contracts(tmp_path: Path) -> None:
         ("controllers/dispatch/clear.py", "import asyncio", "the core is synchronous and offline"),
         ("controllers/planner/model.py", "import controllers.loops.mailbox", "the core is synchronous and offline"),
         ("sim_harness/plants/battery.py", "import vpp.assets.battery", "the world has its own physics"),
-        ("sim_harness/grid.py", "import controllers.planner.solve", "the world has its own physics"),
+        ("sim_harness/grid/balance.py", "import controllers.planner.solve", "the world has its own physics"),
         ("controllers/edge/device.py", "import numpy", "edge and client are small enough to ship"),
         ("controllers/client.py", "import vpp.park", "edge and client are small enough to ship"),
     ],
