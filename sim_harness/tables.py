@@ -11,7 +11,7 @@ from rich.table import Table
 
 from sim_harness.scenario import Scenario
 
-__all__ = ["scenario_table", "score_table"]
+__all__ = ["figures_of", "scenario_table", "score_table"]
 
 _SMALL_CNY = 0.5
 
@@ -34,7 +34,7 @@ def score_table(facts: Mapping[str, Any]) -> RenderableType:
     figures.add_column("what")
     figures.add_column("value", justify="right")
     figures.add_column("unit")
-    for what, value, unit in _figures(facts):
+    for what, value, unit in figures_of(facts):
         if value is not None:
             figures.add_row(what, value, unit)
     bill = Table(box=box.SIMPLE, title="Comparable cost 可比成本", show_footer=True)
@@ -46,7 +46,8 @@ def score_table(facts: Mapping[str, Any]) -> RenderableType:
     return Group(figures, bill, f"[dim]weather: {facts['data']}[/]")
 
 
-def _figures(facts: Mapping[str, Any]) -> list[tuple[str, str | None, str]]:
+def figures_of(facts: Mapping[str, Any]) -> list[tuple[str, str | None, str]]:
+    """What is shown of a score, in this order: word, value as text (None: not known), unit or remark."""
     compute = facts["compute"]
     rows = [
         ("comparable cost 可比成本", _number(facts["cost_cny"], 0), "CNY"),
