@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from controllers.bus.base import Bus
 from controllers.clock import Clock
@@ -29,6 +30,9 @@ from vpp.timegrid import TimeGrid
 
 __all__ = ["Controller", "ControllerSettings"]
 
+#: Reports that may be lost in a row before a device counts as silent.
+_SILENT_PERIODS: Final = 3
+
 
 @dataclass(frozen=True, slots=True)
 class ControllerSettings:
@@ -38,9 +42,9 @@ class ControllerSettings:
         control: Period of dispatch.
         plan: Period of forecast and plan, and step of the plan's grid.
         horizon_steps: Intervals of the plan.
-        rules: Period at which the rules look again.
-        silent_after: A device that has said nothing for this long is left out.
-        leases: How long commands hold.
+        rules: Period at which the rules look again; at least the control period.
+        silent_after: A device that has said nothing for this long, and for three control periods, is left out.
+        leases: How long commands hold; stretched to some control periods where these are long, see `LeaseTimes`.
         solve: Budget of a plan.
         reserves: What islands keep in hand against a wrong forecast.
         thresholds: Of the rules.
@@ -57,6 +61,15 @@ class ControllerSettings:
     reserves: ReserveRule = field(default_factory=ReserveRule)
     thresholds: RuleThresholds = field(default_factory=RuleThresholds)
     begin_at_once: bool = False
+
+    def fitted(self) -> ControllerSettings:
+        """The same, with times that make sense at its control period: nobody is silent, and no lease over, between two periods."""
+        return replace(
+            self,
+            rules=max(self.rules, self.control),
+            silent_after=max(self.silent_after, _SILENT_PERIODS * self.control),
+            leases=self.leases.at_period(self.control),
+        )
 
     def horizon(self, at: datetime) -> TimeGrid:
         """The plan's grid from an instant on."""
@@ -87,7 +100,8 @@ class Controller:
         forecaster: Forecaster | None = None,
         worker: Worker | None = None,
     ) -> None:
-        self.park, self._clock, self._settings, self._forecaster = park, clock, settings, forecaster
+        self.park, self._clock, self._forecaster = park, clock, forecaster
+        settings = self._settings = settings.fitted()
         self._began_s = clock.monotonic_s()
         self.commander = Commander(bus, park.id, clock)
         listening = InboxSettings(settings.silent_after)

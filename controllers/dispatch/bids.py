@@ -14,14 +14,15 @@ from controllers.planner.blocks.hydrogen import hydrogen_curve
 from vpp.ids import AreaId, AssetId
 from vpp.park import Asset, Connection, Park
 from vpp.park.plates import BatteryPlate, CompressedAirPlate, ElectrolyserPlate
+from vpp.units import s_to_h
 
 __all__ = ["Machine", "TIE_CNY_PER_MWH", "bids_of", "machines"]
 
 #: Inside a machine's band, staying on the plan's side of its planned power is worth this much more: ties follow the plan, and a
 #: price that wobbles around a value does not throw a battery from end to end.
 TIE_CNY_PER_MWH = 8.0
-#: A store may not bid energy it could not keep up for this long: the longest time between two commands. [h]
-STORE_HOLD_H = 1.0 / 30.0
+#: A store may not bid energy it could not keep up for this long: the longest time between two commands. [s]
+STORE_HOLD_S = 120.0
 
 Segment = tuple[float, float]
 
@@ -36,13 +37,14 @@ class Machine:
     segments: tuple[Segment, ...]
 
 
-def machines(park: Park, snapshot: Snapshot, guidance: Guidance) -> tuple[Machine, ...]:
+def machines(park: Park, snapshot: Snapshot, guidance: Guidance, hold_s: float = STORE_HOLD_S) -> tuple[Machine, ...]:
     """Every asset that was heard and every connection, as bidders.
 
     An asset that cannot move now (a furnace in its heat, a load that follows its users, a cluster that follows its signal) bids
-    its measured power as it is. A silent one does not bid: what it does is seen at the connection.
+    its measured power as it is; so does one that refuses what it is told. A silent one does not bid: what it does is seen at the
+    connection.
     """
-    found = [m for asset in park.assets if (m := _machine(asset, snapshot, guidance)) is not None]
+    found = [m for asset in park.assets if (m := _machine(asset, snapshot, guidance, s_to_h(hold_s))) is not None]
     found += [_connection(c, guidance.connections[c.id]) for c in park.connections if c.to not in park.area_ids]
     found += [m for c in park.connections if c.to in park.area_ids for m in _link(c, snapshot)]
     return tuple(found)
@@ -61,27 +63,30 @@ def bids_of(bidders: tuple[Machine, ...], areas: tuple[AreaId, ...]) -> Bids:
     )
 
 
-def _machine(asset: Asset, snapshot: Snapshot, guidance: Guidance) -> Machine | None:
+def _machine(asset: Asset, snapshot: Snapshot, guidance: Guidance, hold_h: float) -> Machine | None:
     cluster = snapshot.clusters.get(asset.id)
     if cluster is not None:
         return Machine(asset.id, asset.area, cluster.power_mw, ())
     said = snapshot.assets.get(asset.id)
     if said is None:
         return None
+    if not said.follows:
+        return Machine(asset.id, asset.area, said.power_mw, ())
     if said.online and said.available_mw is not None and asset.kind in ("wind", "solar"):
         return Machine(asset.id, asset.area, -said.available_mw, ((said.available_mw, -guidance.curtail_cny_per_mwh),))
     if said.online and asset.id in guidance.stores:
-        return _store(asset, asset.plate, said, guidance.stores[asset.id])
+        return _store(asset, said, guidance.stores[asset.id], hold_h)
     if said.online and asset.id in guidance.stacks:
         return _stacks(asset, asset.plate, said, guidance.stacks[asset.id])
     return Machine(asset.id, asset.area, guidance.held_mw.get(asset.id, said.power_mw), ())
 
 
-def _store(asset: Asset, plate: BatteryPlate | CompressedAirPlate, said: Reported, store: StoreGuidance) -> Machine:
+def _store(asset: Asset, said: Reported, store: StoreGuidance, hold_h: float) -> Machine:
     """Charging and discharging ranges, each split at the planned power."""
+    plate: BatteryPlate | CompressedAirPlate = asset.plate
     stored = said.state.get("soc_frac", plate.soc_min_frac) * plate.energy_mwh
-    room = max(0.0, plate.soc_max_frac * plate.energy_mwh - stored) / STORE_HOLD_H
-    left = max(0.0, stored - plate.soc_min_frac * plate.energy_mwh) / STORE_HOLD_H
+    room = max(0.0, plate.soc_max_frac * plate.energy_mwh - stored) / hold_h
+    left = max(0.0, stored - plate.soc_min_frac * plate.energy_mwh) / hold_h
     auxiliary = plate.auxiliary_frac * plate.power_mw if isinstance(plate, BatteryPlate) else 0.0
     # The rating holds at the meter, where the auxiliaries are drawn too.
     out, into = min(plate.power_mw, left), min(plate.power_mw - auxiliary, room)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
-from controllers.dispatch.guidance import Guidance, HeatOrder
+from controllers.dispatch.guidance import Guidance, HeatOrder, TailPoint
 from controllers.dispatch.snapshot import Reported, Snapshot
 from vpp.ids import AssetId
 from vpp.park import Asset, Park
@@ -21,15 +23,39 @@ _TOLERANCE_FRAC = 0.002
 _SAFE_RAMP_MIN = 5.0
 #: A heat booked for a furnace that has none in sight: the booking holds the furnace, and moves when the plan finds a time.
 _FAR = timedelta(hours=24)
+#: One for each rating in the park.
+_PROFILES_KEPT = 4_096
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimes:
-    """How long commands hold (DESIGN: 15 s for fast assets, 120 s for slow ones), and the plan's tail after them."""
+    """How long commands hold (DESIGN: 15 s for fast assets, 120 s for slow ones), and the plan's tail after them.
+
+    Args:
+        fast_s: Lease of fast assets. [s]
+        slow_s: Lease of slow assets and of booked heats. [s]
+        tail_s: How long the plan's tail is followed after the lease. [s]
+        hold_s: A store may not bid energy that it could not keep up for this long. [s]
+        periods: A lease is at least so many control periods: it is renewed at its half, and a renewal that was lost can be said
+            again before it ends.
+    """
 
     fast_s: float = 15.0
     slow_s: float = 120.0
     tail_s: float = 1_800.0
+    hold_s: float = 120.0
+    periods: float = 4.0
+
+    def at_period(self, control: timedelta) -> LeaseTimes:
+        """The same, stretched where the control period asks for it: a lease must outlast the time between two commands."""
+        control_s = control.total_seconds()
+        least_s = self.periods * control_s
+        return replace(
+            self,
+            fast_s=max(self.fast_s, least_s),
+            slow_s=max(self.slow_s, least_s),
+            hold_s=max(self.hold_s, control_s),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +102,25 @@ class _Making:
 
     def _fallback(self, asset: Asset, rating_mw: float, lease_s: float) -> FallbackProfile:
         """The plan's tail, then the device's own safe power; without a plan the command goes on for as long."""
-        tail = self.guidance.tails.get(asset.id, ())
-        after_lease = [((p.at - self.snapshot.at).total_seconds() - lease_s, p.power_mw) for p in tail]
-        points = tuple(FallbackPoint(after_s=s, power_mw=mw) for s, mw in after_lease if 0.0 < s <= self.leases.tail_s)
-        # A furnace booked for later goes back to its own schedule, which needs no tail.
-        if asset.kind == "arc_furnace":
-            points = ()
         ramp = max(rating_mw / _SAFE_RAMP_MIN, 0.1)
+        tail = self.guidance.tails.get(asset.id, ())
+        # A furnace booked for later goes back to its own schedule, which needs no tail.
+        if not tail or asset.kind == "arc_furnace":
+            return _without_tail(self.leases.tail_s, ramp)
+        end = self.snapshot.at + timedelta(seconds=lease_s)
+        first = bisect_right(tail, end, key=_instant)
+        last = bisect_right(tail, end + timedelta(seconds=self.leases.tail_s), lo=first, key=_instant)
+        points = tuple(FallbackPoint(after_s=(p.at - end).total_seconds(), power_mw=p.power_mw) for p in tail[first:last])
         return FallbackProfile(points=points, safe_after_s=self.leases.tail_s, safe_ramp_mw_per_min=ramp)
+
+
+def _instant(point: TailPoint) -> datetime:
+    return point.at
+
+
+@lru_cache(_PROFILES_KEPT)
+def _without_tail(tail_s: float, ramp_mw_per_min: float) -> FallbackProfile:
+    return FallbackProfile(points=(), safe_after_s=tail_s, safe_ramp_mw_per_min=ramp_mw_per_min)
 
 
 def orders(

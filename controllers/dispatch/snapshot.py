@@ -22,6 +22,7 @@ class Reported:
         state: Further quantities by name.
         online: Whether its edge listens and follows commands.
         confirmed_mw: Power it acknowledged it goes to; None before the first ack.
+        follows: Whether it took the last command; one that refuses is not counted on, but asked again.
     """
 
     measured_at: datetime
@@ -30,6 +31,7 @@ class Reported:
     state: Mapping[str, float]
     online: bool
     confirmed_mw: float | None = None
+    follows: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from controllers.bus.base import Bus
 from controllers.clock import Clock
@@ -16,6 +17,9 @@ from vpp.wire.messages import Ack, Command, ComputeShift, Message, ShiftInterval
 from vpp.wire.topics import Channel, topic_of
 
 __all__ = ["Commander", "CommandCounters", "ShiftOrder", "Stamp"]
+
+#: More than a day of a large park's commands; a service that runs for months must not remember them all.
+_DELAYS_KEPT: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,11 @@ class Stamp:
 
 @dataclass(slots=True)
 class CommandCounters:
-    """What went out and came back; delays are in the clock's own seconds."""
+    """What went out and came back; delays are in the clock's own seconds, the newest of them only."""
 
     sent: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
-    ack_delay_s: list[float] = field(default_factory=list)
+    ack_delay_s: deque[float] = field(default_factory=lambda: deque(maxlen=_DELAYS_KEPT))
 
 
 @dataclass(slots=True)
@@ -70,6 +74,7 @@ class Commander:
         self._seq = 0
         self._revision = 0
         self._last: dict[tuple[AssetId, str], _Sent] = {}
+        self._waiting: dict[int, tuple[AssetId, _Sent]] = {}
         self.counters = CommandCounters()
 
     def stamp(self) -> Stamp:
@@ -98,7 +103,10 @@ class Commander:
             plan_id=order.plan_id,
             reason=order.reason,
         )
-        self._last[order.asset_id, order.part] = _Sent(order, self._seq, now_s)
+        if last is not None:
+            self._waiting.pop(last.seq, None)
+        sent = self._last[order.asset_id, order.part] = _Sent(order, stamp.seq, now_s)
+        self._waiting[stamp.seq] = (order.asset_id, sent)
         self.counters.sent += 1
         self._bus.post(topic_of(self._park, Channel.ASSET_COMMAND, order.asset_id), encode(command))
         return True
@@ -122,15 +130,17 @@ class Commander:
 
     def acknowledged(self, asset_id: AssetId, ack: Ack) -> None:
         """Books an ack; one for another controller's or an older command changes nothing."""
-        for (who, _), sent in self._last.items():
-            if who == asset_id and (ack.epoch, ack.seq) == (self.epoch, sent.seq) and not sent.acked:
-                sent.acked = True
-                self.counters.outcomes[ack.outcome] += 1
-                self.counters.ack_delay_s.append(self._clock.monotonic_s() - sent.sent_s)
+        who, sent = self._waiting.get(ack.seq, (None, None))
+        if sent is None or who != asset_id or ack.epoch != self.epoch:
+            return
+        del self._waiting[ack.seq]
+        sent.acked = True
+        self.counters.outcomes[ack.outcome] += 1
+        self.counters.ack_delay_s.append(self._clock.monotonic_s() - sent.sent_s)
 
     def unconfirmed(self) -> frozenset[AssetId]:
         """Assets whose last command has no ack: their power is not counted on."""
-        return frozenset(asset_id for (asset_id, _), sent in self._last.items() if not sent.acked)
+        return frozenset(asset_id for asset_id, _ in self._waiting.values())
 
 
 def _same(before: Order, now: Order) -> bool:

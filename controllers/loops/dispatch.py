@@ -22,7 +22,7 @@ __all__ = ["DispatchDesk", "decide", "run_dispatch"]
 
 def decide(park: Park, snapshot: Snapshot, guidance: Guidance, leases: LeaseTimes) -> tuple[Order, ...]:
     """The pure part: what every asset shall do now."""
-    bidders = machines(park, snapshot, guidance)
+    bidders = machines(park, snapshot, guidance, leases.hold_s)
     cleared = clear(bids_of(bidders, park.area_ids), len(park.area_ids))
     price: dict[str, float] = {area: float(cleared.price_cny_per_mwh[i]) for i, area in enumerate(park.area_ids)}
     return orders(park, snapshot, guidance, powers(bidders, cleared.power_mw), price, leases)

@@ -45,11 +45,15 @@ class Inbox:
         self._now, self._settings = now, settings or InboxSettings()
         self._on_ack = on_ack
         self._telemetry: dict[AssetId, Telemetry] = {}
+        self._taken: dict[str, datetime] = {}
+        #: What was made of the words below, until one of them changes.
+        self._reports: dict[AssetId, Reported] = {}
         self._heard: dict[str, datetime] = {}
         self._status: dict[AssetId, Status] = {}
         self._acks: dict[AssetId, Ack] = {}
         self._clusters: dict[AssetId, ComputeTelemetry] = {}
         self._backlogs: dict[AssetId, Backlog] = {}
+        self._work: dict[AssetId, tuple[Work, ...]] = {}
         self._grid: dict[ConnectionId, GridMeasurement] = {}
         self._measured: dict[ConnectionId, datetime] = {}
         for channel, handler in (
@@ -72,7 +76,7 @@ class Inbox:
         silent = frozenset(AssetId(who) for who, heard in self._heard.items() if heard < since)
         return Snapshot(
             at=at,
-            assets={i: self._reported(i, t) for i, t in self._telemetry.items() if i not in silent},
+            assets={i: self._reports.get(i) or self._reported(i, t) for i, t in self._telemetry.items() if i not in silent},
             clusters={i: self._cluster(i, t) for i, t in self._clusters.items() if i not in silent},
             import_mw={i: m.import_mw for i, m in self._grid.items() if self._measured[i] >= since},
             silent=silent,
@@ -80,27 +84,25 @@ class Inbox:
 
     def _reported(self, asset_id: AssetId, telemetry: Telemetry) -> Reported:
         status, ack = self._status.get(asset_id), self._acks.get(asset_id)
-        return Reported(
+        refused = ack is not None and ack.outcome == "rejected"
+        report = self._reports[asset_id] = Reported(
             measured_at=telemetry.measured_at,
             power_mw=telemetry.power_mw,
             available_mw=telemetry.available_mw,
             state=telemetry.state,
             online=status is not None and status.online and status.mode == "remote",
-            confirmed_mw=None if ack is None or ack.outcome == "rejected" else ack.power_mw,
+            confirmed_mw=None if ack is None or refused else ack.power_mw,
+            follows=not refused,
         )
+        return report
 
     def _cluster(self, cluster: AssetId, telemetry: ComputeTelemetry) -> ClusterReport:
         backlog = self._backlogs.get(cluster)
-        work = () if backlog is None else backlog.items
         return ClusterReport(
             measured_at=telemetry.measured_at,
             power_mw=telemetry.power_mw,
             state=telemetry.state,
-            work=tuple(
-                Work(item.job_class, item.energy_mwh, item.release, item.deadline, item.max_mw)
-                for item in work
-                if item.energy_mwh is not None
-            ),
+            work=self._work.get(cluster, ()),
             fast_band_mw=0.0 if backlog is None else backlog.fast_band_mw,
         )
 
@@ -108,19 +110,35 @@ class Inbox:
         asset_id = AssetId(parse(topic).subject)
         said = decode(Telemetry, topic, payload)
         last = self._telemetry.get(asset_id)
-        self._heard[asset_id] = self._now()
-        # Readings buffered during an outage arrive late and in any order; the snapshot keeps the newest.
-        if last is None or said.measured_at >= last.measured_at:
+        if self._is_news(asset_id, said.measured_at, None if last is None else last.measured_at):
             self._telemetry[asset_id] = said
+            self._reports.pop(asset_id, None)
+
+    def _is_news(self, who: str, measured_at: datetime, last_at: datetime | None) -> bool:
+        """Whether a reading replaces the one that is held.
+
+        Readings buffered during an outage arrive late and in any order; the newest stays. But a device whose clock was set
+        back sends nothing newer for as long as it had been ahead: when nothing newer has come for a while, its word counts.
+        """
+        now = self._now()
+        self._heard[who] = now
+        taken = self._taken.get(who)
+        if last_at is not None and taken is not None and measured_at < last_at and now - taken < self._settings.silent_after / 3:
+            return False
+        self._taken[who] = now
+        return True
 
     def _on_status(self, topic: str, payload: bytes) -> None:
-        self._status[AssetId(parse(topic).subject)] = decode(Status, topic, payload)
+        asset_id = AssetId(parse(topic).subject)
+        self._status[asset_id] = decode(Status, topic, payload)
+        self._reports.pop(asset_id, None)
 
     def _on_ack_message(self, topic: str, payload: bytes) -> None:
         asset_id, ack = AssetId(parse(topic).subject), decode(Ack, topic, payload)
         last = self._acks.get(asset_id)
         if last is None or (ack.epoch, ack.seq) >= (last.epoch, last.seq):
             self._acks[asset_id] = ack
+            self._reports.pop(asset_id, None)
         if self._on_ack is not None:
             self._on_ack(asset_id, ack)
 
@@ -128,12 +146,17 @@ class Inbox:
         cluster = AssetId(parse(topic).subject)
         said = decode(ComputeTelemetry, topic, payload)
         last = self._clusters.get(cluster)
-        self._heard[cluster] = self._now()
-        if last is None or said.measured_at >= last.measured_at:
+        if self._is_news(cluster, said.measured_at, None if last is None else last.measured_at):
             self._clusters[cluster] = said
 
     def _on_backlog(self, topic: str, payload: bytes) -> None:
-        self._backlogs[AssetId(parse(topic).subject)] = decode(Backlog, topic, payload)
+        cluster, said = AssetId(parse(topic).subject), decode(Backlog, topic, payload)
+        self._backlogs[cluster] = said
+        self._work[cluster] = tuple(
+            Work(item.job_class, item.energy_mwh, item.release, item.deadline, item.max_mw)
+            for item in said.items
+            if item.energy_mwh is not None
+        )
 
     def _on_grid(self, topic: str, payload: bytes) -> None:
         connection, said = ConnectionId(parse(topic).subject), decode(GridMeasurement, topic, payload)

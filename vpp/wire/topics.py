@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from vpp.errors import IdError, WireError
@@ -14,6 +15,8 @@ __all__ = ["ROOT", "Channel", "Topic", "fence_topic", "filter_of", "matches", "p
 #: Major version of the contract: a change that an old receiver cannot read gets a new root.
 ROOT: Final = "vpp/v1"
 _SUBJECT: Final = "{id}"
+#: Topics are few and travel often; a sender that makes up names must not fill the memory.
+_TOPICS_KEPT: Final = 16_384
 
 
 class Channel(Enum):
@@ -57,6 +60,7 @@ class Topic:
         return f"{ROOT}/{self.park}/{self.channel.value.replace(_SUBJECT, self.subject)}"
 
 
+@lru_cache(_TOPICS_KEPT)
 def topic_of(park: str, channel: Channel, subject: str = "") -> str:
     """The name of a topic.
 
@@ -87,6 +91,7 @@ def filter_of(park: str, channel: Channel) -> str:
     return f"{ROOT}/{check_id(park)}/{channel.value.replace(_SUBJECT, '+')}"
 
 
+@lru_cache(_TOPICS_KEPT)
 def parse(topic: str) -> Topic:
     """A topic's name taken apart; the inverse of `topic_of`.
 

@@ -183,7 +183,7 @@ async def test_an_ack_is_counted_once_with_its_delay(desk: Desk) -> None:
     desk.ack(outcome="clamped")
     assert desk.commander.unconfirmed() == frozenset()
     assert desk.commander.counters.outcomes == {"clamped": 1}
-    assert desk.commander.counters.ack_delay_s == [0.25]
+    assert list(desk.commander.counters.ack_delay_s) == [0.25]
 
 
 def test_a_shift_is_retained_for_a_scheduler_that_joins_late(desk: Desk) -> None:
