@@ -63,7 +63,7 @@ class ControllerSettings:
     begin_at_once: bool = False
 
     def fitted(self) -> ControllerSettings:
-        """The same, with times that make sense at its control period: nobody is silent, and no lease over, between two periods."""
+        """The same, with times that fit its control period: between two periods nobody is silent and no lease over."""
         return replace(
             self,
             rules=max(self.rules, self.control),

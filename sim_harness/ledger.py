@@ -82,10 +82,13 @@ class Ledger:
         widths = (len(plants), len(self._limits), len(topology.areas))
         self._widths = widths
         self._open = _Open(*widths)
-        self._energy, self._available, self._stored = (Register(widths[0]) for _ in range(3))
+        self._energy, self._available_rows, self._stored = (Register(widths[0]) for _ in range(3))
         self._imported, self._exported, self._excess = (Register(widths[1]) for _ in range(3))
         self._unserved = Register(widths[2])
-        self._available_before = self._counter("available_mwh")
+        # Most plants have neither wind nor a store; a year has many registers, and only who has something is asked.
+        self._sources = tuple(i for i, plant in enumerate(plants) if "available_mwh" in plant.totals())
+        self._stores = tuple(i for i, plant in enumerate(plants) if "stored_mwh" in plant.stock())
+        self._available_before = self._available()
         self._stock_first = {plant.asset_id: dict(plant.stock()) for plant in plants}
         self._violation_s: _Row = [0.0] * widths[1]
         self._unsafe_s = 0.0
@@ -135,7 +138,7 @@ class Ledger:
         if len(edges) == 1:
             raise BalanceError("ledger: nothing was recorded")
         now, areas = self._open, self._topology.areas
-        available = self._available.columns(self._since(self._counter("available_mwh")) if partial else None)
+        available = self._available_rows.columns(self._since(self._available()) if partial else None)
         energy = self._energy.columns(now.energy if partial else None)
         return Truth(
             park=self._park,
@@ -145,7 +148,7 @@ class Ledger:
             areas=areas,
             energy_mwh=energy,
             available_mwh=available,
-            stored_mwh=self._stored.columns(self._stock("stored_mwh") if partial else None),
+            stored_mwh=self._stored.columns(self._stocks() if partial else None),
             import_mwh=self._imported.columns(now.imported if partial else None),
             export_mwh=self._exported.columns(now.exported if partial else None),
             excess_mwh=self._excess.columns(now.excess if partial else None),
@@ -161,10 +164,10 @@ class Ledger:
 
     def _close(self) -> None:
         self._watch_peak()
-        now, available = self._open, self._counter("available_mwh")
+        now, available = self._open, self._available()
         self._energy.append(now.energy)
-        self._available.append(self._since(available))
-        self._stored.append(self._stock("stored_mwh"))
+        self._available_rows.append(self._since(available))
+        self._stored.append(self._stocks())
         self._imported.append(now.imported)
         self._exported.append(now.exported)
         self._excess.append(now.excess)
@@ -181,11 +184,17 @@ class Ledger:
         if month != self._month:
             self._month, self._peak_mw = month, [0.0] * len(self._peak_mw)
 
-    def _counter(self, name: str) -> _Row:
-        return [plant.totals().get(name, np.nan) for plant in self._plants]
+    def _available(self) -> _Row:
+        row = [np.nan] * len(self._plants)
+        for i in self._sources:
+            row[i] = self._plants[i].totals()["available_mwh"]
+        return row
 
-    def _stock(self, name: str) -> _Row:
-        return [plant.stock().get(name, np.nan) for plant in self._plants]
+    def _stocks(self) -> _Row:
+        row = [np.nan] * len(self._plants)
+        for i in self._stores:
+            row[i] = self._plants[i].stock()["stored_mwh"]
+        return row
 
     def _since(self, counter: _Row) -> _Row:
         return [now - before for now, before in zip(counter, self._available_before, strict=True)]

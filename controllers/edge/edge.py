@@ -170,8 +170,10 @@ class Edge:
 
     def _follow(self) -> None:
         """Brings the device to what protection or the lease asks for, where that has changed."""
-        safe_mw = self._device.safe_power_mw()
         demand = self._protection.demand(self._clock.now())
+        if demand is None and self._protected is None and self._does_what_is_held():
+            return
+        safe_mw = self._device.safe_power_mw()
         if demand is not None:
             order: Order | None = Order(demand, None)
         else:
@@ -185,6 +187,17 @@ class Edge:
         applied, held = self._apply(order), self._lease.held
         if held is not None and demand is None and self.phase is Phase.HELD:
             self._note(held, applied)
+
+    def _does_what_is_held(self) -> bool:
+        """Whether the command that holds is what the device was last told, as it is in almost every period."""
+        held, told = self._lease.held, self._ordered
+        return (
+            held is not None
+            and told is not None
+            and told.setpoint is held.command
+            and told.ramp_mw_per_min == held.ramp_mw_per_min
+            and self.phase is Phase.HELD
+        )
 
     def _apply(self, order: Order) -> Applied:
         if self._reading.mode != "remote":

@@ -79,7 +79,8 @@ class Reports:
         limits = _known(reading.limits)
         said = (reading.mode, limits, self._bus.counters.connections)
         if said != self._said:
-            self._said = said
+            # A copy: a device may hand out its own mapping, and what was said must not change with it.
+            self._said = (reading.mode, dict(limits), self._bus.counters.connections)
             status = Status(online=True, mode=reading.mode, limits=limits, changed_at=reading.measured_at)
             self._bus.post(self._status, encode(status), qos=1, retain=True)
 
@@ -132,4 +133,6 @@ class Reports:
 
 
 def _known(values: Mapping[str, float]) -> dict[str, float]:
+    if isinstance(values, dict) and all(map(math.isfinite, values.values())):
+        return values
     return {name: value for name, value in values.items() if math.isfinite(value)}
