@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sim_harness.grid.balance import AreaBalancer, Branch, Topology, Verdict
+from sim_harness.grid.balance import AreaBalancer, Branch, BranchLimits, Topology, Verdict
 
-__all__ = ["AreaBalancer", "Branch", "Topology", "Verdict"]
+__all__ = ["AreaBalancer", "Branch", "BranchLimits", "Topology", "Verdict"]
