@@ -20,6 +20,7 @@ from controllers.loops.worker import Worker
 from controllers.planner import Problem, Result, SolveSettings, solve
 from controllers.planner.assemble import ReserveRule, assemble
 from controllers.planner.guide import guidance_of
+from controllers.planner.rule_facts import RuleFacts
 from controllers.planner.rules import RuleThresholds, rule_guidance
 from forecasting.forecast import Forecast
 from vpp.errors import VppError
@@ -56,10 +57,15 @@ class RuleGuide:
 
     park: Park
     thresholds: RuleThresholds = field(default_factory=RuleThresholds)
+    _facts: RuleFacts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._facts = RuleFacts(self.park)
 
     async def guide(self, snapshot: Snapshot) -> Guidance | None:
         """What the rules say."""
-        return rule_guidance(PlanId(f"rules.{snapshot.at:%Y%m%dT%H%M%S}"), self.park, snapshot, self.thresholds)
+        plan_id = PlanId(f"rules.{snapshot.at:%Y%m%dT%H%M%S}")
+        return rule_guidance(plan_id, self.park, snapshot, self.thresholds, self._facts)
 
     def announce(self, commander: Commander) -> None:
         """Rules have no plan to show."""

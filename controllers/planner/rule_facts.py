@@ -1,0 +1,113 @@
+"""What the rules need of a park and no reading ever changes, looked up once: who stands where, and what energy costs when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from controllers.planner.expect import firm_compute_mw
+from controllers.planner.guide import grid_carbon_kg_per_mwh
+from vpp.ids import AreaId, AssetId
+from vpp.park import Asset, Park, Tariff, TariffId, tariff_prices
+from vpp.park.tariff import period_slots
+from vpp.timegrid import TimeGrid
+from vpp.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE
+
+__all__ = ["PriceTable", "RuleFacts"]
+
+_QUARTER: Final = timedelta(minutes=15)
+_MINUTES_PER_SLOT: Final = _QUARTER / timedelta(minutes=1)
+_FARMS: Final = ("wind", "solar")
+
+
+class PriceTable:
+    """Prices of a time-of-use tariff for every quarter of an hour of every month, park time.
+
+    Args:
+        tariff: The tariff; one whose pricing is `spot` has no table and is refused as by `tariff_prices`.
+        zone: Park time.
+
+    Raises:
+        SeriesError: A spot tariff without prices.
+    """
+
+    def __init__(self, tariff: Tariff, zone: ZoneInfo) -> None:
+        if tariff.pricing == "spot":
+            tariff_prices(tariff, TimeGrid.regular(datetime(2026, 1, 1, tzinfo=UTC), _QUARTER, 1), zone)
+        self._zone = zone
+        periods = (*tariff.periods, *tariff.sharp_periods)
+        by_period = np.array([tariff.import_cny_per_mwh[period.name] for period in periods])
+        self._import: list[list[float]] = by_period[period_slots(tariff)].tolist()
+        self.export_cny_per_mwh = tariff.export_cny_per_mwh
+
+    def import_cny_per_mwh(self, at: datetime) -> float:
+        """Mean price of imported energy over the quarter of an hour that begins at `at` (UTC). [CNY/MWh]."""
+        slot, into_frac = self._slot(at)
+        price = self._import[at.astimezone(self._zone).month - 1][slot]
+        if into_frac == 0.0:
+            return price
+        later = at + _QUARTER
+        return price * (1.0 - into_frac) + self._import[later.astimezone(self._zone).month - 1][self._slot(later)[0]] * into_frac
+
+    def first_at_or_below(self, price_cny_per_mwh: float, start: datetime, quarters: int) -> datetime:
+        """The first quarter of an hour from `start` on that costs no more; the end of the search where all are dearer."""
+        at = start
+        for _ in range(quarters):
+            if self.import_cny_per_mwh(at) <= price_cny_per_mwh:
+                break
+            at += _QUARTER
+        return at
+
+    def _slot(self, at: datetime) -> tuple[int, float]:
+        """Which quarter of the local day an instant falls into, and how far into it."""
+        local = at.astimezone(self._zone)
+        seconds = local.second + local.microsecond / 1e6
+        minutes = local.hour * MINUTES_PER_HOUR + local.minute + seconds / SECONDS_PER_MINUTE
+        slot = int(minutes / _MINUTES_PER_SLOT)
+        return slot, minutes / _MINUTES_PER_SLOT - slot
+
+
+class RuleFacts:
+    """A park as the rules look at it.
+
+    Args:
+        park: What is in service.
+    """
+
+    def __init__(self, park: Park) -> None:
+        self.park = park
+        zone = park.zone
+        used = {c.tariff for c in park.connections if c.tariff is not None}
+        self.tables: dict[TariffId, PriceTable] = {i: PriceTable(park.tariff(i), zone) for i in used}
+        areas = park.area_ids
+        self.farms = {z: _ids(a for a in park.assets if a.area == z and a.kind in _FARMS) for z in areas}
+        self.farm_capacity_mw = {
+            z: sum(a.plate.capacity_mw for a in park.assets if a.area == z and a.kind in _FARMS) for z in areas
+        }
+        self.batteries = {z: park.assets_of("battery", z) for z in areas}
+        idle = (*_FARMS, "battery", "electrolyser")
+        #: Loads that the electrolysers of an area leave the first word to.
+        self.loads = {z: _ids(a for a in park.assets if a.area == z and a.kind not in idle) for z in areas}
+        self.on_grid = {z: bool(park.connections_of(z)) for z in areas}
+        #: The table of an area's first connection with a tariff.
+        self.table_of_area: dict[AreaId, PriceTable | None] = {z: self._first_table(z) for z in areas}
+        loops = park.assets_of("ammonia_loop")
+        self.loop_of = {a.id: _loop_of(a, loops) for a in park.assets_of("electrolyser")}
+        self.grid_carbon_kg_per_mwh = grid_carbon_kg_per_mwh(park)
+        self.firm_mw = {a.id: float(firm_compute_mw(a.plate, None, 1)[0]) for a in park.assets_of("compute")}
+
+    def _first_table(self, area: AreaId) -> PriceTable | None:
+        tariffs = [c.tariff for c in self.park.connections_of(area) if c.tariff is not None]
+        return self.tables[tariffs[0]] if tariffs else None
+
+
+def _ids(assets: Iterable[Asset]) -> tuple[AssetId, ...]:
+    return tuple(asset.id for asset in assets)
+
+
+def _loop_of(stacks: Asset, loops: tuple[Asset, ...]) -> Asset | None:
+    return next((loop for loop in loops if loop.plate.hydrogen_node == stacks.plate.hydrogen_node), None)
