@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from msgspec import field
 
-from vpp.wire.messages.base import Issued, Message, Reason, WireStruct
+from vpp.wire.messages.base import Dated, Issued, Message, Reason, WireStruct
 from vpp.wire.messages.fields import (
     Count,
     Id,
@@ -74,7 +74,7 @@ class Limit(WireStruct, frozen=True, kw_only=True, tag_field="kind", tag="limit"
     max_power_mw: MagnitudeMw
 
 
-class HeatStart(WireStruct, frozen=True, kw_only=True, tag_field="kind", tag="heat_start"):
+class HeatStart(Dated, frozen=True, kw_only=True, tag_field="kind", tag="heat_start"):
     """Start the next heat of one furnace; what runs is then finished by the furnace's own control."""
 
     furnace: Id

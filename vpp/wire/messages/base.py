@@ -14,7 +14,11 @@ from vpp.wire.messages.fields import Code, Count, Instant, Quantity, Text
 
 
 class WireStruct(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a message. An instant in another zone becomes UTC where it enters, so that inside there is only one."""
+    """A part of a message."""
+
+
+class Dated(WireStruct, frozen=True, kw_only=True):
+    """A part with instants: one in another zone becomes UTC where it enters, so that inside there is only one."""
 
     def __post_init__(self) -> None:
         for name in _instant_fields(type(self)):
@@ -28,7 +32,7 @@ def _instant_fields(kind: type[WireStruct]) -> tuple[str, ...]:
     return tuple(f.name for f in structs.fields(kind) if f.type in (Instant, Instant | None))
 
 
-class Message(WireStruct, frozen=True, kw_only=True):
+class Message(Dated, frozen=True, kw_only=True):
     """What travels on a topic.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from vpp.wire.messages.base import Issued, Message, Reason, WireStruct
+from vpp.wire.messages.base import Dated, Issued, Message, Reason
 from vpp.wire.messages.fields import (
     Count,
     Fraction,
@@ -21,7 +21,7 @@ from vpp.wire.messages.fields import (
 )
 
 
-class ShiftInterval(WireStruct, frozen=True, kw_only=True):
+class ShiftInterval(Dated, frozen=True, kw_only=True):
     """One interval of the compute-shift signal.
 
     Args:
@@ -47,7 +47,7 @@ class ShiftInterval(WireStruct, frozen=True, kw_only=True):
     confidence_frac: Fraction
 
 
-class ShiftEvent(WireStruct, frozen=True, kw_only=True):
+class ShiftEvent(Dated, frozen=True, kw_only=True):
     """The event that makes a cap fall inside the next hours."""
 
     event_id: Id
@@ -88,7 +88,7 @@ class ComputeShift(Issued, frozen=True, kw_only=True):
             previous = interval
 
 
-class BacklogItem(WireStruct, frozen=True, kw_only=True):
+class BacklogItem(Dated, frozen=True, kw_only=True):
     """Deferrable work of one class.
 
     Args:
@@ -138,7 +138,7 @@ class Backlog(Message, frozen=True, kw_only=True):
                 yield f"$.items[{i}].deadline: does not come after release"
 
 
-class AcceptedInterval(WireStruct, frozen=True, kw_only=True):
+class AcceptedInterval(Dated, frozen=True, kw_only=True):
     """The power a scheduler takes on for one interval where it differs from the target."""
 
     start: Instant
