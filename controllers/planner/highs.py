@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import highspy
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from controllers.planner.kept import SilentHighs
 from controllers.planner.model import LinearModel
 from controllers.planner.result import PlanStatus
 from vpp.errors import PlanError
@@ -81,9 +82,8 @@ def optimise(model: LinearModel, settings: SolveSettings) -> Answer:
     numbers = (model.cost, model.low, model.high, model.row_low, model.row_high, model.matrix.data)
     if any(bool(np.isnan(part).any()) for part in numbers):
         raise PlanError("a cost, bound or coefficient of the model is not a number")
-    solver = highspy.Highs()  # type: ignore[no-untyped-call]  # the bindings carry no types
+    solver: Any = SilentHighs()
     for option, value in (
-        ("output_flag", False),
         ("threads", 1),
         ("random_seed", 0),
         ("mip_rel_gap", settings.gap_frac),

@@ -1,0 +1,208 @@
+"""A model that stays in the solver: rolling it one step changes bounds, right-hand sides and costs, never the matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import highspy
+import numpy as np
+
+from controllers.planner.model import LinearModel
+from vpp.errors import PlanError
+from vpp.units import FloatArray
+
+__all__ = ["KeptModel", "MipLimits", "SilentHighs", "Solved"]
+
+_COLWISE: Final = int(highspy.MatrixFormat.kColwise)
+_MINIMISE: Final = int(highspy.ObjSense.kMinimize)
+
+
+@dataclass(frozen=True, slots=True)
+class MipLimits:
+    """When a search for whole numbers stops.
+
+    Args:
+        gap_frac: The answer is proven to be this close, relative to its own objective.
+        gap_cny: Or this close in money, which means something where income and cost cancel.
+        nodes: So many nodes are looked at; counted, so that a run repeats to the bit.
+        guard_s: This much time has passed; a run in which it fires does not repeat.
+    """
+
+    gap_frac: float = 1e-4
+    gap_cny: float = 1e-6
+    nodes: int = 2**31 - 1
+    guard_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """One answer of the solver.
+
+    Args:
+        feasible: Whether there is an answer; without it x and duals are empty.
+        proven: Whether it is the best one, to the gap asked for.
+        bound_cny: Nothing can cost less.
+        x: Columns.
+        row_dual: Cost of one more unit on each row's bound; empty after a search for whole numbers.
+        column_dual: Reduced cost of each column; empty after a search for whole numbers.
+    """
+
+    feasible: bool
+    proven: bool
+    objective_cny: float
+    bound_cny: float
+    x: FloatArray
+    row_dual: FloatArray = field(default_factory=lambda: np.zeros(0))
+    column_dual: FloatArray = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def gap_cny(self) -> float:
+        """How far the answer may be from the best."""
+        return self.objective_cny - self.bound_cny
+
+
+class SilentHighs(highspy.Highs):
+    """HiGHS without the greeting that it writes to standard output, where a command writes its JSON."""
+
+    def __init__(self) -> None:
+        """Silenced before the bindings switch their callbacks on, which is when it greets."""
+        super(highspy.Highs, self).__init__()
+        self.setOptionValue("output_flag", False)
+
+
+class KeptModel:
+    """One HiGHS instance and the model it holds; a cache of its worker, never the truth about a plan."""
+
+    def __init__(self, **options: float | str | bool) -> None:
+        """An empty solver.
+
+        Args:
+            options: HiGHS options besides ours (one thread, fixed seed, silent).
+        """
+        self._solver: Any = SilentHighs()
+        self._set(**{"threads": 1, "random_seed": 0, **options})
+        self._model: LinearModel | None = None
+        self._basis: Any = None
+
+    @property
+    def model(self) -> LinearModel:
+        """What the solver holds.
+
+        Raises:
+            PlanError: Nothing was handed over yet.
+        """
+        if self._model is None:
+            raise PlanError("no model was handed to the solver")
+        return self._model
+
+    def hand_over(self, model: LinearModel) -> bool:
+        """Takes a model; True if the one before had the same matrix, so that only numbers were changed.
+
+        Raises:
+            PlanError: A number is missing, or the solver refuses the model.
+        """
+        before, self._model = self._model, model
+        if before is not None and _same_matrix(before, model):
+            self._change(before, model)
+            return True
+        if any(bool(np.isnan(part).any()) for part in (model.cost, model.low, model.high, model.row_low, model.row_high)):
+            raise PlanError("a cost or bound of the model is not a number")
+        matrix = model.matrix
+        status = self._solver.passModel(
+            matrix.shape[1], matrix.shape[0], matrix.nnz, _COLWISE, _MINIMISE, model.offset_cny,
+            model.cost, model.low, model.high, model.row_low, model.row_high,
+            matrix.indptr.astype(np.int32), matrix.indices.astype(np.int32), matrix.data, model.integer.astype(np.int32),
+        )  # fmt: skip
+        if status == highspy.HighsStatus.kError:
+            self._model = None
+            raise PlanError("the solver refused the model: its bounds cross, or a number is not finite")
+        self._basis = None
+        return False
+
+    def relax(self, guard_s: float = 60.0) -> Solved:
+        """The linear program, from the basis of the last one."""
+        return self._linear(guard_s)
+
+    def fix(self, low: FloatArray, high: FloatArray, guard_s: float = 60.0) -> Solved:
+        """The linear program between other bounds of the columns, from the last basis; the model's own bounds come back."""
+        model = self.model
+        moved = np.flatnonzero((low != model.low) | (high != model.high)).astype(np.int32)
+        self._solver.changeColsBounds(moved.size, moved, low[moved], high[moved])
+        solved = self._linear(guard_s)
+        self._solver.changeColsBounds(moved.size, moved, model.low[moved], model.high[moved])
+        return solved
+
+    def search(self, limits: MipLimits, start: FloatArray | None = None) -> Solved:
+        """Branch and bound on the whole columns.
+
+        Args:
+            limits: When to stop.
+            start: A point to begin from; its whole columns are enough, the rest is completed.
+        """
+        solver = self._solver
+        self._set(
+            mip_rel_gap=limits.gap_frac,
+            mip_abs_gap=limits.gap_cny,
+            mip_max_nodes=limits.nodes,
+            time_limit=solver.getRunTime() + limits.guard_s,
+            solve_relaxation=False,
+        )
+        solver.clearSolver()
+        if start is not None:
+            whole = np.flatnonzero(self.model.integer).astype(np.int32)
+            solver.setSolution(whole.size, whole, np.round(start[whole]))
+        solver.run()
+        info, solution = solver.getInfo(), solver.getSolution()
+        if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
+            return _nothing(float(info.mip_dual_bound))
+        proven = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
+        return Solved(
+            True, proven, float(info.objective_function_value), float(info.mip_dual_bound), np.array(solution.col_value)
+        )
+
+    def _linear(self, guard_s: float) -> Solved:
+        solver = self._solver
+        self._set(solve_relaxation=True, time_limit=solver.getRunTime() + guard_s)
+        if self._basis is not None:
+            solver.setBasis(self._basis)
+        solver.run()
+        if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            self._basis = None
+            return _nothing(-np.inf)
+        self._basis = solver.getBasis()
+        solution = solver.getSolution()
+        objective = float(solver.getInfo().objective_function_value)
+        x, row_dual = np.array(solution.col_value), np.array(solution.row_dual)
+        return Solved(True, True, objective, objective, x, row_dual, np.array(solution.col_dual))
+
+    def _change(self, before: LinearModel, after: LinearModel) -> None:
+        solver = self._solver
+        moved = np.flatnonzero((before.low != after.low) | (before.high != after.high)).astype(np.int32)
+        if moved.size:
+            solver.changeColsBounds(moved.size, moved, after.low[moved], after.high[moved])
+        moved = np.flatnonzero((before.row_low != after.row_low) | (before.row_high != after.row_high)).astype(np.int32)
+        if moved.size:
+            solver.changeRowsBounds(moved.size, moved, after.row_low[moved], after.row_high[moved])
+        moved = np.flatnonzero(before.cost != after.cost).astype(np.int32)
+        if moved.size:
+            solver.changeColsCost(moved.size, moved, after.cost[moved])
+        solver.changeObjectiveOffset(after.offset_cny)
+
+    def _set(self, **options: float | int | bool | str) -> None:
+        for name, value in options.items():
+            self._solver.setOptionValue(name, value)
+
+
+def _same_matrix(a: LinearModel, b: LinearModel) -> bool:
+    return (
+        a.matrix.shape == b.matrix.shape
+        and np.array_equal(a.matrix.indptr, b.matrix.indptr)
+        and np.array_equal(a.matrix.indices, b.matrix.indices)
+        and np.array_equal(a.matrix.data, b.matrix.data)
+        and np.array_equal(a.integer, b.integer)
+    )
+
+
+def _nothing(bound_cny: float) -> Solved:
+    return Solved(False, False, np.inf, bound_cny, np.zeros(0))
