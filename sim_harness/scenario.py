@@ -29,6 +29,7 @@ WeatherChoice: TypeAlias = Literal["measured", "generated", "auto"]
 #: What a scenario may set at the start, by kind; all of them shares of what the plate holds.
 _STOCKS: Final[Mapping[str, frozenset[str]]] = {
     "battery": frozenset({"soc_frac"}),
+    "compressed_air": frozenset({"soc_frac"}),
     "ammonia_loop": frozenset({"level_frac"}),
 }
 

@@ -18,12 +18,22 @@ from sim_harness.plants.arc_furnace import ArcFurnaces
 from sim_harness.plants.base import Plant
 from sim_harness.plants.base_load import BaseLoad
 from sim_harness.plants.battery import Battery
+from sim_harness.plants.compressed_air import CompressedAir
 from sim_harness.plants.compute import ComputeCluster
+from sim_harness.plants.copper_refining import CopperRefining
 from sim_harness.plants.drift import seeded
 from sim_harness.plants.electrolyser import Electrolyser
+from sim_harness.plants.ev_charging import EvCharging
+from sim_harness.plants.feeder import Feeder
+from sim_harness.plants.flexible_load import FlexibleLoad
+from sim_harness.plants.hydrogen_delivery import HydrogenDelivery
 from sim_harness.plants.solar import SolarStation
 from sim_harness.plants.source import Source
+from sim_harness.plants.station import Station
+from sim_harness.plants.submerged_arc import SubmergedArc
+from sim_harness.plants.thermal_unit import ThermalUnit
 from sim_harness.plants.wind import WindFarm
+from sim_harness.plants.zinc_electrowinning import ZincElectrowinning
 from sim_harness.scenario import Scenario
 from sim_harness.weather.base import Farm, Weather
 from sim_harness.world import Flows, World
@@ -79,14 +89,49 @@ def _ammonia_loop(making: _Making, asset: Asset) -> Plant:
 
 def _electrolyser(making: _Making, asset: Asset) -> Plant:
     node = asset.plate.hydrogen_node
-    loop = next(
-        p for i, p in making.made.items() if isinstance(p, AmmoniaLoop) and making.park.asset(i).plate.hydrogen_node == node
-    )
-    return Electrolyser(asset, loop, loop.nominal_hydrogen_kg_per_h, making.start, making.rng(asset))
+    loops = [p for i, p in making.made.items() if isinstance(p, AmmoniaLoop) and making.park.asset(i).plate.hydrogen_node == node]
+    # What a scenario adds was planned for other customers than the loop: metallurgy, transport, methanol.
+    if loops and asset.scenario is None:
+        return Electrolyser(asset, loops[0], loops[0].nominal_hydrogen_kg_per_h, making.start, making.rng(asset))
+    delivery = HydrogenDelivery(asset.plate)
+    return Electrolyser(asset, delivery, delivery.nominal_kg_per_h, making.start, making.rng(asset))
 
 
 def _arc_furnace(making: _Making, asset: Asset) -> Plant:
     return ArcFurnaces(asset, making.start, making.rng(asset))
+
+
+def _zinc_electrowinning(making: _Making, asset: Asset) -> Plant:
+    return ZincElectrowinning(asset, making.start, making.park.zone)
+
+
+def _copper_refining(making: _Making, asset: Asset) -> Plant:
+    return CopperRefining(asset, making.start, making.park.zone)
+
+
+def _submerged_arc(making: _Making, asset: Asset) -> Plant:
+    return SubmergedArc(asset, making.start, making.park.zone, making.rng(asset))
+
+
+def _flexible_load(making: _Making, asset: Asset) -> Plant:
+    return FlexibleLoad(asset, making.start, making.park.zone)
+
+
+def _thermal_unit(making: _Making, asset: Asset) -> Plant:
+    return ThermalUnit(asset, making.start, making.park.zone, making.rng(asset))
+
+
+def _compressed_air(making: _Making, asset: Asset) -> Plant:
+    soc_frac = making.scenario.initial_frac(asset.id, "soc_frac")
+    return CompressedAir(asset, making.start, making.rng(asset), soc_frac)
+
+
+def _ev_charging(making: _Making, asset: Asset) -> Plant:
+    return EvCharging(asset, making.start, making.park.zone, making.rng(asset))
+
+
+def _feeder(making: _Making, asset: Asset) -> Plant:
+    return Feeder(asset, making.start, making.park.zone, making.rng(asset))
 
 
 def _compute(making: _Making, asset: Asset) -> Plant:
@@ -103,6 +148,14 @@ PLANTS: Final[Mapping[str, Callable[[_Making, Asset], Plant]]] = {
     "electrolyser": _electrolyser,
     "arc_furnace": _arc_furnace,
     "compute": _compute,
+    "zinc_electrowinning": _zinc_electrowinning,
+    "copper_refining": _copper_refining,
+    "submerged_arc": _submerged_arc,
+    "flexible_load": _flexible_load,
+    "thermal_unit": _thermal_unit,
+    "compressed_air": _compressed_air,
+    "ev_charging": _ev_charging,
+    "feeder": _feeder,
 }
 
 
@@ -179,6 +232,6 @@ class Site:
 
 
 def _as_device(plant: Plant) -> Device:
-    if not isinstance(plant, Source | Battery | BaseLoad | AmmoniaLoop | Electrolyser | ArcFurnaces):
+    if not isinstance(plant, Station | Source | Battery | BaseLoad | AmmoniaLoop | Electrolyser | ArcFurnaces):
         raise ScenarioError([f"{plant.asset_id}: this plant has no device side"])
     return plant
