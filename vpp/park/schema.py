@@ -142,11 +142,12 @@ class Transformer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkBasis:
-    """Figures of the whole network: losses in the planner's balance, power factor of loads."""
+    """Figures of the whole network: losses in the planner's balance, power factor of loads, the bus that is the main grid."""
 
     __pydantic_config__ = _STRICT
     loss_frac: Fraction
     load_power_factor_frac: PositiveFraction
+    main_bus: BusId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
