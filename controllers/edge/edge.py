@@ -118,7 +118,7 @@ class Edge:
             self._ordered = None
         self._protection = self._protection.measured(self._reading.state, self._clock.monotonic_s())
         self._follow()
-        self._reports.post_status(self._reading)
+        self._reports.post_status(self._reading, self._clock.monotonic_s())
         self._reports.post_telemetry(self._reading, self._applied)
 
     def goodbye(self) -> None:
@@ -202,8 +202,10 @@ class Edge:
     def _apply(self, order: Order) -> Applied:
         if self._reading.mode != "remote":
             return self._refusal(f"mode_{self._reading.mode}", "the device does not follow commands in this mode")
-        self._ordered = order
-        return self._device.apply(order.setpoint, order.ramp_mw_per_min)
+        applied = self._device.apply(order.setpoint, order.ramp_mw_per_min)
+        # What was refused is asked again in the next period: the reason may have gone.
+        self._ordered = None if applied.outcome == "rejected" else order
+        return applied
 
     def _refusal(self, code: str, text: str) -> Applied:
         return Applied("rejected", self._reading.power_mw, Reason(code=code, text=text))

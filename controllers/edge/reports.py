@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from controllers.bus.base import Bus
 from controllers.edge.device import Applied, Reading
@@ -19,6 +20,7 @@ from vpp.wire.topics import Channel, topic_of
 __all__ = ["ReportCounters", "Reports"]
 
 log = logging.getLogger(__name__)
+_STATUS_EVERY_S: Final = 3_600.0
 
 
 @dataclass(slots=True)
@@ -57,6 +59,7 @@ class Reports:
         self._buffer_size, self._backfill_per_tick = buffer_size, backfill_per_tick
         self._buffer: deque[bytes] = deque()
         self._said: tuple[Mode, dict[str, float], int] | None = None
+        self._said_s = 0.0
         self.counters = ReportCounters()
 
     def post_ack(self, command: Command, applied: Applied, now: datetime) -> None:
@@ -71,14 +74,16 @@ class Reports:
         )
         self._bus.post(self._ack, encode(ack))
 
-    def post_status(self, reading: Reading) -> None:
-        """Says how the asset can be commanded when that has changed, and after each new connection.
+    def post_status(self, reading: Reading, now_s: float) -> None:
+        """Says how the asset can be commanded when that has changed, after each new connection, and once an hour.
 
-        After a new connection because the last will may just have said offline.
+        After a new connection because the last will may just have said offline; once an hour because one that nobody could read
+        would leave the asset out for good.
         """
         limits = _known(reading.limits)
         said = (reading.mode, limits, self._bus.counters.connections)
-        if said != self._said:
+        if said != self._said or now_s - self._said_s >= _STATUS_EVERY_S:
+            self._said_s = now_s
             # A copy: a device may hand out its own mapping, and what was said must not change with it.
             self._said = (reading.mode, dict(limits), self._bus.counters.connections)
             status = Status(online=True, mode=reading.mode, limits=limits, changed_at=reading.measured_at)
