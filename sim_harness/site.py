@@ -13,6 +13,7 @@ from controllers.bus.base import Bus
 from controllers.client import SchedulerClient
 from controllers.clock import Clock
 from controllers.edge import Device, Edge
+from sim_harness.faults import Injector
 from sim_harness.plants.ammonia_loop import AmmoniaLoop
 from sim_harness.plants.arc_furnace import ArcFurnaces
 from sim_harness.plants.base import Plant
@@ -190,31 +191,36 @@ class Site:
         scenario: Which world.
         weather: Knows every farm.
         bus_of: The bus of an asset's edge or client; with None, of the grid's gateway.
-        clock: The devices' own.
+        clock: The devices' own, but for the skew of those that have one.
 
     Raises:
         ScenarioError: An asset's kind has no plant.
     """
 
     def __init__(self, park: Park, scenario: Scenario, weather: Weather, bus_of: BusOf, clock: Clock) -> None:
-        self.world = World(park, _plants_of(park, scenario), weather, scenario.start)
-        self._park, self._gateway = park, bus_of(None)
+        #: What goes wrong in this run, and how much of it has shown.
+        self.faults = Injector(scenario.faults_in(park), park.id, scenario.seed, clock)
+        self.world = World(park, _plants_of(park, scenario), weather, scenario.start, forced_out=self.faults.tripped)
+        self._park, self._gateway = park, self.faults.bus(bus_of(None))
         self.edges: list[Edge] = []
         self.clusters: list[ComputeCluster] = []
         for plant in self.world.plants:
             if isinstance(plant, ComputeCluster):
-                self._connect(plant, bus_of(plant.asset_id), clock)
+                self._connect(plant, self.faults.bus(bus_of(plant.asset_id)))
             else:
-                self.edges.append(Edge(bus_of(plant.asset_id), _as_device(plant), park.id, clock))
+                bus, device = self.faults.bus(bus_of(plant.asset_id)), self.faults.device(_as_device(plant))
+                self.edges.append(Edge(bus, device, park.id, self.faults.timepiece(plant.asset_id)))
 
-    def _connect(self, cluster: ComputeCluster, bus: Bus, clock: Clock) -> None:
+    def _connect(self, cluster: ComputeCluster, bus: Bus) -> None:
         rated_mw = self._park.asset(cluster.asset_id).plate.rated_mw
+        clock = self.faults.timepiece(cluster.asset_id)
         client = SchedulerClient(bus, self._park.id, cluster.asset_id, clock, fallback_cap_mw=rated_mw, on_shift=cluster.on_shift)
         cluster.connect(client)
         self.clusters.append(cluster)
 
     def report(self, at: datetime) -> None:
         """One period of every edge, client and gateway: lease, fallback, telemetry."""
+        self.faults.begin_period()
         for edge in self.edges:
             edge.tick()
         for cluster in self.clusters:
@@ -222,7 +228,7 @@ class Site:
         flows: Flows | None = self.world.flows
         for connection in self._park.connections:
             import_mw = 0.0 if flows is None else flows.import_mw[connection.id]
-            said = GridMeasurement(measured_at=at, import_mw=import_mw)
+            said = GridMeasurement(measured_at=at, import_mw=self.faults.metered_mw(connection.id, import_mw))
             self._gateway.post(topic_of(self._park.id, Channel.GRID_MEASUREMENT, connection.id), encode(said))
 
     def goodbye(self) -> None:
@@ -232,6 +238,6 @@ class Site:
 
 
 def _as_device(plant: Plant) -> Device:
-    if not isinstance(plant, Station | Source | Battery | BaseLoad | AmmoniaLoop | Electrolyser | ArcFurnaces):
+    if not isinstance(plant, Station | Source):
         raise ScenarioError([f"{plant.asset_id}: this plant has no device side"])
     return plant

@@ -1,20 +1,21 @@
 """Hydrogen tank and ammonia synthesis loop (储氢缓冲罐 + 合成氨回路): slow, and expensive to starve.
 
 The loop's own load is affine in its rate, `power = own_load * (fixed + (1 - fixed) * rate / loop)`, so a power says a rate and
-`Target` alone commands it. Pressure in the tank follows the mass that is in it; the level stands for both.
+`Target` alone commands it. Pressure in the tank follows its mass and the air around it; its relief valve knows pressure only.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from controllers.edge.device import Applied, Reading
 from sim_harness.plants.answers import rejected_kind
 from sim_harness.plants.base import Ambient, Balance, Intent, PushOrder
+from sim_harness.plants.station import Station
 from vpp.errors import ScenarioError
-from vpp.ids import AreaId, AssetId
 from vpp.park import Asset
 from vpp.park.plates import AmmoniaLoopPlate
 from vpp.units import HOURS_PER_DAY, SECONDS_PER_MINUTE, h_to_s, s_to_h
@@ -32,13 +33,19 @@ LEVEL_GAIN: Final = 1.0
 HALF_FULL: Final = 0.5
 #: Hydrogen kept back when the loop comes down in time before the tank is empty, as a share of the tank.
 RESERVE_FRAC: Final = 0.03
+#: Pressures of an empty and a full tank; above this temperature the relief valve lets it hold less mass. Assumptions.
+EMPTY_BAR: Final = 2.0
+FULL_BAR: Final = 30.0
+TANK_C: Final = 20.0
+#: The tank follows the air with this time constant. Assumption.
+TANK_TIME_H: Final = 8.0
 #: The flow that counts for coming down in time is a mean over about this long.
 FLOW_TIME_S: Final = 600.0
 _EPS_MW: Final = 1e-6
-_EPS_KG: Final = 1e-9
+_KELVIN: Final = 273.15
 
 
-class AmmoniaLoop:
+class AmmoniaLoop(Station):
     """The plant, its tank and the device in one; the tank is the node that electrolysers deliver to.
 
     Without any command the rate follows the tank: nominal at half full, more above, less below. Whatever is commanded, the loop
@@ -53,38 +60,22 @@ class AmmoniaLoop:
     def __init__(self, asset: Asset, start: datetime, level_frac: float = HALF_FULL) -> None:
         if not isinstance(asset.plate, AmmoniaLoopPlate):
             raise ScenarioError([f"{asset.id}: kind {asset.kind} is no ammonia loop"])
-        self._asset, self._plate = asset, asset.plate
-        plate = self._plate
+        super().__init__(asset, start)
+        plate = self._plate = asset.plate
         self._nominal_t_per_h = min(plate.target_t_per_a / (_DAYS_PER_YEAR * HOURS_PER_DAY), plate.loop_t_per_h)
         self._min_t_per_h = plate.min_load_frac * plate.loop_t_per_h
         self._ramp_t_per_h2 = plate.ramp_frac_per_h * plate.loop_t_per_h
         self._rate_t_per_h = self._next_t_per_h = max(self._nominal_t_per_h, self._min_t_per_h)
         self._first_kg = self._tank_kg = level_frac * plate.buffer_kg
-        self._inlet_kg = 0.0
+        self._inlet_kg, self._tank_c = 0.0, TANK_C
         self._flow_kg_per_h = self.nominal_hydrogen_kg_per_h
         self._restart_s = 0.0
         self._setpoint: Target | Limit | None = None
         self._command_ramp: float | None = None
-        self._now = start
         self._intended_mw = self._power_mw = self._power_of(self._rate_t_per_h)
         self._ammonia_t = self._starved_t = self._starved_s = self._trips = 0.0
         self._energy_mwh = self._fixed_mwh = self._moving_mwh = self._unserved_mwh = 0.0
         self._delivered_kg = self._used_kg = self._vented_kg = 0.0
-
-    @property
-    def asset_id(self) -> AssetId:
-        """Its id."""
-        return self._asset.id
-
-    @property
-    def area(self) -> AreaId:
-        """The supply area it stands in."""
-        return self._asset.area
-
-    @property
-    def power_mw(self) -> float:
-        """Mean power of the last step."""
-        return self._power_mw
 
     @property
     def nominal_hydrogen_kg_per_h(self) -> float:
@@ -114,6 +105,7 @@ class AmmoniaLoop:
         if power_mw < self._intended_mw - _EPS_MW:
             rate = self._rate_at(power_mw)
             self._unserved_mwh += (self._intended_mw - power_mw) * dt_h
+        self._tank_c += (ambient.temperature_c - self._tank_c) * -math.expm1(-dt_h / TANK_TIME_H)
         self._flow_kg_per_h += (self._inlet_kg / dt_h - self._flow_kg_per_h) * min(1.0, dt_s / FLOW_TIME_S)
         at_hand_kg = self._tank_kg + self._inlet_kg
         rate = min(rate, at_hand_kg / (plate.hydrogen_kg_per_t * dt_h))
@@ -124,7 +116,7 @@ class AmmoniaLoop:
         self._book(rate, at_hand_kg, power_mw, dt_h)
         if self._restart_s > 0.0 or not rate:
             self._starved_s += dt_s
-        self._now = ambient.at + timedelta(seconds=dt_s)
+        self._metered(power_mw, ambient)
 
     def totals(self) -> Mapping[str, float]:
         """Ammonia, hydrogen, energy, and what it lacked since the run began; `starved_t` is output missing below minimum."""
@@ -161,6 +153,7 @@ class AmmoniaLoop:
         """Tank, rate and trip under the names the planner knows."""
         state = {
             "buffer_kg": self._tank_kg + self._inlet_kg,
+            "tank_bar": self._tank_bar,
             "rate_t_per_h": self._rate_t_per_h,
             "load_frac": self._rate_t_per_h / self._plate.loop_t_per_h,
             "hydrogen_in_kg_per_h": self._flow_kg_per_h,
@@ -168,9 +161,9 @@ class AmmoniaLoop:
             "restart_s": self._restart_s,
         }
         limits = {"min_power_mw": self._power_of(self._min_t_per_h), "max_power_mw": self._plate.own_load_mw}
-        return Reading(measured_at=self._now, power_mw=self._power_mw, state=state, limits=limits)
+        return self._reading(state, limits)
 
-    def apply(self, setpoint: Setpoint, ramp_mw_per_min: float | None) -> Applied:
+    def _obey(self, setpoint: Setpoint, ramp_mw_per_min: float | None) -> Applied:
         """A power that stands for a rate, or a cap on it; the loop's own ramp is far slower than any that is asked."""
         match setpoint:
             case Target():
@@ -195,6 +188,16 @@ class AmmoniaLoop:
     def safe_power_mw(self) -> float:
         """Where its own level control takes it."""
         return self._power_of(self._level_rate()) if self._rate_t_per_h else self._power_of(0.0)
+
+    @property
+    def _full_kg(self) -> float:
+        """What the relief valve lets the tank hold: the plate's mass, less where warm gas reaches its pressure earlier."""
+        return self._plate.buffer_kg * min(1.0, (TANK_C + _KELVIN) / (self._tank_c + _KELVIN))
+
+    @property
+    def _tank_bar(self) -> float:
+        share = (self._tank_kg + self._inlet_kg) / self._plate.buffer_kg
+        return (EMPTY_BAR + (FULL_BAR - EMPTY_BAR) * share) * (self._tank_c + _KELVIN) / (TANK_C + _KELVIN)
 
     def _power_of(self, rate_t_per_h: float) -> float:
         plate = self._plate
@@ -263,13 +266,13 @@ class AmmoniaLoop:
         plate = self._plate
         used_kg = rate * plate.hydrogen_kg_per_t * dt_h
         left_kg = max(0.0, at_hand_kg - used_kg)
-        vented_kg = max(0.0, left_kg - plate.buffer_kg)
+        vented_kg = max(0.0, left_kg - self._full_kg)
         self._tank_kg, self._inlet_kg = left_kg - vented_kg, 0.0
         self._used_kg += used_kg
         self._vented_kg += vented_kg
         self._ammonia_t += rate * dt_h
         self._starved_t += max(0.0, self._min_t_per_h - rate) * dt_h
-        self._rate_t_per_h, self._power_mw = rate, power_mw
+        self._rate_t_per_h = rate
         self._energy_mwh += power_mw * dt_h
         # The loop draws what it intended even where hydrogen ran short within the step: its machines ran.
         moving_mw = plate.own_load_mw * (1.0 - plate.own_load_fixed_frac) * self._next_t_per_h / plate.loop_t_per_h

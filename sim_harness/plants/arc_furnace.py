@@ -14,8 +14,8 @@ from controllers.edge.device import Applied, Reading
 from sim_harness.plants.answers import rejected_kind
 from sim_harness.plants.base import Ambient, Balance, Intent, PushOrder
 from sim_harness.plants.casting import Caster, Furnace, Stage
+from sim_harness.plants.station import Station
 from vpp.errors import ScenarioError
-from vpp.ids import AreaId, AssetId
 from vpp.park import Asset
 from vpp.park.plates import ArcFurnacePlate
 from vpp.units import HOURS_PER_DAY, h_to_s, s_to_h
@@ -32,7 +32,7 @@ DAY_MARGIN: Final = 1.05
 _EPS: Final = 1e-9
 
 
-class ArcFurnaces:
+class ArcFurnaces(Station):
     """All furnaces of one caster and the device in one.
 
     Without any command a furnace starts as soon as it is free and the caster will be, until the day's heats are started.
@@ -51,8 +51,8 @@ class ArcFurnaces:
     def __init__(self, asset: Asset, start: datetime, rng: np.random.Generator) -> None:
         if not isinstance(asset.plate, ArcFurnacePlate):
             raise ScenarioError([f"{asset.id}: kind {asset.kind} is no arc furnace"])
-        self._asset, self._plate = asset, asset.plate
-        self._start = self._now = start
+        super().__init__(asset, start, asset.plate.auxiliary_mw)
+        self._plate, self._start = asset.plate, start
         self._furnaces = tuple(Furnace(asset.plate, rng) for _ in range(asset.plate.furnaces))
         self._caster = Caster(asset.plate, rng)
         self._cap_mw = math.inf
@@ -65,24 +65,9 @@ class ArcFurnaces:
         self._started = math.floor(self._due * gone_s / h_to_s(HOURS_PER_DAY))
         self._time_s = 0.0
         self._advanced_at: datetime | None = None
-        self._intended_mw = self._power_mw = asset.plate.auxiliary_mw
+        self._intended_mw = asset.plate.auxiliary_mw
         self._done = self._late = self._holds = self._forced = 0
         self._energy_mwh = self._auxiliary_mwh = self._finished_mwh = self._unserved_mwh = self._hold_s = self._wait_s = 0.0
-
-    @property
-    def asset_id(self) -> AssetId:
-        """Its id."""
-        return self._asset.id
-
-    @property
-    def area(self) -> AreaId:
-        """The supply area it stands in."""
-        return self._asset.area
-
-    @property
-    def power_mw(self) -> float:
-        """Mean power of the last step."""
-        return self._power_mw
 
     def intend(self, ambient: Ambient) -> Intent:
         """The heats go through the step; its mean power is what they take. Nothing pushes an arc."""
@@ -106,8 +91,7 @@ class ArcFurnaces:
             for furnace in running:
                 furnace.left_mwh += missing_mwh / len(running)
             self._unserved_mwh += 0.0 if running else missing_mwh
-        self._power_mw = power_mw
-        self._now = ambient.at + timedelta(seconds=ambient.dt_s)
+        self._metered(power_mw, ambient)
 
     def totals(self) -> Mapping[str, float]:
         """Heats, energy and holds since the run began; late heats are those not started on their day."""
@@ -152,9 +136,9 @@ class ArcFurnaces:
             state[f"furnace.{i}.hold_left_s"] = max(0.0, f.hold_left_s)
             if f.booked_s is not None:
                 state[f"furnace.{i}.booked_in_s"] = f.booked_s - self._time_s
-        return Reading(measured_at=self._now, power_mw=self._power_mw, state=state, limits={"max_power_mw": self._full_mw})
+        return self._reading(state, {"max_power_mw": self._full_mw})
 
-    def apply(self, setpoint: Setpoint, ramp_mw_per_min: float | None) -> Applied:
+    def _obey(self, setpoint: Setpoint, ramp_mw_per_min: float | None) -> Applied:
         """A start for one furnace, or a cap for all; an arc has no ramp."""
         match setpoint:
             case HeatStart():

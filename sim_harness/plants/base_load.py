@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ from controllers.edge.device import Applied, Reading
 from sim_harness.plants.answers import rejected
 from sim_harness.plants.base import Ambient, Balance, Intent, PushOrder
 from sim_harness.plants.drift import Drift, seeded
-from vpp.ids import AreaId, AssetId
+from sim_harness.plants.station import Station
 from vpp.park.plates import BaseLoadPlate
 from vpp.park.schema import Asset
 from vpp.units import MINUTES_PER_HOUR, s_to_h
@@ -47,7 +47,7 @@ def profile_mw(plate: BaseLoadPlate, local: datetime) -> float:
     return plate.mean_mw * week * (1.0 + plate.winter_frac * winter)
 
 
-class BaseLoad:
+class BaseLoad(Station):
     """Load that nobody commands; in an island short of power it is shed last.
 
     Args:
@@ -58,26 +58,12 @@ class BaseLoad:
     """
 
     def __init__(self, asset: Asset, *, start: datetime, seed: int, zone: ZoneInfo) -> None:
-        self._asset, self._zone, self._at = asset, zone, start
+        self._zone = zone
         self._plate: BaseLoadPlate = asset.plate
         self._noise = Drift(_NOISE_FRAC, _NOISE_MEMORY_H, seeded(seed, f"{asset.id}.demand"))
-        self._demand_mw = self._power_mw = self._wanted_mw(start)
+        self._demand_mw = self._wanted_mw(start)
+        super().__init__(asset, start, self._demand_mw)
         self._demand_mwh = self._served_mwh = self._unserved_mwh = 0.0
-
-    @property
-    def asset_id(self) -> AssetId:
-        """Its id."""
-        return self._asset.id
-
-    @property
-    def area(self) -> AreaId:
-        """The supply area it stands in."""
-        return self._asset.area
-
-    @property
-    def power_mw(self) -> float:
-        """Mean power of the last step."""
-        return self._power_mw
 
     def intend(self, ambient: Ambient) -> Intent:
         """The demand; shedding may take all of it."""
@@ -88,11 +74,10 @@ class BaseLoad:
     def settle(self, power_mw: float, ambient: Ambient) -> None:
         """Book what was served and what was not."""
         dt_h = s_to_h(ambient.dt_s)
-        self._power_mw = power_mw
         self._demand_mwh += self._demand_mw * dt_h
         self._served_mwh += power_mw * dt_h
         self._unserved_mwh += max(0.0, self._demand_mw - power_mw) * dt_h
-        self._at = ambient.at + timedelta(seconds=ambient.dt_s)
+        self._metered(power_mw, ambient)
 
     def totals(self) -> Mapping[str, float]:
         """`demand_mwh`, `served_mwh` and `unserved_mwh` since the run began."""
@@ -109,9 +94,9 @@ class BaseLoad:
 
     def read(self) -> Reading:
         """The meter."""
-        return Reading(self._at, self._power_mw, state={"demand_mw": self._demand_mw})
+        return self._reading({"demand_mw": self._demand_mw}, {})
 
-    def apply(self, setpoint: Setpoint, ramp_mw_per_min: float | None) -> Applied:
+    def _obey(self, setpoint: Setpoint, ramp_mw_per_min: float | None) -> Applied:
         """Nobody commands it."""
         del ramp_mw_per_min
         text = f"{type(setpoint).__name__}: {self.asset_id} follows its users only"

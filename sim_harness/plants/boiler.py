@@ -50,12 +50,12 @@ class Boiler:
 
     @property
     def locked_on_s(self) -> float:
-        """Until when it may not be stopped. [s]"""
+        """Time until it may be stopped, in s."""
         return max(0.0, h_to_s(self._plate.min_on_h) - self.on_s) if self.stage is Stage.ON else 0.0
 
     @property
     def locked_off_s(self) -> float:
-        """Until when it may not be started. [s]"""
+        """Time until it may be started, in s."""
         return max(0.0, h_to_s(self._plate.min_off_h) - self.off_s, self.repair_s) if self.stage is Stage.OFF else 0.0
 
     def start(self) -> bool:

@@ -1,4 +1,4 @@
-"""Copper electrorefining (铜电解精炼): almost all of the power is heat of the bath, and the cathode remembers an uneven current."""
+"""Copper electrorefining (铜电解精炼): power becomes heat of the bath, and the cathode remembers an uneven current."""
 
 from __future__ import annotations
 

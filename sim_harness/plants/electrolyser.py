@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Protocol
 
 import numpy as np
@@ -13,8 +13,8 @@ from controllers.edge.device import Applied, Reading
 from sim_harness.plants.answers import rejected_kind
 from sim_harness.plants.base import Ambient, Balance, Intent, PushOrder
 from sim_harness.plants.stack_fleet import HALL_MIN_C, HHV_MWH_PER_KG, TRIP_HTO_FRAC, StackFleet
+from sim_harness.plants.station import Station
 from vpp.errors import ScenarioError
-from vpp.ids import AreaId, AssetId
 from vpp.park import Asset
 from vpp.park.plates import ElectrolyserPlate
 from vpp.units import SECONDS_PER_MINUTE, s_to_h
@@ -53,7 +53,7 @@ class HydrogenNode(Protocol):
         ...
 
 
-class Electrolyser:
+class Electrolyser(Station):
     """The plant and the device in one.
 
     Without any command it makes hydrogen at a steady rate and lets the island's frequency push it: on-stacks between half of
@@ -73,7 +73,8 @@ class Electrolyser:
     ) -> None:
         if not isinstance(asset.plate, ElectrolyserPlate):
             raise ScenarioError([f"{asset.id}: kind {asset.kind} is no electrolyser"])
-        self._asset, self._plate, self._node = asset, asset.plate, node
+        super().__init__(asset, start)
+        self._plate, self._node = asset.plate, node
         plate = self._plate
         self._fleet = StackFleet(plate, rng)
         self._nominal_mw = min(
@@ -89,24 +90,8 @@ class Electrolyser:
         self._power_mw = self._intended_mw = self._set_mw = self._nominal_mw
         self._on_mw = self._nominal_mw
         self._pressed_s, self._calm_s, self._parkable = 0.0, LOCAL_WARM_S, 0
-        self._now = start
         self._prepared_at: datetime | None = None
         self._energy_mwh = self._electrolysis_mwh = self._idle_mwh = self._standby_hours = 0.0
-
-    @property
-    def asset_id(self) -> AssetId:
-        """Its id."""
-        return self._asset.id
-
-    @property
-    def area(self) -> AreaId:
-        """The supply area it stands in."""
-        return self._asset.area
-
-    @property
-    def power_mw(self) -> float:
-        """Mean power of the last step."""
-        return self._power_mw
 
     def intend(self, ambient: Ambient) -> Intent:
         """Starts and counts move on; then the power it wants, and how far the frequency can push it."""
@@ -146,13 +131,13 @@ class Electrolyser:
             self._node.deliver(made_kg)
         if fleet.hto_frac > TRIP_HTO_FRAC:
             self._trip_impure(on_mw)
-        self._power_mw, self._on_mw = power_mw, on_mw
+        self._on_mw = on_mw
         self._energy_mwh += power_mw * dt_h
         self._electrolysis_mwh += on_mw * dt_h
         # With no stack on, what was left over after the last one was parked warms the hall.
         self._idle_mwh += (idle_mw if fleet.on or on_mw else power_mw) * dt_h
         self._standby_hours += fleet.standby * dt_h
-        self._now = ambient.at + timedelta(seconds=dt_s)
+        self._metered(power_mw, ambient)
 
     def totals(self) -> Mapping[str, float]:
         """Energy, hydrogen, starts, trips and stack-hours since the run began."""
@@ -166,6 +151,7 @@ class Electrolyser:
             "trips": float(fleet.trips),
             "stack_hours": fleet.stack_hours,
             "standby_hours": self._standby_hours,
+            "wear_frac": fleet.wear_frac,
         }
 
     def stock(self) -> Mapping[str, float]:
@@ -191,6 +177,9 @@ class Electrolyser:
             "stacks_on": float(fleet.on),
             "stacks_standby": float(fleet.standby + fleet.starting),
             "stacks_starting": float(fleet.warming),
+            "stacks_locked_on": float(fleet.locked_on),
+            "locked_on_h": s_to_h(fleet.locked_on_s),
+            "locked_off_h": s_to_h(fleet.locked_off_s),
             "warming_left_h": s_to_h(fleet.warming_left_s),
             "stacks_off": float(fleet.off),
             "load_frac": self._on_mw / (fleet.on * plate.stack_mw) if fleet.on else 0.0,
@@ -203,34 +192,49 @@ class Electrolyser:
             "min_power_mw": idle_mw + fleet.on * self._min_mw,
             "max_power_mw": idle_mw + fleet.on * self._max_mw,
         }
-        return Reading(measured_at=self._now, power_mw=self._power_mw, state=state, limits=limits)
+        return self._reading(state, limits)
 
-    def apply(self, setpoint: Setpoint, ramp_mw_per_min: float | None) -> Applied:
+    def _obey(self, setpoint: Setpoint, ramp_mw_per_min: float | None) -> Applied:
         """Counts and power, power alone, or a cap on what it does by itself."""
         plate = self._plate
         match setpoint:
             case StackCounts():
-                on = min(setpoint.on, plate.stacks)
-                standby = min(setpoint.standby, plate.stacks - on)
-                idle_mw = standby * plate.standby_frac * plate.stack_mw
-                given_mw = min(max(setpoint.power_mw, idle_mw + on * self._min_mw), idle_mw + on * self._max_mw)
-                asked_mw, fits = setpoint.power_mw, (on, standby) == (setpoint.on, setpoint.standby)
-                self._setpoint = StackCounts(on=on, standby=standby, power_mw=given_mw)
+                return self._count(setpoint, ramp_mw_per_min)
             case Target():
-                asked_mw, fits = setpoint.power_mw, True
-                given_mw = min(max(asked_mw, 0.0), plate.stacks * self._max_mw)
-                self._setpoint = Target(power_mw=given_mw)
+                given_mw = min(max(setpoint.power_mw, 0.0), plate.stacks * self._max_mw)
+                self._setpoint, self._command_ramp = Target(power_mw=given_mw), ramp_mw_per_min
+                return self._answer(setpoint.power_mw, given_mw)
             case Limit():
-                asked_mw, fits = setpoint.max_power_mw, True
-                given_mw = min(asked_mw, self._nominal_mw)
                 self._setpoint, self._command_ramp = setpoint, ramp_mw_per_min
-                return Applied("accepted", given_mw)
+                return Applied("accepted", min(setpoint.max_power_mw, self._nominal_mw))
             case _:
                 return rejected_kind(self._power_mw, setpoint, "it takes stack counts, a target or a limit")
+
+    def _count(self, asked: StackCounts, ramp_mw_per_min: float | None) -> Applied:
+        """Counts and power at the plant's meter; stacks that have just come on are kept on, and parked when their time is up."""
+        plate, fleet = self._plate, self._fleet
+        on = min(asked.on, plate.stacks)
+        standby = min(asked.standby, plate.stacks - on)
+        kept = max(on, min(fleet.on, fleet.locked_on))
+        idle_mw = min(standby, plate.stacks - kept) * plate.standby_frac * plate.stack_mw
+        given_mw = min(max(asked.power_mw, idle_mw + kept * self._min_mw), idle_mw + max(on, kept) * self._max_mw)
+        low_mw = idle_mw + on * self._min_mw
+        self._setpoint = StackCounts(
+            on=on, standby=standby, power_mw=max(min(asked.power_mw, idle_mw + on * self._max_mw), low_mw)
+        )
         self._command_ramp = ramp_mw_per_min
-        if fits and abs(given_mw - asked_mw) <= 1e-3:
+        if (on, standby) != (asked.on, asked.standby):
+            text = f"there are {plate.stacks} stacks"
+            return Applied("clamped", given_mw, Reason(code="stack_limits", text=text, limit="stacks"))
+        if kept > on and given_mw > asked.power_mw + 1e-3:
+            text = f"{kept} stacks came on too lately to be parked; the first in {fleet.locked_on_s:.0f} s"
+            return Applied("clamped", given_mw, Reason(code="stack_limits", text=text, limit="min_on"))
+        return self._answer(asked.power_mw, given_mw)
+
+    def _answer(self, asked_mw: float, given_mw: float) -> Applied:
+        if abs(given_mw - asked_mw) <= 1e-3:
             return Applied("accepted", given_mw)
-        limit = "stacks" if not fits else "min_load" if given_mw > asked_mw else "max_load"
+        limit = "min_load" if given_mw > asked_mw else "max_load"
         return Applied("clamped", given_mw, Reason(code="stack_limits", text="outside what these stacks can do", limit=limit))
 
     def safe_power_mw(self) -> float:

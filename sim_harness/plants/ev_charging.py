@@ -1,4 +1,4 @@
-"""Charging and battery swapping (充换电站): cars that want their energy before they leave, packs that want it before they are needed.
+"""Charging and swapping (充换电站): cars want their energy before they leave, packs before they are needed again.
 
 Charging goes by the nearest deadline. What can no longer wait is charged whatever is commanded: that is the lower edge of the
 station's tube; all that waits, through every charger, is its upper edge.

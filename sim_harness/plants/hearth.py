@@ -24,7 +24,7 @@ RESTART_FRAC: Final = 0.5
 SLIP_EVERY_H: Final = 30.0
 SLIP_S: Final = (180.0, 600.0)
 SLIP_DEPTH: Final = (0.05, 0.2)
-#: Electrodes that cooled may crack when they are loaded again: chance for a full hold, output and time until repaired. Assumptions.
+#: Electrodes that cooled may crack when loaded again: chance after a full hold, output and time until repaired. Assumptions.
 BREAK_CHANCE: Final = 0.03
 BROKEN_FRAC: Final = 0.6
 BROKEN_H: Final = 5.0
@@ -52,7 +52,7 @@ class Hearth:
 
     @property
     def hold_left_s(self) -> float:
-        """How long it may still be held. [s]"""
+        """Time for which it may still be held, in s."""
         return max(0.0, self._plate.hold_max_s - self._stood_s) if self.rest_s <= 0.0 or self.holding else 0.0
 
     def may_hold(self, dt_s: float) -> bool:

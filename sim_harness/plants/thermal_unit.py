@@ -28,7 +28,7 @@ __all__ = ["ThermalUnit"]
 RATED_EFFICIENCY: Final[Mapping[str, float]] = {"coal": 0.372, "biomass": 0.28}
 #: Heat rate rises with the square of what is missing to full load: 7 % more at half load. Assumption after usual load tests.
 PART_LOAD_RISE: Final = 0.28
-#: A unit that starts draws this share of its rating (fans, mills, feed pumps) and burns this share of its hourly fuel. Assumptions.
+#: A unit that starts draws this share of its rating (fans, mills, pumps) and burns this share of its hourly fuel. Assumptions.
 START_DRAW_FRAC: Final = 0.04
 START_FUEL_FRAC: Final = 0.15
 #: District heat: full at this outdoor temperature, none above the other; what it adds to the least and takes from the most load.
@@ -131,7 +131,7 @@ class ThermalUnit(Station):
     def totals(self) -> Mapping[str, float]:
         """Generation, fuel, emissions, starts and trips since the run began.
 
-        `fuel_equivalent_mwh` is electricity that the fuel would have made at rating: times the plate's fuel cost or emission it is
+        `fuel_equivalent_mwh` is the electricity that the fuel would have made at rating: times the plate's fuel cost it is
         what part load really costs. Fuel of starts is inside `emissions_t` and not inside it: a start has its own price.
         """
         efficiency = RATED_EFFICIENCY[self._plate.fuel]
@@ -157,7 +157,7 @@ class ThermalUnit(Station):
         return {"units_on": float(self._units_on)}
 
     def balances(self) -> tuple[Balance, ...]:
-        """The meter is starts less generation; fuel is generation plus losses; units on are those that came less those that went."""
+        """The meter is starts less generation, fuel is generation plus losses, units on are those that came less those gone."""
         boilers = self._boilers
         meter = self._metered_mwh - self._consumed_mwh + self._generated_mwh
         fuel = self._fuel_mwh - self._generated_mwh - self._lost_mwh

@@ -88,9 +88,9 @@ def test_an_orderly_end_leaves_every_device_offline(scenario: Scenario) -> None:
 
 def test_an_asset_the_world_has_no_plant_for_is_named(scenario: Scenario) -> None:
     park = load_park_of(scenario)
-    with_feeder = replace(park, assets=(*park.assets, asset("feeder.new", "feeder", feeder(), "hongshan")))
-    with pytest.raises(ScenarioError, match=r"feeder\.new.*kind feeder"):
-        site_of(scenario, with_feeder, LocalBus())
+    with_geyser = replace(park, assets=(*park.assets, asset("geyser.new", "geyser", feeder(), "hongshan")))
+    with pytest.raises(ScenarioError, match=r"geyser\.new.*kind geyser"):
+        site_of(scenario, with_geyser, LocalBus())
 
 
 def test_the_weather_is_asked_for_the_farms_with_their_plates(scenario: Scenario) -> None:
