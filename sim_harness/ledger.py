@@ -123,6 +123,28 @@ class Ledger:
         if end == self._edge:
             self._close()
 
+    def limit_imports(self, import_mw: Sequence[float]) -> None:
+        """From the next step on, these import limits are in force, in the order of the topology's branches. [MW]."""
+        self._limits = list(import_mw)
+
+    def expected_import_mw(self, connection_id: ConnectionId, start: datetime, end: datetime) -> float:
+        """What a connection draws over a span if nothing is asked of it.
+
+        The mean of the same hours on up to five days before, as far as the run has seen them (the rule of Jiangsu, without its
+        calendar); on the first day the mean of the last hour; 0 before there is one. [MW]
+        """
+        if connection_id not in self._topology.connections:
+            return 0.0
+        k = self._topology.connections.index(connection_id)
+        net = (self._imported.columns()[k] - self._exported.columns()[k]) / hours(REGISTER)
+        first, last = (round((at - self._edges[0]) / REGISTER) for at in (start, end))
+        day = round(timedelta(days=1) / REGISTER)
+        days = [net[first - back * day : max(last, first + 1) - back * day] for back in range(1, 6) if first >= back * day]
+        seen = [one for one in days if len(one) == max(last - first, 1)]
+        if seen:
+            return float(np.mean(seen))
+        return float(np.mean(net[-round(timedelta(hours=1) / REGISTER) :])) if len(net) else 0.0
+
     def month_peak_mw(self, connection_id: ConnectionId) -> float:
         """Highest closed 15-min import in MW since the current month of the park began; 0 before there is one."""
         return self._peak_mw[self._topology.connections.index(connection_id)]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from sim_harness.grid import AreaBalancer, Topology
+from sim_harness.grid.surroundings import GridConditions, Surroundings
 from sim_harness.ledger import Ledger
 from sim_harness.plants.base import Ambient, Plant
 from sim_harness.truth import Truth
@@ -35,6 +36,14 @@ class Air(Protocol):
         """Outdoor air, in degrees Celsius."""
         ...
 
+ForcedOut: TypeAlias = Callable[[datetime], Set[str]]
+#: A plant that has tripped draws and gives nothing, and nobody can push it.
+_NOTHING: Final = Intent(0.0, 0.0, 0.0, PushOrder.NEVER)
+
+
+def _nobody(_: datetime) -> Set[str]:
+    return frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class Flows:
@@ -61,12 +70,22 @@ class World:
         plants: One for each asset of the park, in any order.
         weather: Knows every farm among them.
         start: First instant (UTC).
+        conditions: What happens in the grid around; nothing if not given.
+        forced_out: Ids of the plants that have tripped, at an instant.
 
     Raises:
         ScenarioError: A plant without an asset or twice, an asset without a plant, connections that are no tree.
     """
 
-    def __init__(self, park: Park, plants: Sequence[Plant], weather: Air, start: datetime) -> None:
+    def __init__(
+        self,
+        park: Park,
+        plants: Sequence[Plant],
+        weather: Air,
+        start: datetime,
+        conditions: GridConditions | None = None,
+        forced_out: ForcedOut = _nobody,
+    ) -> None:
         _check_plants(park, plants)
         self.park = park
         self.plants = tuple(plants)
@@ -78,6 +97,8 @@ class World:
         index = {area: i for i, area in enumerate(self.topology.areas)}
         self._balancer = AreaBalancer(self.topology, [index[plant.area] for plant in plants])
         self._flows: Flows | None = None
+        self._forced_out = forced_out
+        self.grid = Surroundings(park, self.topology, start, conditions or GridConditions(), self.ledger.expected_import_mw)
 
     @property
     def flows(self) -> Flows | None:
@@ -102,12 +123,22 @@ class World:
             BalanceError: The step does not follow the last one, or crosses an edge of the 15-min registers.
             ScenarioError: The weather does not know the instant.
         """
-        available = {farm: self._weather.available_frac(farm, at) for farm in self._farms}
-        ambient = Ambient(at, dt_s, self._weather.temperature_c(at), available)
-        verdict = self._balancer.balance([plant.intend(ambient) for plant in self.plants])
-        for plant, power_mw in zip(self.plants, verdict.power_mw, strict=True):
+        out = self._forced_out(at)
+        # A farm that has tripped has nothing available; what it does not generate is an outage and no curtailment.
+        available = {farm: 0.0 if farm in out else self._weather.available_frac(farm, at) for farm in self._farms}
+        if self.grid.begin(at):
+            self._balancer = self._balancer.under(self.grid.limits)
+            self.ledger.limit_imports(self.grid.limits.import_mw)
+        main = Ambient(at, dt_s, self._weather.temperature_c(at), available, self.grid.frequency_hz())
+        ambients = self._ambients(main)
+        intents = [plant.intend(ambient) for plant, ambient in zip(self.plants, ambients, strict=True)]
+        if out:
+            intents = [_NOTHING if plant.asset_id in out else intent for plant, intent in zip(self.plants, intents, strict=True)]
+        verdict = self._balancer.balance(intents)
+        for plant, power_mw, ambient in zip(self.plants, verdict.power_mw, ambients, strict=True):
             plant.settle(power_mw, ambient)
         self.ledger.record(at, dt_s, verdict)
+        self.grid.settle(at, dt_s, verdict, self.plants)
         self._flows = Flows(
             at,
             dt_s,
@@ -115,6 +146,14 @@ class World:
             dict(zip(self.topology.areas, verdict.unserved_mw, strict=True)),
         )
         return self._flows
+
+    def _ambients(self, main: Ambient) -> list[Ambient]:
+        """What surrounds each plant: an island has a frequency of its own."""
+        islands = self.grid.islands
+        if not islands:
+            return [main] * len(self.plants)
+        apart = {area: replace(main, frequency_hz=self.grid.frequency_hz(area)) for area in islands}
+        return [apart.get(plant.area, main) for plant in self.plants]
 
     def truth(self) -> Truth:
         """Everything that happened so far, frozen."""

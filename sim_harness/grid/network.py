@@ -11,12 +11,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pandapower as pp
 from numpy.typing import NDArray
-from pandapower.auxiliary import pandapowerNet
 
 from sim_harness.grid.newton import Grid, solve_grid
 from vpp.ids import AssetId, BusId
@@ -24,6 +22,9 @@ from vpp.park.network import component_of
 from vpp.park.rating import rating
 from vpp.park.schema import Line, Network, Park
 from vpp.units import FloatArray
+
+if TYPE_CHECKING:
+    from pandapower.auxiliary import pandapowerNet
 
 __all__ = ["NetworkFlow", "NetworkModel", "Outages", "pandapower_net"]
 
@@ -144,6 +145,8 @@ def pandapower_net(park: Park, outages: Outages = frozenset()) -> tuple[pandapow
 
     Every part of the network has one reference: the main grid, or the bus of its largest battery.
     """
+    import pandapower as pp  # seconds to import: only runs that ask for a power flow wait for it
+
     network = _with_outages(park.network, dict(outages))
     references = _references(park, network)
     live = frozenset[BusId]().union(*(component_of(network, bus) for bus in references))
@@ -195,6 +198,8 @@ def _references(park: Park, network: Network) -> tuple[BusId, ...]:
 
 
 def _add_line(net: pandapowerNet, line: Line, buses: Mapping[BusId, int]) -> None:
+    import pandapower as pp
+
     angular = 2.0 * math.pi * _HZ
     susceptance_s_km = (angular / _WAVE_KM_S) ** 2 / line.x_ohm_km
     pp.create_line_from_parameters(
@@ -206,6 +211,8 @@ def _add_line(net: pandapowerNet, line: Line, buses: Mapping[BusId, int]) -> Non
 
 def _prepare(park: Park, outages: Outages) -> _Prepared:
     """Lets pandapower make the admittances: its first power flow without load leaves them behind."""
+    import pandapower as pp
+
     net, dark = pandapower_net(park, outages)
     pp.runpp(net, numba=False, calculate_voltage_angles=True)
     inside = net._ppc["internal"]  # the only place where pandapower keeps them
