@@ -59,8 +59,9 @@ def comparable_cost(truth: Truth, green: GreenAccount, prices: FixedPrices = FIX
 
 
 def emissions_t(truth: Truth, prices: FixedPrices = FIXED) -> float:
-    """CO2 of what was imported over grid connections, export not set against it, in tonnes."""
-    return float(sum(np.sum(imported) for _, imported, _ in _grid(truth))) * prices.emission_t_per_mwh
+    """CO2 of what was imported over grid connections, export not set against it, and of fuel burnt in the park, in tonnes."""
+    imported_t = float(sum(np.sum(imported) for _, imported, _ in _grid(truth))) * prices.emission_t_per_mwh
+    return imported_t + (truth.total("emissions_t", "thermal_unit") or 0.0)
 
 
 def pro_rata_month_frac(first_day: int, days_inside: float, month_days: int) -> float:

@@ -9,12 +9,24 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Final, TypeAlias
 
+from sim_harness.plants.zinc_electrowinning import RATED_MWH_PER_T
 from sim_harness.prices import FixedPrices
 from sim_harness.truth import Truth
 from vpp.errors import ScenarioError
 from vpp.ids import AssetId
 from vpp.park import Asset
-from vpp.park.plates import AmmoniaLoopPlate, ArcFurnacePlate, BaseLoadPlate, BatteryPlate, ComputePlate, ElectrolyserPlate
+from vpp.park.plates import (
+    AmmoniaLoopPlate,
+    ArcFurnacePlate,
+    BaseLoadPlate,
+    BatteryPlate,
+    CompressedAirPlate,
+    ComputePlate,
+    ElectrolyserPlate,
+    EvChargingPlate,
+    FeederPlate,
+    ThermalUnitPlate,
+)
 from vpp.units import HOURS_PER_DAY, SECONDS_PER_HOUR
 
 __all__ = ["heats_missing", "plant_items"]
@@ -56,6 +68,9 @@ def _electrolyser(truth: Truth, asset: Asset, prices: FixedPrices) -> Iterator[I
     plate: ElectrolyserPlate = asset.plate
     cold, warm = (_read(truth.totals, asset, name) for name in ("cold_starts", "warm_starts"))
     yield "starts", cold * plate.cold_start_cny + warm * plate.warm_start_cny
+    if not any(loop.plate.hydrogen_node == plate.hydrogen_node for loop in truth.park.assets_of("ammonia_loop")):
+        # Hydrogen that no loop turns into ammonia is sold as it is.
+        yield "hydrogen_income", -_read(truth.totals, asset, "hydrogen_kg") * truth.park.prices.hydrogen_cny_per_kg
 
 
 def _ammonia_loop(truth: Truth, asset: Asset, prices: FixedPrices) -> Iterator[Item]:
@@ -97,6 +112,52 @@ def _base_load(truth: Truth, asset: Asset, prices: FixedPrices) -> Iterator[Item
     yield "unserved", _read(truth.totals, asset, "unserved_mwh") * plate.unserved_cny_per_mwh
 
 
+def _compressed_air(truth: Truth, asset: Asset, prices: FixedPrices) -> Iterator[Item]:
+    plate: CompressedAirPlate = asset.plate
+    yield "wear", _read(truth.totals, asset, "discharged_mwh") * plate.wear_cny_per_mwh
+    yield "starts", _read(truth.totals, asset, "starts") * plate.start_cost_cny
+    yield "inventory_air", -_change(truth, asset, "stored_mwh") * prices.stored_cny_per_mwh
+
+
+def _thermal_unit(truth: Truth, asset: Asset, prices: FixedPrices) -> Iterator[Item]:
+    """Fuel as part load really burns it, starts, and carbon at the tariff's price."""
+    del prices
+    plate: ThermalUnitPlate = asset.plate
+    carbon_cny_per_t = max((t.carbon_cny_per_t for t in truth.park.tariffs), default=0.0)
+    yield "fuel", _read(truth.totals, asset, "fuel_equivalent_mwh") * plate.fuel_cost_cny_per_mwh
+    yield "starts", _read(truth.totals, asset, "starts") * plate.start_cost_cny
+    yield "carbon_fuel", _read(truth.totals, asset, "emissions_t") * carbon_cny_per_t
+
+
+def _quota_load(truth: Truth, asset: Asset, prices: FixedPrices) -> Iterator[Item]:
+    """Smelters and carbon capture: what a day's quota missed, what today is behind, and what a cut spoils."""
+    short_cny_per_mwh: float = asset.plate.shortfall_cny_per_mwh
+    yield "quota_shortfall", _read(truth.totals, asset, "undelivered_mwh") * short_cny_per_mwh
+    yield "inventory_quota", _change(truth, asset, "owed_mwh") * prices.pending_work_cny_per_mwh
+    match asset.kind:
+        case "zinc_electrowinning":
+            yield "reductions", _read(truth.totals, asset, "below_band_mwh") * asset.plate.reduction_price_cny_per_mwh
+            yield "spoilt", _read(truth.totals, asset, "redissolved_t") * RATED_MWH_PER_T * short_cny_per_mwh
+        case "copper_refining":
+            yield "spoilt", _read(truth.totals, asset, "off_grade_mwh") * short_cny_per_mwh
+        case "submerged_arc":
+            yield "holds", _read(truth.totals, asset, "held_mwh") * asset.plate.hold_price_cny_per_mwh
+
+
+def _ev_charging(truth: Truth, asset: Asset, prices: FixedPrices) -> Iterator[Item]:
+    plate: EvChargingPlate = asset.plate
+    missed_mwh = _read(truth.totals, asset, "undelivered_mwh") + _read(truth.totals, asset, "missed_swap_mwh")
+    yield "vehicles_delay", _read(truth.totals, asset, "delayed_mwh_h") / plate.slack_h * plate.delay_cny_per_mwh
+    yield "vehicles_missed", missed_mwh * plate.miss_cny_per_mwh
+    yield "inventory_vehicles", _change(truth, asset, "waiting_mwh") * prices.pending_work_cny_per_mwh
+
+
+def _feeder(truth: Truth, asset: Asset, prices: FixedPrices) -> Iterator[Item]:
+    plate: FeederPlate = asset.plate
+    yield "interruptions", _read(truth.totals, asset, "interrupted_mwh") * plate.call_cny_per_mwh
+    yield "unserved", _read(truth.totals, asset, "unserved_mwh") * prices.unserved_cny_per_mwh
+
+
 _KINDS: Final[Mapping[str, _Kind]] = {
     "battery": _battery,
     "electrolyser": _electrolyser,
@@ -104,6 +165,14 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "arc_furnace": _arc_furnace,
     "compute": _compute,
     "base_load": _base_load,
+    "compressed_air": _compressed_air,
+    "thermal_unit": _thermal_unit,
+    "zinc_electrowinning": _quota_load,
+    "copper_refining": _quota_load,
+    "submerged_arc": _quota_load,
+    "flexible_load": _quota_load,
+    "ev_charging": _ev_charging,
+    "feeder": _feeder,
 }
 
 

@@ -22,6 +22,7 @@ class FixedPrices:
     stored_cny_per_mwh: float = 277.0
     pending_work_cny_per_mwh: float = 480.0
     emission_t_per_mwh: float = 0.5122
+    unserved_cny_per_mwh: float = 10_000.0
 
 
 FIXED: Final = FixedPrices()
@@ -32,6 +33,7 @@ EMISSION_FACTOR: Final = "Northeast grid 2023, 0.5122 kg CO2/kWh, location-based
 SOURCES: Final[dict[str, str]] = {
     "stored_cny_per_mwh": "replacement: valley price 260 over one-way efficiency sqrt(0.88); a valley is never a day away",
     "pending_work_cny_per_mwh": "year study: flat price, for energy that waiting work and unfinished heats still need",
+    "unserved_cny_per_mwh": "engineering estimate: value of lost load, as on the plates of base loads",
     "emission_t_per_mwh": "Northeast grid 2023 (0.5122 kg CO2/kWh), imported energy",
 }
 
@@ -43,6 +45,14 @@ PLATE_PRICES: Final[dict[str, tuple[str, ...]]] = {
     "arc_furnace": ("late_heat_cny",),
     "compute": ("throughput_cny_per_mwh",),
     "base_load": ("unserved_cny_per_mwh",),
+    "compressed_air": ("wear_cny_per_mwh", "start_cost_cny"),
+    "thermal_unit": ("fuel_cost_cny_per_mwh", "start_cost_cny"),
+    "zinc_electrowinning": ("shortfall_cny_per_mwh", "reduction_price_cny_per_mwh"),
+    "copper_refining": ("shortfall_cny_per_mwh",),
+    "submerged_arc": ("shortfall_cny_per_mwh", "hold_price_cny_per_mwh"),
+    "flexible_load": ("shortfall_cny_per_mwh",),
+    "ev_charging": ("delay_cny_per_mwh", "miss_cny_per_mwh"),
+    "feeder": ("call_cny_per_mwh",),
 }
 #: Parts of a tariff that the comparable cost uses, beside the energy price of each period.
 TARIFF_PRICES: Final = (
