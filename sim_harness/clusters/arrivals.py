@@ -1,7 +1,8 @@
 """Work as users send it: a day and a week in it, and bursts; drawn by quarter hour, the same for every policy.
 
 The shapes are assumptions in the manner of published cluster traces (work by day, less at weekends, heavy-tailed bursts that
-last for an hour or so); their mean is what the plate says.
+last for an hour or so); their mean is what the plate says. With the public job trace at hand, deferrable work comes in the hours of
+the trace instead (`trace_hours`), still at the plate's mean.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from vpp.park.plates import ComputePlate
-from vpp.units import HOURS_PER_DAY, FloatArray, h_to_s
+from vpp.units import HOURS_PER_DAY, FloatArray, IntArray, h_to_s
 
-__all__ = ["QUARTER_S", "Arrivals", "Quarter", "week_shape"]
+__all__ = ["QUARTER_S", "Arrivals", "Quarter", "TraceHours", "week_shape"]
 
 #: Users live by this clock.
 PARK_ZONE: Final = ZoneInfo("Asia/Shanghai")
@@ -62,6 +63,31 @@ def week_shape(swing_frac: float, weekend_frac: float) -> FloatArray:
     return week
 
 
+@dataclass(frozen=True, slots=True)
+class TraceHours:
+    """How many jobs each hour of the public trace brought, against its mean.
+
+    Args:
+        share: By day and hour of the day in park time, mean 1, shape (days, 24).
+        tenants: So many clusters of the trace's size send their work here, each with days of its own.
+    """
+
+    share: FloatArray
+    tenants: int
+
+    def shape(self, quarter: IntArray, offset: IntArray) -> FloatArray:
+        """Weights of quarter hours for each class, shape (quarters, classes).
+
+        Args:
+            quarter: Counted from a Monday 0:00 in park time.
+            offset: First day of each tenant of each class, shape (classes, tenants).
+        """
+        day, hour = quarter // _QUARTERS_PER_DAY, quarter % _QUARTERS_PER_DAY * int(HOURS_PER_DAY) // _QUARTERS_PER_DAY
+        rows = (day[:, np.newaxis, np.newaxis] + offset) % self.share.shape[0]
+        weights: FloatArray = self.share[rows, hour[:, np.newaxis, np.newaxis]].mean(axis=2)
+        return weights
+
+
 class Arrivals:
     """The stream of work of one cluster; quarters can be asked for again, and ahead.
 
@@ -71,9 +97,12 @@ class Arrivals:
         plate: What is written on the cluster.
         start: Beginning of the run (UTC); quarter 0 holds it.
         rng: Its own stream.
+        hours: When jobs come, from the trace; None for the shape of a week with bursts.
     """
 
-    def __init__(self, plate: ComputePlate, start: datetime, rng: np.random.Generator) -> None:
+    def __init__(
+        self, plate: ComputePlate, start: datetime, rng: np.random.Generator, hours: TraceHours | None = None
+    ) -> None:
         busy_mw = max(0.0, (plate.mean_use_frac - plate.idle_frac) * plate.rated_mw)
         self.firm_mean_mw = busy_mw * (1.0 - plate.deferrable_frac)
         share = [job_class.share_frac for job_class in plate.job_classes]
@@ -87,6 +116,10 @@ class Arrivals:
         self._work_shape = week_shape(WORK_SWING_FRAC, WORK_WEEKEND_FRAC)
         self._state = rng.standard_normal(1 + len(share))
         self._rows: list[Quarter] = []
+        self._hours = hours
+        days = 1 if hours is None else hours.share.shape[0]
+        #: Each class is sent by users of its own: as many clusters of the trace's size as fit into this one.
+        self._tenants = rng.integers(0, days, (len(share), 1 if hours is None else hours.tenants))
 
     @property
     def firm_peak_mw(self) -> float:
@@ -120,6 +153,10 @@ class Arrivals:
             walk[i] = self._state
         at = (self._first + len(self._rows) + np.arange(n)) % self._firm_shape.size
         firm = self.firm_mean_mw * self._firm_shape[at] * np.exp(FIRM_SIGMA * walk[:, 0] - FIRM_SIGMA**2 / 2.0)
-        burst = np.exp(WORK_SIGMA * walk[:, 1:] - WORK_SIGMA**2 / 2.0)
-        work = np.array(self.work_mean_mw) * self._work_shape[at, np.newaxis] * burst
+        if self._hours is None:
+            burst = np.exp(WORK_SIGMA * walk[:, 1:] - WORK_SIGMA**2 / 2.0)
+            shape = self._work_shape[at, np.newaxis] * burst
+        else:
+            shape = self._hours.shape(self._first + len(self._rows) + np.arange(n), self._tenants)
+        work = np.array(self.work_mean_mw) * shape
         self._rows += [Quarter(f, tuple(w)) for f, w in zip(firm.tolist(), work.tolist(), strict=True)]

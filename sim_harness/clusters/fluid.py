@@ -14,8 +14,9 @@ from typing import Final
 
 import numpy as np
 
+from sim_harness.clusters.work import Due
 from vpp.park.plates import JobClass
-from vpp.units import FloatArray, h_to_s, s_to_h
+from vpp.units import h_to_s, s_to_h
 
 __all__ = ["Cohort", "Due", "FluidJobs"]
 
@@ -37,14 +38,6 @@ class Cohort:
     left_mwh: float
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """All waiting work by deadline, rising: `work_mwh[i]` is due by `deadline_s[i]` in all, shape (n,)."""
-
-    deadline_s: FloatArray
-    work_mwh: FloatArray
-
-
 class FluidJobs:
     """Work of all classes that has been released.
 
@@ -61,6 +54,9 @@ class FluidJobs:
         self.waiting_mwh = [0.0] * n
         self.arrived_mwh, self.done_mwh, self.missed_mwh = [0.0] * n, [0.0] * n, [0.0] * n
         self.delayed_mwh_h = [0.0] * n
+        #: Work whose deadline has passed, done or not.
+        self.due_mwh = [0.0] * n
+        self._falls_due: tuple[deque[tuple[float, float]], ...] = tuple(deque() for _ in classes)
         #: Cohorts that were not done by their deadline.
         self.deadline_misses = 0
 
@@ -84,6 +80,7 @@ class FluidJobs:
             row.append(Cohort(release_s, release_s + self._slack_s[index], work_mwh))
         self.arrived_mwh[index] += work_mwh
         self.waiting_mwh[index] += work_mwh
+        self._falls_due[index].append((release_s + self._slack_s[index], work_mwh))
 
     def serve(self, work_mwh: float) -> None:
         """Do work, the earliest deadline first; more than there is waits for nobody."""
@@ -116,6 +113,9 @@ class FluidJobs:
                 self.deadline_misses += 1
                 late += 1
             self._late[index] = late
+            falls_due = self._falls_due[index]
+            while falls_due and falls_due[0][0] <= end_s:
+                self.due_mwh[index] += falls_due.popleft()[1]
 
     def due(self) -> Due:
         """All waiting work by deadline."""

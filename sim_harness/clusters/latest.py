@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from sim_harness.clusters.fluid import Due
+from sim_harness.clusters.work import Due
 from sim_harness.clusters.promise import Promise
 from vpp.units import FloatArray, h_to_s, s_to_h
 

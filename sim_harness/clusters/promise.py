@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from sim_harness.clusters.fluid import Due
+from sim_harness.clusters.work import Due
 from vpp.units import s_to_h
 from vpp.wire.messages import ShiftInterval
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
 from controllers.client import SchedulerClient
 from sim_harness.clusters.arrivals import Arrivals
-from sim_harness.clusters.firm import FirmTiers, Slowed
-from sim_harness.clusters.fluid import Due, FluidJobs
+from sim_harness.clusters.cap_curve import CapCurve
+from sim_harness.clusters.cooling import Cooling, Overhead
+from sim_harness.clusters.discrete import DiscreteWork
+from sim_harness.clusters.firm import TIERS, FirmTiers, Slowed
+from sim_harness.clusters.fluid_work import FluidWork
+from sim_harness.clusters.hardware import Hardware
+from sim_harness.clusters.job_stream import CHECKPOINT_BAND, JobStream, Trace, sizes_or_fitted
 from sim_harness.clusters.latest import LOOK_AHEAD_S, LatestSchedule, with_arrivals
 from sim_harness.clusters.promise import Needs, Promise, promise
+from sim_harness.clusters.shifted import Shifted
+from sim_harness.clusters.work import Due, Order, Ran, Work
 from sim_harness.plants.base import Ambient, Balance, Intent, PushOrder
 from vpp.errors import ScenarioError
 from vpp.ids import AreaId, AssetId
@@ -24,18 +31,16 @@ from vpp.park.plates import ComputePlate
 from vpp.units import SECONDS_PER_MINUTE, s_to_h
 from vpp.wire.messages import AcceptedInterval, BacklogItem, ComputeShift
 
-__all__ = ["ComputeCluster"]
+__all__ = ["ClusterModel", "ComputeCluster"]
 
-#: Cooling and conversion grow with the outdoor air around this temperature; the plate's PUE holds there. Assumptions.
-PUE_AT_C: Final = 10.0
-PUE_PER_C: Final = 0.02
-PUE_BAND: Final = (0.7, 1.6)
-#: Deferrable work comes up no faster than this, of the rating: a cluster does not jump. Assumption.
-RAMP_UP_FRAC_PER_MIN: Final = 0.05
+#: Job by job, or as a fluid of classes.
+ClusterModel: TypeAlias = Literal["discrete", "fluid"]
+
 #: Room for deferrable work is judged with this much more firm work than the week's highest.
 FIRM_MARGIN: Final = 1.1
-BACKLOG_EVERY_S: Final = 60.0
-BUCKETS_PER_CLASS: Final = 4
+#: Accelerators for firm work are kept free this far ahead, with this margin over what the week lets expect.
+AHEAD_S: Final = 30.0 * SECONDS_PER_MINUTE
+AHEAD_MARGIN: Final = 1.05
 _NOTHING_MW: Final = 1e-9
 _NOTHING_MWH: Final = 1e-6
 
@@ -44,48 +49,72 @@ _NOTHING_MWH: Final = 1e-6
 class _Step:
     """What the cluster is about to do: powers at the meter at the plate's PUE, before cooling has its say."""
 
-    pue: float = 1.0
+    over: Overhead = Overhead(1.0, 0.0)
     idle_mw: float = 0.0
     firm_mw: float = 0.0
     slowed: Slowed = Slowed(0.0, 0.0)
-    served_mw: float = 0.0
-    as_it_comes_mw: float = 0.0
+    ran: Ran = Ran(0.0, 0.0, 0.0, 0.0)
+
+    @property
+    def load_mw(self) -> float:
+        return self.idle_mw + self.slowed.power_mw + self.ran.power_mw
 
 
 class ComputeCluster:
     """The cluster and its scheduler.
 
-    Without a signal work runs as it comes. Under one, deferrable work follows the target of the interval, the earliest deadline
-    first, but never so late that work on hand misses its deadline; the cap is kept, at the cost of firm throughput where the
-    contract of the tiers allows it, and refused below that. Running work pauses only at checkpoints.
+    Without a signal work runs as it comes. Under one, deferrable work follows the target of the interval, but never so late that
+    work on hand misses its deadline; the cap is kept: by power caps at once, by pauses at checkpoints within the half hour, by
+    holding jobs back for hours, and at the cost of firm throughput where the contract of the tiers allows it. A cap below that is
+    refused.
 
     Args:
         asset: Its nameplate.
         start: Beginning of the run (UTC).
         rng: Its own stream.
+        model: How deferrable work is counted.
+        trace: Public job trace that sizes and hours of arrival come from; None for those fitted to it.
+        curves: Throughput against power of each tier of firm work where they differ; None for the plate's.
     """
 
-    def __init__(self, asset: Asset, start: datetime, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        asset: Asset,
+        start: datetime,
+        rng: np.random.Generator,
+        model: ClusterModel = "fluid",
+        trace: Trace | None = None,
+        curves: Sequence[CapCurve] | None = None,
+    ) -> None:
         if not isinstance(asset.plate, ComputePlate):
             raise ScenarioError([f"{asset.id}: kind {asset.kind} is no computing cluster"])
         plate = asset.plate
         self._asset, self._plate, self._start = asset, plate, start
-        self.arrivals = Arrivals(plate, start, rng)
-        self.jobs = FluidJobs(plate.job_classes)
-        self._tiers = FirmTiers(plate)
-        self._idle_mw = plate.idle_frac * plate.rated_mw
+        self._hardware = hardware = Hardware.of_plate(plate)
+        job_rng = rng.spawn(1)[0]
+        self.arrivals = Arrivals(plate, start, rng, None if trace is None else trace.hours_for(hardware))
+        if model == "fluid":
+            self.work: Work = FluidWork(plate, self.arrivals)
+        else:
+            stream = JobStream(plate, hardware, self.arrivals, sizes_or_fitted(trace), job_rng)
+            self.work = DiscreteWork(plate, hardware, stream)
+        self._tiers = FirmTiers(plate, curves)
+        self._idle_mw = hardware.idle_mw
         self._most_mw = min(plate.rated_mw, plate.it_mw * plate.pue_frac)
         self._client: SchedulerClient | None = None
         self._promises: tuple[Promise, ...] = ()
-        self._time_s, self._pue = 0.0, 1.0
+        self._time_s = 0.0
         self._prepared_at: datetime | None = None
         self._step = _Step()
-        self._intended_mw = self._power_mw = self._idle_mw + self.arrivals.firm_mean_mw
-        self._served_mw = self._comes_mw = sum(self.arrivals.work_mean_mw)
-        self._comes_mwh = 0.0
+        self._power_mw = self._idle_mw + self.arrivals.firm_mean_mw + sum(self.arrivals.work_mean_mw)
+        self._cooling = Cooling(plate.pue_frac, self._power_mw)
+        self._intended_mw = self._power_mw
         self._latest = LatestSchedule()
+        self._shifted = Shifted(self.arrivals)
         self._told_s = -math.inf
+        self._order = sorted(range(len(plate.job_classes)), key=lambda c: plate.job_classes[c].slack_h)
         self._totals = dict.fromkeys(_COUNTERS, 0.0)
+        self._lost_by_tier = [0.0] * TIERS
 
     @property
     def asset_id(self) -> AssetId:
@@ -111,15 +140,15 @@ class ComputeCluster:
         if self._client is None:
             raise ScenarioError([f"{self.asset_id}: a signal came before a client was connected"])
         saving_mw = self._tiers.saving_mw
-        firm_mw, pue = self.arrivals.expected_firm_mw, self._pue
+        firm_mw, pue, held_mw = self.arrivals.expected_firm_mw, self._pue, self._held_mw
         needs = Needs(
-            least_mw=lambda s: pue * (self._idle_mw + firm_mw(s) - saving_mw(firm_mw(s))),
+            least_mw=lambda s: pue * (self._idle_mw + firm_mw(s) - saving_mw(firm_mw(s)) + held_mw(s)),
             firm_mw=lambda s: pue * (self._idle_mw + firm_mw(s)),
             rated_mw=self._plate.rated_mw,
         )
         self._promises = promise(shift.intervals, self._start, self._time_s, needs, self._due())
         kept_free_mw = self._idle_mw + FIRM_MARGIN * self.arrivals.firm_peak_mw
-        self._latest.take_caps(self._promises, self._time_s, kept_free_mw, self._room_mw(), self._pue)
+        self._latest.take_caps(self._promises, self._time_s, kept_free_mw, self._room_mw(), pue)
         instead = tuple(
             AcceptedInterval(start=self._at(p.start_s), end=self._at(p.end_s), power_mw=p.power_mw)
             for p in self._promises
@@ -133,30 +162,40 @@ class ComputeCluster:
         """Telemetry, and every minute the backlog; to be called once a control period when a client is connected."""
         if self._client is None:
             return
-        asked_mw = self._step.firm_mw + self._served_mw
-        done_mw = asked_mw - self._step.slowed.lost_mw
+        step = self._step
+        asked_mw = step.firm_mw + step.ran.full_mw
+        done_mw = step.firm_mw - step.slowed.lost_mw + step.ran.work_mw
         throughput = min(1.0, max(0.0, done_mw / asked_mw)) if asked_mw > 0.0 else None
         self._client.report_power(self._power_mw, throughput_frac=throughput, state=self.state())
-        if self._time_s - self._told_s >= BACKLOG_EVERY_S - 1e-6:
+        if self._time_s - self._told_s >= self.work.backlog_every_s - 1e-6:
             self._told_s = self._time_s
-            self._client.report_backlog(self._backlog(), fast_band_mw=self._fast_band_mw())
+            self._client.report_backlog(self._backlog(), fast_band_mw=self.fast_band_mw)
+
+    @property
+    def fast_band_mw(self) -> float:
+        """What power caps can take within seconds: from firm work within its tiers, from running jobs down to the lowest cap."""
+        jobs_mw = self.work.full_mw * (1.0 - self._hardware.curve.least_frac)
+        return self._pue * (self._tiers.saving_mw(self._step.firm_mw) + jobs_mw)
 
     def state(self) -> Mapping[str, float]:
         """What telemetry says beside power; `.0`, `.1` number the classes by slack, the shortest first."""
         quarter = self.arrivals.quarter(self.arrivals.index(max(0.0, self._time_s - 1.0)))
-        due_mw, urgent = min(self._least_mw(LOOK_AHEAD_S), self._most_mw), self.jobs.most_urgent()
+        due_mw = min(self._least_mw(LOOK_AHEAD_S), self._most_mw)
+        urgent = self.work.most_urgent() if due_mw > 0.0 else None
+        waiting, arrived = self.work.waiting_mwh, self.work.arrived_mwh
+        pue = self._pue
         state = {
-            "idle_mw": self._pue * self._idle_mw,
-            "firm_mw": self._pue * self._step.firm_mw,
-            "deferrable_mw": self._pue * self._served_mw,
-            "fast_band_mw": self._fast_band_mw(),
-            "pue_frac": self._pue * self._plate.pue_frac,
+            "idle_mw": pue * self._idle_mw,
+            "firm_mw": pue * self._step.firm_mw,
+            "deferrable_mw": pue * self._step.ran.power_mw,
+            # The part of firm work that caps can take; `fast_band_mw` of the backlog holds running jobs, too.
+            "fast_band_mw": pue * self._tiers.saving_mw(self._step.firm_mw),
+            "pue_frac": pue * self._plate.pue_frac,
         }
-        order = sorted(range(len(self.jobs.classes)), key=lambda c: self.jobs.classes[c].slack_h)
-        for j, c in enumerate(order):
-            state[f"waiting_mwh.{j}"] = self.jobs.waiting_mwh[c]
+        for j, c in enumerate(self._order):
+            state[f"waiting_mwh.{j}"] = max(0.0, waiting[c])
             state[f"arriving_mw.{j}"] = quarter.work_mw[c]
-            state[f"arrived_mwh.{j}"] = self.jobs.arrived_mwh[c]
+            state[f"arrived_mwh.{j}"] = arrived[c]
             state[f"due_mw.{j}"] = due_mw if c == urgent else 0.0
         return state
 
@@ -170,112 +209,121 @@ class ComputeCluster:
     def settle(self, power_mw: float, ambient: Ambient) -> None:
         """Do the work that the power carries; what is missing is taken from deferrable work first, from tier 0 last."""
         step, dt_s, dt_h = self._step, ambient.dt_s, s_to_h(ambient.dt_s)
-        tier0_mw = idle_short_mw = 0.0
+        carried_frac, tier0_mw, idle_short_mw = 1.0, 0.0, 0.0
         if power_mw < self._intended_mw - _NOTHING_MW:
-            tier0_mw, idle_short_mw = self._give_way((self._intended_mw - power_mw) / step.pue)
+            carried_frac, tier0_mw, idle_short_mw = self._give_way(step.load_mw - step.over.load_mw(power_mw))
+        step.ran = self.work.settle(carried_frac, dt_s)
+        step.idle_mw -= idle_short_mw
+        load_mw = step.load_mw
+        # Cooling is shared out by load; where no machine runs, it is booked with the idle ones.
+        pue = power_mw / load_mw if load_mw > _NOTHING_MW else 0.0
         count = self._totals
         count["energy_mwh"] += power_mw * dt_h
-        count["idle_mwh"] += step.pue * (step.idle_mw - idle_short_mw) * dt_h
-        count["firm_mwh"] += step.pue * step.slowed.power_mw * dt_h
-        count["deferrable_mwh"] += step.pue * step.served_mw * dt_h
+        count["idle_mwh"] += (pue * step.idle_mw if pue > 0.0 else power_mw) * dt_h
+        count["firm_mwh"] += pue * step.slowed.power_mw * dt_h
+        count["deferrable_mwh"] += pue * step.ran.power_mw * dt_h
         count["firm_done_mwh"] += (step.firm_mw - step.slowed.lost_mw) * dt_h
         count["lost_throughput_mwh"] += step.slowed.lost_mw * dt_h
+        count["slowed_jobs_mwh"] += max(0.0, step.ran.full_mw - step.ran.work_mw) * dt_h
         count["tier0_curtailed_mwh"] += tier0_mw * dt_h
-        count["shifted_mwh"] += abs(step.served_mw - step.as_it_comes_mw) * dt_h / 2.0
-        self.jobs.serve(step.served_mw * dt_h)
-        self._comes_mwh = max(0.0, self._comes_mwh - step.as_it_comes_mw * dt_h)
+        for tier, lost_mw in enumerate(step.slowed.lost_by_tier_mw):
+            self._lost_by_tier[tier] += lost_mw * dt_h
+        self._shifted.add(self._time_s, step.ran.power_mw * dt_h, step.ran.comes_mw * dt_h)
         self._time_s += dt_s
-        self.jobs.pass_time(self._time_s, dt_s)
-        self._latest.carry(step.served_mw, self._room_mw(), dt_s)
-        self._served_mw, self._comes_mw = step.served_mw, step.as_it_comes_mw
+        self._cooling.follow(load_mw)
+        self._latest.carry(step.ran.work_mw, self._room_mw(), dt_s)
         self._power_mw = power_mw
 
     def totals(self) -> Mapping[str, float]:
         """Energy at the meter and work at the plate's PUE, the work in all and per class, as in `work_done_mwh.slack_6h`."""
-        jobs = self.jobs
-        totals = self._totals | {"deadline_misses": float(jobs.deadline_misses)}
+        work = self.work
+        totals = self._totals | {"deadline_misses": float(work.deadline_misses), "shifted_mwh": self._shifted.mwh}
+        totals |= {f"lost_throughput_mwh.tier{tier}": mwh for tier, mwh in enumerate(self._lost_by_tier)}
         rows = {
-            "work_arrived_mwh": jobs.arrived_mwh,
-            "work_done_mwh": jobs.done_mwh,
-            "delayed_mwh_h": jobs.delayed_mwh_h,
-            "missed_mwh": jobs.missed_mwh,
+            "work_arrived_mwh": work.arrived_mwh,
+            "work_done_mwh": work.done_mwh,
+            "delayed_mwh_h": work.delayed_mwh_h,
+            "missed_mwh": work.missed_mwh,
         }
         for name, values in rows.items():
             totals[name] = sum(values)
-            totals |= {f"{name}.{job_class.name}": value for job_class, value in zip(jobs.classes, values, strict=True)}
-        return totals
+            totals |= {f"{name}.{c.name}": value for c, value in zip(self._plate.job_classes, values, strict=True)}
+        return {**totals, **work.counters()}
 
     def stock(self) -> Mapping[str, float]:
-        """Work that waits, in all and per class."""
-        stock = {"waiting_mwh": self.jobs.all_waiting_mwh}
-        stock |= {f"waiting_mwh.{c.name}": w for c, w in zip(self.jobs.classes, self.jobs.waiting_mwh, strict=True)}
-        return stock
+        """Work that is left, in all and per class."""
+        waiting = self.work.waiting_mwh
+        stock = {f"waiting_mwh.{c.name}": w for c, w in zip(self._plate.job_classes, waiting, strict=True)}
+        return {"waiting_mwh": sum(waiting), **stock, **self.work.stocks()}
 
     def balances(self) -> tuple[Balance, ...]:
-        """Arrived work is done or waits, per class; energy is idle, firm and deferrable."""
-        count, jobs = self._totals, self.jobs
+        """Arrived work is done or left, per class; energy is idle, firm and deferrable; lost throughput is that of the tiers."""
+        count = self._totals
         parts = count["energy_mwh"] - count["idle_mwh"] - count["firm_mwh"] - count["deferrable_mwh"]
-        work = (
-            Balance(f"{self.asset_id}.work.{job_class.name}", jobs.left_over_mwh(i), jobs.arrived_mwh[i], "MWh")
-            for i, job_class in enumerate(jobs.classes)
+        lost = count["lost_throughput_mwh"] - sum(self._lost_by_tier)
+        return (
+            Balance(f"{self.asset_id}.energy", parts, count["energy_mwh"], "MWh"),
+            Balance(f"{self.asset_id}.lost_throughput", lost, count["lost_throughput_mwh"], "MWh"),
+            *self.work.laws(self.asset_id),
         )
-        return (Balance(f"{self.asset_id}.energy", parts, count["energy_mwh"], "MWh"), *work)
+
+    @property
+    def _pue(self) -> float:
+        """Power at the meter over load at the plate's PUE, once cooling has followed."""
+        return self._cooling.steady_frac
 
     def _prepare(self, ambient: Ambient) -> None:
-        plate, dt_h = self._plate, s_to_h(ambient.dt_s)
-        firm_mw = self._receive(dt_h)
-        if self._latest.is_due(self._time_s):
-            self._latest.look(self._due(), self._time_s, self._room_mw())
-        warmer = 1.0 + PUE_PER_C * (ambient.temperature_c - PUE_AT_C)
-        self._pue = (1.0 + (plate.pue_frac - 1.0) * min(max(warmer, PUE_BAND[0]), PUE_BAND[1])) / plate.pue_frac
-        limit_mw = min(plate.rated_mw / self._pue, self._most_mw)
+        plate, dt_s = self._plate, ambient.dt_s
+        over = self._cooling.over(ambient.temperature_c, dt_s)
+        firm_mw = self.arrivals.quarter(self.arrivals.index(self._time_s)).firm_mw
+        limit_mw = min(over.load_mw(plate.rated_mw), self._most_mw)
         idle_mw = min(self._idle_mw, limit_mw)
         firm_mw = min(firm_mw, limit_mw - idle_mw)
-        cap_mw = min(limit_mw, self._cap_mw() / self._pue)
-        over_mw = idle_mw + firm_mw - cap_mw
+        cap_mw = min(limit_mw, over.load_mw(self._cap_mw()))
+        if self._latest.is_due(self._time_s):
+            self._latest.look(self._due(), self._time_s, self._room_mw())
+        held_mw = min(self.work.held_mw, limit_mw - idle_mw - firm_mw)
+        over_mw = idle_mw + firm_mw + held_mw - cap_mw
         slowed = self._tiers.slow(firm_mw, over_mw) if over_mw > 0.0 else Slowed(firm_mw, 0.0)
         base_mw = idle_mw + slowed.power_mw
-        served_mw = self._choose(base_mw, max(0.0, cap_mw - base_mw), ambient.dt_s)
-        comes_mw, free_mw = self._comes_mwh / dt_h, limit_mw - idle_mw - firm_mw
-        comes_mw = min(self._ramped(self._comes_mw, comes_mw, ambient.dt_s), free_mw, comes_mw)
-        self._step = _Step(self._pue, idle_mw, firm_mw, slowed, served_mw, comes_mw)
-        self._intended_mw = self._pue * (base_mw + served_mw)
-
-    def _receive(self, dt_h: float) -> float:
-        """Deferrable work of the step is released; the firm work of it, in MW."""
-        index = self.arrivals.index(self._time_s)
-        quarter, release_s = self.arrivals.quarter(index), self.arrivals.begin_s(index)
-        for c, work_mw in enumerate(quarter.work_mw):
-            self.jobs.arrive(c, work_mw * dt_h, release_s)
-            self._comes_mwh += work_mw * dt_h
-        return quarter.firm_mw
-
-    def _choose(self, base_mw: float, room_mw: float, dt_s: float) -> float:
-        """Deferrable power: what the target leaves, or all that waits; never less than deadlines need, in MW."""
-        all_mw = self.jobs.all_waiting_mwh / s_to_h(dt_s)
         target_mw = self._target_mw()
-        asked_mw = all_mw if target_mw is None else max(0.0, target_mw / self._pue - base_mw)
-        served_mw = max(self._ramped(self._served_mw, asked_mw, dt_s), self._least_mw(dt_s))
-        return min(served_mw, room_mw, all_mw)
+        order = Order(
+            room_mw=max(0.0, cap_mw - base_mw),
+            asked_mw=math.inf if target_mw is None else max(0.0, over.load_mw(target_mw) - base_mw),
+            least_mw=self._least_mw(dt_s),
+            free_mw=limit_mw - idle_mw - firm_mw,
+            firm_mw=max(firm_mw, AHEAD_MARGIN * self.arrivals.expected_firm_mw(self._time_s + AHEAD_S)),
+        )
+        ran = self.work.intend(order, dt_s)
+        self._step = _Step(over, idle_mw, firm_mw, slowed, ran)
+        self._intended_mw = over.meter_mw(base_mw + ran.power_mw)
 
-    def _ramped(self, before_mw: float, asked_mw: float, dt_s: float) -> float:
-        """Up by a ramp, down as jobs reach their checkpoints."""
-        most_mw = before_mw + RAMP_UP_FRAC_PER_MIN * self._plate.rated_mw * dt_s / SECONDS_PER_MINUTE
-        pausing = min(1.0, dt_s / self._plate.checkpoint_s) if self._plate.checkpoint_s > 0.0 else 1.0
-        return min(max(asked_mw, before_mw * (1.0 - pausing)), most_mw)
-
-    def _give_way(self, short_mw: float) -> tuple[float, float]:
-        """Power that was intended is not there; what tier 0 and idle machines lose of it, in MW."""
+    def _give_way(self, short_mw: float) -> tuple[float, float, float]:
+        """Power that was intended is not there: share of deferrable work carried, and what tier 0 and idle machines lose, in MW."""
         step = self._step
-        cut_mw = min(short_mw, step.served_mw)
-        step.served_mw -= cut_mw
+        jobs_mw = step.ran.power_mw
+        cut_mw = min(short_mw, jobs_mw)
+        carried_frac = 1.0 - cut_mw / jobs_mw if jobs_mw > 0.0 else 1.0
         short_mw -= cut_mw
         firm_mw, tier0_mw = step.slowed.power_mw, self._tiers.share[0] * step.firm_mw
         cut_mw = min(short_mw, firm_mw)
         lost0_mw = max(0.0, cut_mw - max(0.0, firm_mw - tier0_mw))
-        # Without power no throughput: what a blackout takes is lost in full.
-        step.slowed = Slowed(firm_mw - cut_mw, min(step.firm_mw, step.slowed.lost_mw + cut_mw))
-        return lost0_mw, short_mw - cut_mw
+        # Without power no throughput: what a blackout takes is lost in full, by the highest tiers first.
+        lost_mw, by_tier, left_mw = 0.0, list(step.slowed.lost_by_tier_mw), cut_mw
+        for tier in range(TIERS - 1, -1, -1):
+            more_mw = min(left_mw, self._tiers.share[tier] * step.firm_mw - by_tier[tier])
+            by_tier[tier] += more_mw
+            left_mw -= more_mw
+        lost_mw = sum(by_tier)
+        step.slowed = Slowed(firm_mw - cut_mw, lost_mw, tuple(by_tier))
+        return carried_frac, lost0_mw, max(0.0, short_mw - cut_mw)
+
+    def _held_mw(self, time_s: float) -> float:
+        """What running jobs still draw at a second ahead under the lowest cap, while they reach their checkpoints, in MW."""
+        pausing_s = CHECKPOINT_BAND[1] * self._plate.checkpoint_s
+        ahead_s = time_s - self._time_s
+        left_frac = 1.0 - ahead_s / pausing_s if pausing_s > 0.0 else 0.0
+        return self.work.held_mw * max(0.0, left_frac)
 
     def _cap_mw(self) -> float:
         if self._client is None:
@@ -296,37 +344,29 @@ class ComputeCluster:
         return max(certain_mw, sum(self.arrivals.work_mean_mw))
 
     def _due(self) -> Due:
-        slack_h = [job_class.slack_h for job_class in self.jobs.classes]
-        return with_arrivals(self.jobs.due(), self._time_s, self.arrivals.work_mean_mw, slack_h)
+        slack_h = [job_class.slack_h for job_class in self._plate.job_classes]
+        return with_arrivals(self.work.due(), self._time_s, self.arrivals.work_mean_mw, slack_h)
 
     def _least_mw(self, dt_s: float) -> float:
         return self._latest.least_mw(self._room_mw(), dt_s)
 
-    def _fast_band_mw(self) -> float:
-        return self._pue * self._tiers.saving_mw(self._step.firm_mw)
-
     def _backlog(self) -> tuple[BacklogItem, ...]:
-        plate, items = self._plate, []
-        for c, job_class in enumerate(self.jobs.classes):
-            cohorts = self.jobs.cohorts(c)
-            size = max(1, math.ceil(len(cohorts) / BUCKETS_PER_CLASS))
-            for i in range(0, len(cohorts), size):
-                bucket = cohorts[i : i + size]
-                energy_mwh = sum(cohort.left_mwh for cohort in bucket)
-                if energy_mwh > _NOTHING_MWH:
-                    # The bucket is due when its first cohort is: safe, and known to the planner no later than that.
-                    item = BacklogItem(
-                        job_class=job_class.name,
-                        energy_mwh=energy_mwh,
-                        release=self._at(bucket[0].release_s),
-                        deadline=self._at(bucket[0].deadline_s),
-                        max_mw=plate.rated_mw - self._idle_mw,
-                        tier=job_class.tier,
-                        preemptible=True,
-                        checkpoint_s=plate.checkpoint_s,
-                    )
-                    items.append(item)
-        return tuple(items)
+        plate = self._plate
+        return tuple(
+            BacklogItem(
+                job_class=job_class.name,
+                energy_mwh=bucket.left_mwh,
+                release=self._at(bucket.release_s),
+                deadline=self._at(bucket.deadline_s),
+                max_mw=min(bucket.max_mw, plate.rated_mw - self._idle_mw),
+                tier=job_class.tier,
+                preemptible=True,
+                checkpoint_s=plate.checkpoint_s,
+            )
+            for c, job_class in enumerate(plate.job_classes)
+            for bucket in self.work.buckets(c)
+            if bucket.left_mwh > _NOTHING_MWH
+        )
 
     def _at(self, time_s: float) -> datetime:
         return self._start + timedelta(seconds=time_s)
@@ -339,6 +379,6 @@ _COUNTERS: Final = (
     "deferrable_mwh",
     "firm_done_mwh",
     "lost_throughput_mwh",
+    "slowed_jobs_mwh",
     "tier0_curtailed_mwh",
-    "shifted_mwh",
 )

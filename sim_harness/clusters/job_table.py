@@ -1,0 +1,97 @@
+"""Every job that is not long gone, as columns: arrays for questions about all of them, views for the one that moves."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+
+from sim_harness.clusters.job_stream import NewJobs
+from vpp.units import FloatArray, IntArray
+
+__all__ = ["JobState", "JobTable"]
+
+_FIRST_ROWS: Final = 4096
+
+
+class JobState(IntEnum):
+    """Where a job is. A job that missed its deadline goes on; that it did is counted beside this."""
+
+    WAITING = 0
+    RUNNING = 1
+    #: Running, and to pause at its next checkpoint.
+    LEAVING = 2
+    PAUSED = 3
+    DONE = 4
+
+
+class JobTable:
+    """Columns of jobs; a job's number is its row until `compact` drops the rows of old jobs.
+
+    `work_s` is its run time without a cap, `left_s` what it needed when it last stood still, `end_v` and `from_v` the virtual
+    seconds (see `discrete`) at which a running job will be done and began to make progress. The memoryviews write through to
+    the arrays: reading one cell of an array by its index costs three times as much.
+    """
+
+    def __init__(self) -> None:
+        self.n = 0
+        self._make(_FIRST_ROWS)
+
+    def _make(self, rows: int) -> None:
+        old = getattr(self, "_columns", {})
+        floats = ("work_s", "deadline_s", "checkpoint_s", "left_s", "end_v", "from_v")
+        self._columns = {name: np.zeros(rows) for name in floats}
+        self._columns |= {name: np.zeros(rows, dtype=np.int64) for name in ("gpus", "job_class", "node")}
+        self._columns |= {name: np.zeros(rows, dtype=np.int8) for name in ("state", "missed", "resumed")}
+        for name, column in old.items():
+            self._columns[name][: self.n] = column[: self.n]
+        c = self._columns
+        self.deadline_s, self.checkpoint_s, self.left_s = c["deadline_s"], c["checkpoint_s"], c["left_s"]
+        self.end_v, self.from_v, self.work_s = c["end_v"], c["from_v"], c["work_s"]
+        self.gpus, self.job_class, self.state, self.missed = c["gpus"], c["job_class"], c["state"], c["missed"]
+        self.at_end_v, self.at_from_v = memoryview(self.end_v), memoryview(self.from_v)
+        self.at_left_s, self.at_deadline_s = memoryview(self.left_s), memoryview(self.deadline_s)
+        self.at_checkpoint_s = memoryview(self.checkpoint_s)
+        self.at_gpus, self.at_class, self.at_node = memoryview(self.gpus), memoryview(self.job_class), memoryview(c["node"])
+        self.at_state, self.at_missed, self.at_resumed = memoryview(self.state), memoryview(self.missed), memoryview(c["resumed"])
+
+    def add(self, jobs: NewJobs) -> int:
+        """Add waiting jobs; the row of the first."""
+        first, count = self.n, jobs.gpus.size
+        while first + count > self.state.size:
+            self._make(2 * self.state.size)
+        rows = slice(first, first + count)
+        self.gpus[rows], self.job_class[rows] = jobs.gpus, jobs.job_class
+        self.work_s[rows] = self.left_s[rows] = jobs.run_s
+        self.deadline_s[rows], self.checkpoint_s[rows] = jobs.deadline_s, jobs.checkpoint_s
+        for name in ("end_v", "from_v", "state", "missed", "resumed"):
+            self._columns[name][rows] = 0
+        self.n = first + count
+        return first
+
+    def unfinished(self) -> IntArray:
+        """Rows of all jobs that are not done."""
+        return np.flatnonzero(self.state[: self.n] != JobState.DONE)
+
+    def running(self) -> IntArray:
+        """Rows of the jobs that run and are not about to pause."""
+        return np.flatnonzero(self.state[: self.n] == JobState.RUNNING)
+
+    def need_s(self, rows: IntArray, virtual_s: float) -> FloatArray:
+        """Run time that jobs still need, warm-up after a pause included, shape (rows,)."""
+        state = self.state[rows]
+        runs = (state == JobState.RUNNING) | (state == JobState.LEAVING)
+        need: FloatArray = np.where(runs, self.end_v[rows] - virtual_s, self.left_s[rows])
+        return need
+
+    def compact(self) -> int:
+        """Drop done jobs at the head once they are more than half; how many rows went. Numbers kept elsewhere shift by it."""
+        open_rows = self.unfinished()
+        head = int(open_rows[0]) if open_rows.size else self.n
+        if head <= self.n // 2 or head < _FIRST_ROWS // 2:
+            return 0
+        for column in self._columns.values():
+            column[: self.n - head] = column[head : self.n].copy()
+        self.n -= head
+        return head
