@@ -1,0 +1,176 @@
+"""Fit the stack on the past of a panel and forecast the rest of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from forecasting.stack.arrays import IntArray
+from forecasting.stack.features import mean_inputs, net_inputs
+from forecasting.stack.first_stage import FirstStage, combine_parts, mean_of_part, net_of_part
+from forecasting.stack.folds import deal_blocks
+from forecasting.stack.levels import at_levels
+from forecasting.stack.panel import WindPanel
+from forecasting.stack.quality import find_stopped, find_stuck
+from forecasting.stack.second_stage import pooled_inputs, quantiles_of_level
+from forecasting.stack.settings import StackSettings
+from vpp.errors import ForecastError
+from vpp.units import HOURS_PER_DAY, BoolArray, FloatArray
+
+__all__ = ["StackForecast", "forecast_panel", "jobs_of"]
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StackForecast:
+    """Quantiles of the hours that were to be forecast.
+
+    Args:
+        quantile: Never crossing, 0..1, shape (hours, Z, Q).
+        cpu_s: Processor time of all processes.
+    """
+
+    quantile: FloatArray
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    """One fit: what is known, what is asked, who works."""
+
+    panel: WindPanel
+    hidden: BoolArray
+    settings: StackSettings
+    pool: Parallel
+    done: Progress
+
+    @property
+    def train(self) -> BoolArray:
+        return np.asarray(~self.hidden)
+
+    def each(self, jobs: Iterable[tuple[Callable[..., FloatArray], tuple[Any, ...]]]) -> tuple[list[FloatArray], float]:
+        """Results in the order of the jobs, and their processor time; the progress moves with each of them."""
+        results, cpu_s = [], 0.0
+        for result, seconds in self.pool(delayed(_timed)(function, arguments) for function, arguments in jobs):
+            results.append(result)
+            cpu_s += seconds
+            self.done(1)
+        return results, cpu_s
+
+
+def jobs_of(zones: int, settings: StackSettings) -> int:
+    """Steps that `forecast_panel` reports to its progress."""
+    first = (zones + settings.net.members) * settings.folds
+    return first + settings.second_seeds * len(settings.levels)
+
+
+def forecast_panel(
+    panel: WindPanel,
+    hidden: BoolArray,
+    levels: tuple[float, ...],
+    settings: StackSettings,
+    pool: Parallel,
+    done: Progress = lambda _: None,
+) -> StackForecast:
+    """Forecast the hours marked from the power of all others and the weather of all.
+
+    Args:
+        panel: Weather of every hour; power of the marked hours is not looked at.
+        hidden: Hours to forecast, shape (T,).
+        levels: Q increasing levels.
+        settings: How much work.
+        pool: Worker processes (`joblib`, results as a generator in the order of the jobs); the answer does not depend on their number.
+        done: Called with the number of jobs done since the last call, `jobs_of` in all.
+
+    Raises:
+        ForecastError: A zone has too little known power to learn from.
+    """
+    begun_s = time.process_time()
+    run = _Run(panel.without_power(hidden), hidden, settings, pool, done)
+    _require_history(run)
+    first, first_cpu_s = _first_stage(run)
+    pooled, second_cpu_s = _second_stage(run, first)
+    quantile = at_levels(np.sort(pooled, axis=2), settings.levels, levels)
+    if settings.net_share > 0.0:
+        net = at_levels(first.net_frac[hidden], first.levels, levels)
+        quantile = (1.0 - settings.net_share) * quantile + settings.net_share * net
+    own_s = time.process_time() - begun_s
+    return StackForecast(_bounded(run, quantile), own_s + first_cpu_s + second_cpu_s)
+
+
+def _require_history(run: _Run) -> None:
+    least = run.settings.folds * run.settings.block_days * round(HOURS_PER_DAY)
+    known = (~np.isnan(run.panel.power_frac)).sum(axis=0)
+    for zone, hours in zip(run.panel.zones, known, strict=True):
+        if hours < least:
+            raise ForecastError(f"zone {zone}: {hours} hours of known power to learn from; {least} are the least")
+
+
+def _first_stage(run: _Run) -> tuple[FirstStage, float]:
+    settings, panel = run.settings, run.panel
+    part = deal_blocks(panel.start, settings.block_days, settings.folds)
+    y = panel.power_frac.copy()
+    y[find_stopped(panel) | find_stuck(panel)] = np.nan
+    others = [run.train & (part != k) for k in range(settings.folds)]
+    zones = range(len(panel.zones))
+    means, mean_cpu_s = run.each(
+        (mean_of_part, (x, y[:, zone], rows, settings.first, settings.seed + k))
+        for zone in zones
+        for x in (mean_inputs(panel, zone),)
+        for k, rows in enumerate(others)
+    )
+    x_net = net_inputs(panel)
+    seeds = [settings.seed + member * settings.folds for member in range(settings.net.members)]
+    nets, net_cpu_s = run.each(
+        (net_of_part, (x_net, y, rows, settings.net_levels, settings.net, seed + k))
+        for k, rows in enumerate(others)
+        for seed in seeds
+    )
+    mean = [combine_parts(group, part, run.train) for group in _groups(means, settings.folds)]
+    net = combine_parts([np.mean(group, axis=0) for group in _groups(nets, settings.net.members)], part, run.train)
+    stage = FirstStage(np.clip(np.column_stack(mean), 0.0, 1.0), np.clip(net, 0.0, 1.0), settings.net_levels)
+    return stage, mean_cpu_s + net_cpu_s
+
+
+def _second_stage(run: _Run, first: FirstStage) -> tuple[FloatArray, float]:
+    """Quantiles at the fitted levels, mean over the seeds, shape (hours, Z, levels)."""
+    settings, panel = run.settings, run.panel
+    zones = len(panel.zones)
+    x = pooled_inputs(panel, first)
+    y = panel.power_frac.ravel()
+    weight = _weights(run).ravel()
+    rows = np.repeat(run.hidden, zones)
+    results, cpu_s = run.each(
+        (quantiles_of_level, (x, y, weight, rows, level, settings.second, settings.seed + member))
+        for member in range(settings.second_seeds)
+        for level in settings.levels
+    )
+    every = np.stack(results).reshape(settings.second_seeds, len(settings.levels), -1, zones)
+    return np.moveaxis(every.mean(axis=0), 0, 2), cpu_s
+
+
+def _weights(run: _Run) -> FloatArray:
+    stands = find_stopped(run.panel) | find_stuck(run.panel)
+    return np.where(stands, run.settings.outage_weight, 1.0)
+
+
+def _bounded(run: _Run, quantile: FloatArray) -> FloatArray:
+    """Inside 0 and the most that the zone has ever given, not crossing."""
+    most = np.nanmax(run.panel.power_frac[run.train], axis=0)
+    return np.asarray(np.maximum.accumulate(np.clip(quantile, 0.0, np.minimum(most, 1.0)[None, :, None]), axis=2))
+
+
+def _groups(values: list[FloatArray], size: int) -> list[list[FloatArray]]:
+    return [values[at : at + size] for at in range(0, len(values), size)]
+
+
+def _timed(function: Callable[..., FloatArray], arguments: tuple[Any, ...]) -> tuple[FloatArray, float]:
+    begun_s = time.process_time()
+    result = function(*arguments)
+    return result, time.process_time() - begun_s

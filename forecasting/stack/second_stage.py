@@ -1,0 +1,80 @@
+"""Second stage: quantiles of all zones pooled, from the weather and from what the first stage says of every zone."""
+
+from __future__ import annotations
+
+import lightgbm as lgb
+import numpy as np
+
+from forecasting.stack.arrays import centred_mean, moved
+from forecasting.stack.boost import boost_parameters
+from forecasting.stack.features import calendar, own_wind
+from forecasting.stack.first_stage import FirstStage
+from forecasting.stack.panel import WindPanel, grid_points
+from forecasting.stack.settings import BoostSettings
+from vpp.units import BoolArray, FloatArray
+
+__all__ = ["pooled_inputs", "quantiles_of_level"]
+
+ZONE_COLUMN = 0
+LEADS_H = (-6, -3, -1, 1, 3, 6)
+
+
+def pooled_inputs(panel: WindPanel, first: FirstStage) -> FloatArray:
+    """Columns of every hour and zone, hour by hour, shape (T * Z, C)."""
+    zones = len(panel.zones)
+    middle = first.net_frac[:, :, len(first.levels) // 2]
+    both = 0.5 * (first.mean_frac + middle)
+    speed = np.hypot(panel.wind_m_s[:, grid_points(panel), 2], panel.wind_m_s[:, grid_points(panel), 3]).mean(axis=1)
+    days = calendar(panel.start)
+    blocks = []
+    for zone in range(zones):
+        own = np.column_stack(
+            [
+                np.full(panel.start.size, float(zone)),
+                own_wind(panel, zone),
+                days,
+                speed,
+                _around(first.mean_frac[:, zone]),
+                _around(middle[:, zone])[:, :6],
+                first.net_frac[:, zone],
+                both,
+                both.mean(axis=1),
+                both.std(axis=1),
+            ]
+        )
+        blocks.append(own)
+    return np.stack(blocks, axis=1).reshape(panel.start.size * zones, -1)
+
+
+def _around(value: FloatArray) -> FloatArray:
+    """A forecast now, moved, smoothed, its ramps and its spread over time, shape (T, C)."""
+    steps = [moved(value, lead) for lead in LEADS_H]
+    means = [centred_mean(value, half) for half in (1, 3, 6, 12)]
+    square = centred_mean(value**2, 3)
+    spread = np.sqrt(np.maximum(square - means[1] ** 2, 0.0))
+    ramps = [moved(value, 1) - moved(value, -1), moved(value, 3) - moved(value, -3)]
+    return np.column_stack([value, means[0], means[1], ramps[1], spread, means[2], *steps, means[3], ramps[0]])
+
+
+def quantiles_of_level(
+    x: FloatArray, y: FloatArray, weight: FloatArray, rows: BoolArray, level: float, settings: BoostSettings, seed: int
+) -> FloatArray:
+    """One quantile of the rows to forecast.
+
+    Args:
+        x: Columns, shape (N, C).
+        y: Power, NaN where unknown, shape (N,).
+        weight: Of the training rows, shape (N,); zero leaves a row out.
+        rows: To forecast, shape (N,).
+        level: Of the quantile.
+        settings: Size of the model.
+        seed: Of the model.
+
+    Returns:
+        Shape (rows,).
+    """
+    train = ~np.isnan(y) & ~rows & (weight > 0.0)
+    parameters = boost_parameters(settings, {"objective": "quantile", "alpha": level}, seed)
+    data = lgb.Dataset(x[train], y[train], weight=weight[train], params=parameters, categorical_feature=[ZONE_COLUMN])
+    model = lgb.train(parameters, data, num_boost_round=settings.rounds)
+    return np.asarray(model.predict(x[rows], num_threads=1), dtype=np.float64)
