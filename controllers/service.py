@@ -10,6 +10,7 @@ from typing import Final
 
 from controllers.bus.base import Bus
 from controllers.clock import Clock
+from controllers.dispatch.events import judge
 from controllers.dispatch.guidance import Guidance
 from controllers.dispatch.orders import LeaseTimes
 from controllers.loops.commander import Commander
@@ -25,8 +26,10 @@ from controllers.planner import SolveSettings
 from controllers.planner.assemble import ReserveRule
 from controllers.planner.rules import RuleThresholds
 from forecasting.forecast import Forecast
+from vpp.ids import ConnectionId
 from vpp.park import Park
 from vpp.timegrid import TimeGrid
+from vpp.wire.messages import GridEvent
 
 __all__ = ["Controller", "ControllerSettings"]
 
@@ -66,7 +69,8 @@ class ControllerSettings:
         """The same, with times that fit its control period: between two periods nobody is silent and no lease over."""
         return replace(
             self,
-            rules=max(self.rules, self.control),
+            # A whole number of control periods: both loops then meet at the same instants, whatever the period.
+            rules=-(-self.rules // self.control) * self.control,
             silent_after=max(self.silent_after, _SILENT_PERIODS * self.control),
             leases=self.leases.at_period(self.control),
         )
@@ -105,7 +109,7 @@ class Controller:
         self._began_s = clock.monotonic_s()
         self.commander = Commander(bus, park.id, clock)
         listening = InboxSettings(settings.silent_after)
-        self.inbox = Inbox(bus, park.id, clock.now, listening, on_ack=self.commander.acknowledged)
+        self.inbox = Inbox(bus, park.id, clock.now, listening, on_ack=self.commander.acknowledged, on_event=self._hear_event)
         self.forecasts: Mailbox[Forecast] = Mailbox()
         self.guidance: Mailbox[Guidance] = Mailbox()
         self.peaks = PeakMeter(park.zone)
@@ -133,6 +137,12 @@ class Controller:
             plans = self._plan_ticks()
             tasks.create_task(run_plan(plans, self.guide, self.inbox, self.guidance, self.commander), name="plan")
             tasks.create_task(run_dispatch(self._clock.every(settings.control), desk), name="dispatch")
+
+    def _hear_event(self, connection: ConnectionId, said: GridEvent) -> bool:
+        """Answers a call of the grid; false if it is refused."""
+        refused = judge(self.park, said, connection, self._clock.now())
+        self.commander.answer(connection, said, refused)
+        return refused is None
 
     def _plan_ticks(self) -> AsyncIterator[datetime]:
         if self._forecaster is None:

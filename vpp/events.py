@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import isnan
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from vpp.errors import PlanError
 from vpp.ids import AssetId, ConnectionId
@@ -13,8 +13,10 @@ from vpp.timegrid import require_utc
 
 __all__ = ["Event", "EventKind", "EventStatus", "Override", "Pin", "PinLimit", "PinLocal", "PinPower"]
 
-#: Less import at the peak; more at the valley; a capacity kept free; at once and above all else.
-EventKind: TypeAlias = Literal["peak", "valley", "capacity", "emergency"]
+#: Less import at the peak; more at the valley; a limit on import or on export; at once and above all else.
+EventKind: TypeAlias = Literal["peak", "valley", "import_limit", "export_limit", "emergency"]
+#: Kinds that bound import from below; all others bound it from above.
+_FLOORS: Final = frozenset({"valley", "export_limit"})
 EventStatus: TypeAlias = Literal["announced", "acknowledged", "active", "done", "refused", "cancelled"]
 
 
@@ -26,13 +28,15 @@ class Event:
         event_id: The caller's identity of it.
         kind: See `EventKind`.
         connection: Where it is called.
-        target_mw: Power that the connection is to keep, positive when importing. [MW]
+        target_mw: Import that the connection is to keep, negative for export: at least for valley and export limit, at most for
+            all others. [MW]
         start: From when. (UTC)
         end: Until when, no longer inside. (UTC)
         issued_at: When the caller sent it. (UTC)
         received_at: When it became known here. (UTC)
         priority: The lower goes first; two events on one connection are served in this order.
         status: See `EventStatus`.
+        revision: Of the caller, counting up with each change.
     """
 
     event_id: str
@@ -45,6 +49,7 @@ class Event:
     received_at: datetime
     priority: int = 0
     status: EventStatus = "announced"
+    revision: int = 1
 
     def __post_init__(self) -> None:
         for name in ("start", "end", "issued_at", "received_at"):
@@ -53,6 +58,11 @@ class Event:
             raise PlanError(f"event {self.event_id}: end {self.end} is not after start {self.start}")
         if isnan(self.target_mw):
             raise PlanError(f"event {self.event_id}: target_mw is missing; an event without a target asks for nothing")
+
+    @property
+    def is_floor(self) -> bool:
+        """Whether import must not be lower than the target; otherwise it must not be higher."""
+        return self.kind in _FLOORS
 
     @property
     def notice(self) -> timedelta:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from controllers.dispatch.clear import Bids
+from controllers.dispatch.events import bounded, bounds_of
 from controllers.dispatch.guidance import ConnectionGuidance, Guidance, StackOrder, StoreGuidance
 from controllers.dispatch.snapshot import Reported, Snapshot
 from controllers.planner.blocks.hydrogen import hydrogen_curve
@@ -45,14 +46,14 @@ def machines(park: Park, snapshot: Snapshot, guidance: Guidance, hold_s: float =
     connection.
     """
     found = [m for asset in park.assets if (m := _machine(asset, snapshot, guidance, s_to_h(hold_s))) is not None]
-    found += [_connection(c, guidance.connections[c.id]) for c in park.connections if c.to not in park.area_ids]
+    found += [_connection(c, guidance.connections[c.id], snapshot) for c in park.connections if c.to not in park.area_ids]
     found += [m for c in park.connections if c.to in park.area_ids for m in _link(c, snapshot)]
     return tuple(found)
 
 
-def bids_of(bidders: tuple[Machine, ...], areas: tuple[AreaId, ...]) -> Bids:
-    """Bidders as arrays for `clear`."""
-    place = {area: i for i, area in enumerate(areas)}
+def bids_of(bidders: tuple[Machine, ...], areas: tuple[AreaId, ...], markets: Mapping[AreaId, int] | None = None) -> Bids:
+    """Bidders as arrays for `clear`; areas of one market clear together, each by itself if no markets are given."""
+    place = {area: i for i, area in enumerate(areas)} if markets is None else markets
     flat = [(i, width, worth) for i, machine in enumerate(bidders) for width, worth in machine.segments if width > 0]
     return Bids(
         base_mw=np.array([machine.base_mw for machine in bidders]),
@@ -121,7 +122,7 @@ def _split(low: float, high: float, worth: float, planned: float | None) -> tupl
     return ((at - low, worth + TIE_CNY_PER_MWH), (high - at, worth - TIE_CNY_PER_MWH))
 
 
-def _connection(connection: Connection, terms: ConnectionGuidance) -> Machine:
+def _connection(connection: Connection, terms: ConnectionGuidance, snapshot: Snapshot) -> Machine:
     """A connection to the grid: giving up import is worth its price, export earns; the import that raises the peak is dear."""
     free = min(max(terms.free_import_mw, 0.0), connection.import_limit_mw)
     segments = (
@@ -129,12 +130,17 @@ def _connection(connection: Connection, terms: ConnectionGuidance) -> Machine:
         (free, terms.import_cny_per_mwh),
         (connection.export_limit_mw, terms.export_cny_per_mwh),
     )
+    bounds = bounds_of(snapshot.events, connection, snapshot.at)
+    segments = bounded(segments, -connection.import_limit_mw, bounds)
     return Machine(connection.id, connection.area, -connection.import_limit_mw, segments)
 
 
 def _link(connection: Connection, snapshot: Snapshot) -> tuple[Machine, Machine]:
-    """A connection between two areas goes on as measured; moving it is the plan's affair."""
+    """A connection between two areas goes on as measured, inside what events ask of it; moving it is the plan's affair."""
     flow = snapshot.import_mw.get(connection.id, 0.0)
+    bounds = bounds_of(snapshot.events, connection, snapshot.at)
+    flow = flow if bounds.at_most_mw is None else min(flow, bounds.at_most_mw)
+    flow = flow if bounds.at_least_mw is None else max(flow, bounds.at_least_mw)
     return (
         Machine(connection.id, connection.area, -flow, ()),
         Machine(f"{connection.id}.far", AreaId(connection.to), flow, ()),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from vpp.events import Event
 from vpp.ids import AssetId, ConnectionId
 
 __all__ = ["ClusterReport", "Reported", "Snapshot", "Work"]
@@ -66,6 +67,7 @@ class Snapshot:
         clusters: Fresh reports of computing clusters.
         import_mw: Measured at each connection; negative is export. [MW]
         silent: Devices that have spoken before and are overdue.
+        events: Calls of the grid that bind now or later, neither refused nor cancelled.
     """
 
     at: datetime
@@ -73,3 +75,4 @@ class Snapshot:
     clusters: Mapping[AssetId, ClusterReport]
     import_mw: Mapping[ConnectionId, float]
     silent: frozenset[AssetId] = field(default_factory=frozenset)
+    events: tuple[Event, ...] = ()

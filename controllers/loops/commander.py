@@ -10,10 +10,10 @@ from typing import Final
 from controllers.bus.base import Bus
 from controllers.clock import Clock
 from controllers.dispatch.orders import Order
-from vpp.ids import AssetId
+from vpp.ids import AssetId, ConnectionId
 from vpp.units import MS_PER_S
 from vpp.wire.codec import encode
-from vpp.wire.messages import Ack, Command, ComputeShift, Message, ShiftInterval
+from vpp.wire.messages import Ack, Command, ComputeShift, GridEvent, GridEventAnswer, Message, Reason, ShiftInterval
 from vpp.wire.topics import Channel, topic_of
 
 __all__ = ["Commander", "CommandCounters", "ShiftOrder", "Stamp"]
@@ -127,6 +127,20 @@ class Commander:
         )
         self.counters.sent += 1
         self._bus.post(topic_of(self._park, Channel.COMPUTE_SHIFT, order.cluster), encode(signal), qos=1, retain=True)
+
+    def answer(self, connection: ConnectionId, said: GridEvent, refused: Reason | None) -> None:
+        """Tells the grid that an event has arrived, or why it is refused; said again each time it is called again."""
+        stamp = self.stamp()
+        answer = GridEventAnswer(
+            epoch=stamp.epoch,
+            seq=stamp.seq,
+            issued_at=stamp.issued_at,
+            event_id=said.event_id,
+            revision=said.revision,
+            outcome="acknowledged" if refused is None else "refused",
+            reason=refused,
+        )
+        self._bus.post(topic_of(self._park, Channel.GRID_EVENT_ANSWER, connection), encode(answer), qos=1)
 
     def acknowledged(self, asset_id: AssetId, ack: Ack) -> None:
         """Books an ack; one for another controller's or an older command changes nothing."""

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from controllers.bus.base import Bus
+from controllers.dispatch.events import EventBook
 from controllers.dispatch.snapshot import ClusterReport, Reported, Snapshot, Work
 from vpp.ids import AssetId, ConnectionId
 from vpp.wire.codec import decode
-from vpp.wire.messages import Ack, Backlog, ComputeTelemetry, GridMeasurement, Status, Telemetry
+from vpp.wire.messages import Ack, Backlog, ComputeTelemetry, GridEvent, GridMeasurement, Status, Telemetry
 from vpp.wire.topics import Channel, filter_of, parse
 
 __all__ = ["Inbox", "InboxSettings"]
+
+#: Channels whose last word the broker keeps for whoever joins late, and must not lose.
+_KEPT: Final = frozenset({Channel.ASSET_STATUS, Channel.GRID_EVENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class Inbox:
         now: The clock's `now`, for what is overdue.
         settings: See `InboxSettings`.
         on_ack: Told of every ack, for whoever waits for it.
+        on_event: Told of every call of the grid, to answer it; false if it was refused. Without it every call is taken.
     """
 
     def __init__(
@@ -41,9 +47,11 @@ class Inbox:
         now: Callable[[], datetime],
         settings: InboxSettings | None = None,
         on_ack: Callable[[AssetId, Ack], None] | None = None,
+        on_event: Callable[[ConnectionId, GridEvent], bool] | None = None,
     ) -> None:
         self._now, self._settings = now, settings or InboxSettings()
-        self._on_ack = on_ack
+        self._on_ack, self._on_event = on_ack, on_event
+        self._events = EventBook({})
         self._telemetry: dict[AssetId, Telemetry] = {}
         self._taken: dict[str, datetime] = {}
         #: What was made of the words below, until one of them changes.
@@ -63,8 +71,9 @@ class Inbox:
             (Channel.COMPUTE_TELEMETRY, self._on_cluster),
             (Channel.COMPUTE_BACKLOG, self._on_backlog),
             (Channel.GRID_MEASUREMENT, self._on_grid),
+            (Channel.GRID_EVENT, self._on_grid_event),
         ):
-            bus.subscribe(filter_of(park, channel), handler, qos=1 if channel is Channel.ASSET_STATUS else 0)
+            bus.subscribe(filter_of(park, channel), handler, qos=1 if channel in _KEPT else 0)
 
     def has_heard(self, assets: Iterable[AssetId]) -> bool:
         """Whether every one of these devices and clusters has spoken since this was made."""
@@ -80,6 +89,7 @@ class Inbox:
             clusters={i: self._cluster(i, t) for i, t in self._clusters.items() if i not in silent},
             import_mw={i: m.import_mw for i, m in self._grid.items() if self._measured[i] >= since},
             silent=silent,
+            events=self._events.open_at(at),
         )
 
     def _reported(self, asset_id: AssetId, telemetry: Telemetry) -> Reported:
@@ -164,3 +174,8 @@ class Inbox:
         if last is None or said.measured_at >= last.measured_at:
             self._grid[connection] = said
             self._measured[connection] = self._now()
+
+    def _on_grid_event(self, topic: str, payload: bytes) -> None:
+        connection, said = ConnectionId(parse(topic).subject), decode(GridEvent, topic, payload)
+        if self._on_event is None or self._on_event(connection, said):
+            self._events = self._events.taken(said, connection, self._now())

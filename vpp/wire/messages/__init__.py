@@ -32,6 +32,7 @@ from vpp.wire.messages.compute import (
     ShiftResponse,
 )
 from vpp.wire.messages.fields import Mode, Outcome, Quality
+from vpp.wire.messages.grid import GridEvent, GridEventAnswer, GridEventKind
 from vpp.wire.messages.park import ForecastCurrent, ForecastSeries, GridMeasurement, PlanCurrent, PlannedPower
 
 __all__ = [
@@ -47,6 +48,9 @@ __all__ = [
     "FallbackProfile",
     "ForecastCurrent",
     "ForecastSeries",
+    "GridEvent",
+    "GridEventAnswer",
+    "GridEventKind",
     "GridMeasurement",
     "HeatStart",
     "Issued",

@@ -1,0 +1,163 @@
+"""Calls of the grid as the controller takes them: what stands, what is refused at the door, and what binds now. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import pairwise
+from typing import Final, TypeAlias
+
+from vpp.events import Event
+from vpp.ids import AreaId, ConnectionId
+from vpp.park import Connection, Park
+from vpp.wire.messages import GridEvent, Reason
+
+__all__ = ["EVENT_CNY_PER_MWH", "EventBook", "EventBounds", "bounds_of", "bounded", "judge", "markets_of"]
+
+#: What keeping an event's target is worth: above everything that may move by itself, below nothing that must not. [CNY/MWh]
+EVENT_CNY_PER_MWH: Final = 20_000.0
+#: A tie that carries this share of its limit has no room to help over it.
+_FULL_FRAC: Final = 0.98
+
+#: Width and worth of a bid, as in `controllers.dispatch.bids`.
+Segment: TypeAlias = tuple[float, float]
+#: A target this many times beyond a connection's limits is a wrong unit, not a wish.
+_ABSURD: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class EventBounds:
+    """Between what the import of a connection is to stay while events bind; None where nothing binds. [MW]."""
+
+    at_least_mw: float | None = None
+    at_most_mw: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventBook:
+    """Events by identity, each in its newest revision.
+
+    Args:
+        events: Neither refused nor over.
+    """
+
+    events: Mapping[str, Event]
+
+    def taken(self, said: GridEvent, connection: ConnectionId, now: datetime) -> EventBook:
+        """With a message booked; one that is not newer changes nothing, and events that are over fall out."""
+        kept = {name: event for name, event in self.events.items() if now < event.end}
+        last = kept.get(said.event_id)
+        if last is None or said.revision > last.revision:
+            kept[said.event_id] = _event(said, connection, now, last)
+        return EventBook(kept)
+
+    def open_at(self, at: datetime) -> tuple[Event, ...]:
+        """Those that bind at an instant or later, by start and name."""
+        found = [e for e in self.events.values() if at < e.end and e.status not in ("refused", "cancelled", "done")]
+        return tuple(sorted(found, key=lambda event: (event.start, event.event_id)))
+
+
+def judge(park: Park, said: GridEvent, connection: ConnectionId, now: datetime) -> Reason | None:
+    """Why an event cannot be kept in mind at all; None if it can."""
+    known = {c.id: c for c in park.connections}
+    if connection not in known:
+        return Reason(code="unknown_connection", text=f"{connection}: no such connection; known are {', '.join(known)}")
+    if said.end <= now and not said.cancelled:
+        return Reason(code="past", text=f"ended at {said.end.isoformat()}, it is {now.isoformat()}")
+    most_mw = _ABSURD * max(known[connection].import_limit_mw, known[connection].export_limit_mw)
+    if abs(said.target_mw) > most_mw:
+        return Reason(code="absurd", text=f"target {said.target_mw:g} MW on a connection of {most_mw / _ABSURD:g} MW")
+    return None
+
+
+def bounds_of(events: Iterable[Event], connection: Connection, at: datetime) -> EventBounds:
+    """What all events that bind now ask of a connection's import.
+
+    Between bounds that contradict each other the event with the lower priority number keeps its own, emergencies before all.
+    """
+    least: float | None = None
+    most: float | None = None
+    binding = [e for e in events if e.connection == connection.id and e.in_force(at)]
+    for event in sorted(binding, key=lambda e: (e.kind != "emergency", e.priority, e.start, e.event_id)):
+        if event.is_floor:
+            wanted = event.target_mw if least is None else max(least, event.target_mw)
+            least = wanted if most is None else min(wanted, most)
+        else:
+            wanted = event.target_mw if most is None else min(most, event.target_mw)
+            most = wanted if least is None else max(wanted, least)
+    return EventBounds(least, most)
+
+
+def bounded(segments: Sequence[Segment], base_mw: float, bounds: EventBounds) -> tuple[Segment, ...]:
+    """A connection's bids with its import held between bounds at the price of an event.
+
+    Args:
+        segments: `(width_mw, worth_cny_per_mwh)` from full import up to full export.
+        base_mw: Where they begin: minus the import limit. [MW]
+        bounds: See `EventBounds`.
+    """
+    cuts = [-b for b in (bounds.at_most_mw, bounds.at_least_mw) if b is not None]
+    if not cuts:
+        return tuple(segments)
+    found: list[Segment] = []
+    left = base_mw
+    for width_mw, worth in segments:
+        right = left + width_mw
+        inside = sorted({left, right, *(cut for cut in cuts if left < cut < right)})
+        for a, b in pairwise(inside):
+            drawn = (a + b) / 2.0
+            if bounds.at_most_mw is not None and drawn < -bounds.at_most_mw:
+                found.append((b - a, worth + EVENT_CNY_PER_MWH))
+            elif bounds.at_least_mw is not None and drawn > -bounds.at_least_mw:
+                found.append((b - a, worth - EVENT_CNY_PER_MWH))
+            else:
+                found.append((b - a, worth))
+        left = right
+    return tuple(found)
+
+
+def markets_of(park: Park, events: Iterable[Event], import_mw: Mapping[ConnectionId, float], at: datetime) -> dict[AreaId, int]:
+    """Which areas clear together: each by itself, but those tied to a connection under an event help it.
+
+    Args:
+        park: Its ties.
+        events: All that are known.
+        import_mw: Measured over each connection; a tie that is full does not let its area help.
+        at: Now (UTC).
+    """
+    place = {area: i for i, area in enumerate(park.area_ids)}
+    called = {e.connection for e in events if e.in_force(at)}
+    ties = [c for c in park.connections if c.to in place and c.id not in called]
+    roots = [c.area for c in park.connections if c.is_grid and c.id in called]
+    for root in roots:
+        edge = [root]
+        while edge:
+            area = edge.pop()
+            for tie in ties:
+                other = tie.to if tie.area == area else tie.area if tie.to == area else None
+                if other is not None and place[AreaId(other)] != place[root] and not _is_full(tie, import_mw.get(tie.id, 0.0)):
+                    place[AreaId(other)] = place[root]
+                    edge.append(AreaId(other))
+    return place
+
+
+def _is_full(tie: Connection, import_mw: float) -> bool:
+    return import_mw >= _FULL_FRAC * tie.import_limit_mw or -import_mw >= _FULL_FRAC * tie.export_limit_mw
+
+
+def _event(said: GridEvent, connection: ConnectionId, now: datetime, last: Event | None) -> Event:
+    event = Event(
+        event_id=said.event_id,
+        kind=said.kind,
+        connection=connection,
+        target_mw=said.target_mw,
+        start=said.start,
+        end=said.end,
+        issued_at=said.issued_at,
+        received_at=now if last is None else last.received_at,
+        priority=said.priority,
+        status="acknowledged",
+        revision=said.revision,
+    )
+    return replace(event, status="cancelled") if said.cancelled else event

@@ -1,0 +1,71 @@
+"""What the grid asks of a connection, and what the park answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta
+
+from vpp.wire.messages.base import Issued, Message, Reason
+from vpp.wire.messages.fields import Count, Instant, MagnitudeMw, Mw
+
+#: Less import at the peak; more at the valley; a limit on import or export; at once and above all else.
+GridEventKind: TypeAlias = Literal["peak", "valley", "import_limit", "export_limit", "emergency"]
+GridEventOutcome: TypeAlias = Literal["acknowledged", "accepted", "refused"]
+#: The caller's own name of an event; it never travels in a topic.
+EventId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$(?!\n)")]
+
+
+class GridEvent(Message, frozen=True, kw_only=True):
+    """A call of the grid on one connection, repeated until it is answered, and again now and then until it is over.
+
+    A receiver takes only a revision greater than its last of the same event; the same one again changes nothing.
+
+    Args:
+        event_id: The caller's identity of it.
+        revision: Counts up with each change of the event.
+        kind: What is asked.
+        target_mw: Import that the connection is to keep, negative for export: at most for peak, import_limit and emergency, at
+            least for valley and export_limit. [MW]
+        change_mw: The change against what the caller expects without the call, where it counts so; for information. [MW]
+        start: From when.
+        end: Until when, no longer inside.
+        issued_at: When the caller first sent it.
+        priority: The lower goes first.
+        cancelled: Whether the caller takes it back.
+    """
+
+    event_id: EventId
+    revision: Annotated[int, Meta(ge=1)]
+    kind: GridEventKind
+    target_mw: Mw
+    change_mw: MagnitudeMw | None = None
+    start: Instant
+    end: Instant
+    issued_at: Instant
+    priority: Count = 0
+    cancelled: bool = False
+
+    def faults(self) -> Iterator[str]:
+        """An event that ends before it starts."""
+        if self.end <= self.start:
+            yield f"$.end: {self.end.isoformat()} does not come after start {self.start.isoformat()}"
+
+
+class GridEventAnswer(Issued, frozen=True, kw_only=True):
+    """What the park says to one revision of an event.
+
+    Args:
+        event_id: Which event.
+        revision: Which revision of it.
+        outcome: Acknowledged: it has arrived and is kept in mind; accepted: it will be kept; refused: it will not.
+        accepted_mw: How much of the change is promised, where less than all. [MW]
+        reason: Why it was refused or taken in part.
+    """
+
+    event_id: EventId
+    revision: Annotated[int, Meta(ge=1)]
+    outcome: GridEventOutcome
+    accepted_mw: MagnitudeMw | None = None
+    reason: Reason | None = None
