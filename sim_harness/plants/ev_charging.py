@@ -83,7 +83,8 @@ class EvCharging(Station):
         parking = self._parking
         waiting_mwh = parking.waiting_mwh
         charged_mwh = power_mw * dt_h
-        packs_done = parking.charge(charged_mwh, dt_s)
+        scarce = self._cap_mw < self._plate.power_mw or power_mw < self._intended_mw - _EPS_MW
+        packs_done = parking.charge(charged_mwh, self._time_s, dt_s, scarce=scarce)
         self._full_packs += packs_done
         self._energy_mwh += charged_mwh
         self._delayed_mwh_h += max(0.0, waiting_mwh - charged_mwh) * dt_h

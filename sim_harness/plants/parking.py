@@ -77,14 +77,15 @@ class Parking:
             by_station_mwh = max(by_station_mwh, together_mwh - self._power_mw * later_h)
         return max(due_mwh, by_station_mwh) / dt_h
 
-    def charge(self, energy_mwh: float, dt_s: float) -> int:
-        """Share energy out by deadline, in two rounds: what is due goes to whom it is due. Packs that became full."""
+    def charge(self, energy_mwh: float, now_s: float, dt_s: float, *, scarce: bool) -> int:
+        """Share energy out by deadline; where it is scarce, what is due goes first to whom it is due. Packs that became full."""
         dt_h, left_mwh, full = s_to_h(dt_s), energy_mwh, 0
+        room_mwh = [min(place.left_mwh, place.max_mw * dt_h) for place in self._places]
+        if scarce:
+            left_mwh = self._charge_due(left_mwh, now_s + dt_s, room_mwh)
         done = False
-        for place in self._places:
-            if left_mwh <= 0.0:
-                break
-            given_mwh = min(place.left_mwh, place.max_mw * dt_h, left_mwh)
+        for place, room in zip(self._places, room_mwh, strict=True):
+            given_mwh = min(room, left_mwh)
             place.left_mwh -= given_mwh
             left_mwh -= given_mwh
             done |= place.left_mwh <= _NOTHING_MWH
@@ -94,6 +95,16 @@ class Parking:
             self._places = [p for p in self._places if p.left_mwh > _NOTHING_MWH]
             self.packs -= full
         return full
+
+    def _charge_due(self, left_mwh: float, end_s: float, room_mwh: list[float]) -> float:
+        """Give everybody what no later hour can make up, and take it off their room; energy that is left."""
+        for i, place in enumerate(self._places):
+            later_h = max(0.0, s_to_h(place.leaves_s - end_s))
+            given_mwh = min(max(0.0, place.left_mwh - place.max_mw * later_h), room_mwh[i], left_mwh)
+            place.left_mwh -= given_mwh
+            room_mwh[i] -= given_mwh
+            left_mwh -= given_mwh
+        return left_mwh
 
     def leave(self, now_s: float) -> tuple[float, int]:
         """Cars whose time is up go with what they have; packs stay, and are late. Energy that lacks, and how many cars."""
