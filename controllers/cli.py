@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from controllers import cli_park, cli_plan
+from controllers import cli_forecast, cli_park, cli_plan
 
 __all__ = ["main"]
 
@@ -20,6 +20,8 @@ def main(words: Sequence[str] | None = None) -> int:
     told = _parser().parse_args(words)
     if told.command == "check":
         return cli_park.check(told.path)
+    if told.command == "forecast":
+        return cli_forecast.forecast(told)
     if told.command == "plan":
         return cli_plan.plan(told)
     return cli_park.show(told.park, at=told.at, as_json=told.json)
@@ -35,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     park.add_argument("--at", help="day as of which it is shown, as in 2030-01-01")
     park.add_argument("--json", action="store_true", help="the same facts for machines")
     cli_plan.add_plan_command(commands)
+    cli_forecast.add_forecast_command(commands)
     return parser
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -26,7 +26,6 @@ from forecasting.forecast import Forecast
 from vpp.errors import VppError
 from vpp.ids import AssetId, ConnectionId, PlanId
 from vpp.park import Park
-from vpp.timegrid import TimeGrid
 from vpp.units import FloatArray
 from vpp.wire.messages import PlanCurrent, PlannedPower, Reason, ShiftInterval
 from vpp.wire.topics import Channel
@@ -130,9 +129,7 @@ class PlanGuide:
 
 def _ahead(forecast: Forecast, at: datetime) -> Forecast:
     """What of a forecast is still to come: one that was not renewed in time must not plan hours that have passed."""
-    t = forecast.grid.index(at)
-    quantiles, means = forecast.quantile_frac[:, t:], forecast.mean_frac[:, t:]
-    return replace(forecast, grid=TimeGrid(forecast.grid.edges[t:]), quantile_frac=quantiles, mean_frac=means)
+    return forecast.after(forecast.grid.index(at))
 
 
 async def run_plan(
