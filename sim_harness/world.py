@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol, TypeAlias
 
 from sim_harness.grid import AreaBalancer, Topology
 from sim_harness.grid.surroundings import GridConditions, Surroundings
 from sim_harness.ledger import Ledger
-from sim_harness.plants.base import Ambient, Plant
+from sim_harness.plants.base import Ambient, Intent, Plant, PushOrder
 from sim_harness.truth import Truth
 from sim_harness.weather.base import Farm
 from vpp.errors import ScenarioError
@@ -28,13 +28,18 @@ class Air(Protocol):
         """The farms it knows."""
         ...
 
-    def available_frac(self, farm_id: AssetId, at: datetime) -> float:
-        """Available power as a share of capacity (0..1)."""
+    def available_row(self, at: datetime, dt_s: float) -> Sequence[float]:
+        """Mean available power of every farm over the step as a share of capacity (0..1), in the order of `farms`."""
+        ...
+
+    def running_row(self, at: datetime) -> Sequence[float]:
+        """Share of every farm that is not out of service (0..1), in the order of `farms`."""
         ...
 
     def temperature_c(self, at: datetime) -> float:
         """Outdoor air, in degrees Celsius."""
         ...
+
 
 ForcedOut: TypeAlias = Callable[[datetime], Set[str]]
 #: A plant that has tripped draws and gives nothing, and nobody can push it.
@@ -92,8 +97,7 @@ class World:
         self.topology = Topology.of_park(park)
         self.ledger = Ledger(park, self.topology, self.plants, start)
         self._weather = weather
-        known = {farm.asset_id for farm in weather.farms}
-        self._farms = tuple(plant.asset_id for plant in plants if plant.asset_id in known)
+        self._farms = tuple(farm.asset_id for farm in weather.farms)
         index = {area: i for i, area in enumerate(self.topology.areas)}
         self._balancer = AreaBalancer(self.topology, [index[plant.area] for plant in plants])
         self._flows: Flows | None = None
@@ -125,11 +129,14 @@ class World:
         """
         out = self._forced_out(at)
         # A farm that has tripped has nothing available; what it does not generate is an outage and no curtailment.
-        available = {farm: 0.0 if farm in out else self._weather.available_frac(farm, at) for farm in self._farms}
+        available = dict(zip(self._farms, self._weather.available_row(at, dt_s), strict=True))
+        if out:
+            available.update(dict.fromkeys((farm for farm in self._farms if farm in out), 0.0))
+        running = dict(zip(self._farms, self._weather.running_row(at), strict=True))
         if self.grid.begin(at):
             self._balancer = self._balancer.under(self.grid.limits)
             self.ledger.limit_imports(self.grid.limits.import_mw)
-        main = Ambient(at, dt_s, self._weather.temperature_c(at), available, self.grid.frequency_hz())
+        main = Ambient(at, dt_s, self._weather.temperature_c(at), available, self.grid.frequency_hz(), running)
         ambients = self._ambients(main)
         intents = [plant.intend(ambient) for plant, ambient in zip(self.plants, ambients, strict=True)]
         if out:

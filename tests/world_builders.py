@@ -242,8 +242,11 @@ class SteadyWeather:
     def farms(self) -> tuple[Farm, ...]:
         return tuple(Farm(AssetId(i), "wind", 100.0, 0.3) for i in self.farm_ids)
 
-    def available_frac(self, farm_id: AssetId, at: datetime) -> float:
-        return self.frac
+    def available_row(self, at: datetime, dt_s: float) -> Sequence[float]:
+        return [self.frac] * len(self.farm_ids)
+
+    def running_row(self, at: datetime) -> Sequence[float]:
+        return [1.0] * len(self.farm_ids)
 
     def temperature_c(self, at: datetime) -> float:
         return 10.0

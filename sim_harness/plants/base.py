@@ -28,6 +28,7 @@ class Ambient:
         dt_s: Its length. [s]
         temperature_c: Outdoor air. [°C]
         available_frac: Available output of each wind and solar farm, 0..1 of capacity, mean over the step.
+        running_frac: Share of each of them that is not out of service, 0..1; whole where left out.
         frequency_hz: Of the synchronous area the plant hangs on, at the start of the step. [Hz]
     """
 
@@ -36,6 +37,7 @@ class Ambient:
     temperature_c: float
     available_frac: Mapping[AssetId, float] = field(default_factory=dict)
     frequency_hz: float = 50.0
+    running_frac: Mapping[AssetId, float] = field(default_factory=dict)
 
 
 class PushOrder(IntEnum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Final
 
 from controllers.edge.device import Applied, Reading
 from sim_harness.plants.answers import accepted, clamped, rejected, rejected_kind
@@ -18,9 +19,19 @@ from vpp.wire.messages import Limit, Setpoint, Target
 
 __all__ = ["Source"]
 
+#: Above this frequency a farm gives output up by itself, so much of what it made for each hertz over it, until the grid is back
+#: under it. GB/T 19963.1-2021 and GB/T 19964-2024 ask wind and PV to give way above 50.2 Hz, and
+#: GB/T 40595-2021 to do so with a droop; that it is 5 % of nominal frequency is an assumption inside what they allow.
+_OVER_FREQUENCY_HZ: Final = 50.2
+_NOMINAL_HZ: Final = 50.0
+_DROOP_FRAC: Final = 0.05
+_GIVEN_UP_FRAC_PER_HZ: Final = 1.0 / (_DROOP_FRAC * _NOMINAL_HZ)
+
 
 class Source:
-    """A farm with a plant controller: a cap from outside, a ramp, and a reflex that gives output up at once.
+    """A farm with a plant controller: a cap from outside, a ramp, and reflexes that give output up at once.
+
+    What is available comes from the weather, outages, ice and snow in it; the share that is out of service is told beside it.
 
     Args:
         asset: With a wind or solar plate.
@@ -38,6 +49,9 @@ class Source:
         self._cap_mw = self._wanted_cap_mw = plate.capacity_mw
         self._cap_ramp_mw_per_s = self._ramp_mw_per_s
         self._generation_mw = self._available_mw = 0.0
+        self._running_mw = plate.capacity_mw
+        self._frequency_hz = _NOMINAL_HZ
+        self._held_mw: float | None = None
         self._began = False
         self._available_mwh = self._generated_mwh = self._curtailed_mwh = 0.0
         self._error = Drift(estimate_spread_frac, 1.0, seeded(seed, f"{asset.id}.estimate"))
@@ -66,6 +80,12 @@ class Source:
         reach_mw = self._generation_mw + self._ramp_mw_per_s * ambient.dt_s if self._began else available_mw
         most_mw = min(available_mw, reach_mw)
         self._available_mw = available_mw
+        self._running_mw = self._capacity_mw * ambient.running_frac.get(self.asset_id, 1.0)
+        self._frequency_hz = ambient.frequency_hz
+        if ambient.frequency_hz > _OVER_FREQUENCY_HZ:
+            most_mw = min(most_mw, self._droop_mw(ambient.frequency_hz))
+        else:
+            self._held_mw = None
         return Intent(-min(most_mw, self._cap_mw), -most_mw, 0.0, PushOrder.CURTAILMENT)
 
     def settle(self, power_mw: float, ambient: Ambient) -> None:
@@ -78,6 +98,12 @@ class Source:
         self._curtailed_mwh += max(0.0, self._available_mw + power_mw) * dt_h
         self._error.step(ambient.dt_s)
         self._at = ambient.at + timedelta(seconds=ambient.dt_s)
+
+    def _droop_mw(self, frequency_hz: float) -> float:
+        """What over-frequency leaves of the output at which it began."""
+        if self._held_mw is None:
+            self._held_mw = self._generation_mw if self._began else self._available_mw
+        return max(0.0, self._held_mw - (frequency_hz - _OVER_FREQUENCY_HZ) * _GIVEN_UP_FRAC_PER_HZ * self._capacity_mw)
 
     def totals(self) -> Mapping[str, float]:
         """`available_mwh`, `generated_mwh` and `curtailed_mwh` since the run began."""
@@ -97,13 +123,22 @@ class Source:
         return (Balance("available energy", residual, self._available_mwh, "MWh"),)
 
     def read(self) -> Reading:
-        """The meter; while curtailed, available power is the farm's own estimate and not the truth."""
+        """The meter; while curtailed, available power is the farm's own estimate and not the truth.
+
+        `running_capacity_mw` and the limit are what is not out of service, the "running capacity" of Chinese forecast rules.
+        """
         estimate_mw = self._available_mw
         if self._available_mw > self._generation_mw:
             guess_mw = self._available_mw * math.exp(self._error.value)
             estimate_mw = min(self._capacity_mw, max(self._generation_mw, guess_mw))
-        state = {"available_mw": estimate_mw, "power_mw": self.power_mw}
-        return Reading(self._at, self.power_mw, estimate_mw, state, limits={"max_power_mw": self._capacity_mw})
+            estimate_mw = min(estimate_mw, max(self._running_mw, self._generation_mw))
+        state = {
+            "available_mw": estimate_mw,
+            "power_mw": self.power_mw,
+            "running_capacity_mw": self._running_mw,
+            "frequency_hz": self._frequency_hz,
+        }
+        return Reading(self._at, self.power_mw, estimate_mw, state, limits={"max_power_mw": self._running_mw})
 
     def apply(self, setpoint: Setpoint, ramp_mw_per_min: float | None) -> Applied:
         """A target or a limit is a cap on output; it cannot make wind."""

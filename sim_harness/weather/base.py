@@ -71,6 +71,20 @@ class Weather(Protocol):
         """
         ...
 
+    def available_row(self, at: datetime, dt_s: float) -> Sequence[float]:
+        """Mean available power of every farm over `[at, at + dt_s)`, in the order of `farms`; one cheap look-up.
+
+        What is asked for at most ten seconds is the value held over those ten seconds.
+
+        Raises:
+            ScenarioError: The instant is out of bounds.
+        """
+        ...
+
+    def running_row(self, at: datetime) -> Sequence[float]:
+        """Share of each farm that is not out of service (0..1), in the order of `farms`."""
+        ...
+
     def available_frac_array(self, farm_ids: Sequence[AssetId], start: datetime, step: timedelta, n: int) -> FloatArray:
         """Mean available power over each of `n` intervals, shape (F, n), with the energy of the fine series kept.
 
@@ -95,7 +109,7 @@ class Weather(Protocol):
         ...
 
     def runs_known(self, farm_id: AssetId, known_at: datetime) -> WeatherRuns:
-        """The weather runs published by `known_at`; none for the sun."""
+        """The weather runs published by `known_at`: wind in `WIND_FEATURES`, sun in `sun_runs.SUN_FEATURES`."""
         ...
 
 

@@ -23,15 +23,17 @@ from typing import Final
 import numpy as np
 
 from vpp.series import StampArray
-from vpp.units import BoolArray
+from vpp.units import BoolArray, FloatArray
 
-__all__ = ["SolarCalendar", "WindCalendar"]
+__all__ = ["SolarCalendar", "WindCalendar", "hour_of_day", "year_frac"]
 
 WIND_REPORTING_YEAR: Final = 2013
 SOLAR_LAST_YEAR: Final = 2020
 #: Australian local solar time to that of the park, on the UTC clock.
 SOLAR_TIME_SHIFT: Final = timedelta(hours=2)
 HOUR_ENDING: Final = timedelta(hours=1)
+HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
 HALF_YEAR_WEEKS: Final = 26
 DAYS_PER_YEAR: Final = 365.2425
 DAYS_PER_WEEK: Final = 7
@@ -103,3 +105,15 @@ class SolarCalendar:
         target_month = target_month + (month - month.astype("datetime64[Y]").astype("datetime64[M]"))
         local = target_month.astype("datetime64[us]") + (moved - month.astype("datetime64[us]"))
         return local - np.timedelta64(PARK_UTC_OFFSET), local.astype("datetime64[M]") == target_month
+
+
+def hour_of_day(stamps: StampArray) -> FloatArray:
+    """Park hour 0..24 of UTC stamps, same shape."""
+    local = stamps + np.timedelta64(PARK_UTC_OFFSET)
+    return np.asarray((local - local.astype("datetime64[D]")) / np.timedelta64(HOUR), dtype=np.float64)
+
+
+def year_frac(stamps: StampArray) -> FloatArray:
+    """Part of the year that has passed (0..1), same shape."""
+    since = (stamps - stamps.astype("datetime64[Y]")) / np.timedelta64(DAY)
+    return np.asarray(since / DAYS_PER_YEAR, dtype=np.float64)

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from vpp.units import BoolArray, FloatArray, IntArray
 
-__all__ = ["Mark", "clean_temperature_c", "fill_gaps", "mark_solar", "mark_wind"]
+__all__ = [
+    "Mark",
+    "MarkArray",
+    "clean_temperature_c",
+    "fill_gaps",
+    "mark_solar",
+    "mark_wind",
+    "partly_down_frac",
+]
 
 MarkArray = NDArray[np.int8]
 
@@ -30,6 +38,9 @@ OUTAGE_SUN_W_M2: Final = 300.0
 OUTAGE_SUNNY_STEPS: Final = 4
 DERATED_SUN_W_M2: Final = 500.0
 DERATED_SHARE_FRAC: Final = 0.5
+#: A month whose top stays this far under the usual one ran with part of the farm down.
+TOP_QUANTILE: Final = 0.995
+PARTLY_DOWN_FRAC: Final = 0.86
 WEATHER_SENTINEL: Final = -99.0
 #: All weather columns frozen for longer than half a day (night included) is a stuck logger.
 STUCK_WEATHER_STEPS: Final = 48
@@ -66,6 +77,22 @@ def mark_wind(power_frac: FloatArray, wind_speed_m_s: FloatArray) -> MarkArray:
         elif at == 0 and windy >= OUTAGE_WINDY_STEPS:
             marks[begin : begin + length] = Mark.OUTAGE
     return marks
+
+
+def partly_down_frac(power_frac: FloatArray, month: IntArray) -> FloatArray:
+    """Share of a wind farm that ran, month by month: below 1 where a whole month never came near the usual top.
+
+    Args:
+        power_frac: Measured power without gaps, shape (T,).
+        month: A number for the calendar month of each hour, shape (T,).
+
+    Returns:
+        Share of the usual top, 1 in sound months, shape (T,).
+    """
+    months, inverse = np.unique(month, return_inverse=True)
+    top = np.array([np.quantile(power_frac[inverse == i], TOP_QUANTILE) for i in range(months.size)])
+    share = top / float(np.median(top))
+    return np.where(share < PARTLY_DOWN_FRAC, share, 1.0)[inverse]
 
 
 def mark_solar(power_frac: FloatArray, irradiance_w_m2: FloatArray) -> MarkArray:

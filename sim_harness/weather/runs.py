@@ -12,17 +12,19 @@ the lead. What a run says beyond 24 h is fixed when it is issued: asking later d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
 
-from forecasting.known import WIND_FEATURES, WeatherRuns
+from forecasting.known import WeatherRuns
 from sim_harness.weather.fine import unit_ar1
 from vpp.series import StampArray, to_stamp
 from vpp.units import FloatArray
 
-__all__ = ["CARRIED_LEAD", "PUBLICATION_DELAY", "carry_on", "known_runs"]
+__all__ = ["CARRIED_LEAD", "MEASURED_LEADS", "PUBLICATION_DELAY", "RunArchive", "carry_on"]
 
 #: A global model's run is out about four hours after its start (ECMWF's 00 UTC: 4-7 h).
 PUBLICATION_DELAY: Final = timedelta(hours=4)
@@ -62,8 +64,25 @@ def carry_on(runs: FloatArray, shared: FloatArray, rng: np.random.Generator) -> 
     return np.concatenate((runs, carried), axis=1)
 
 
-def known_runs(issued_at: StampArray, received_at: StampArray, value: FloatArray, known_at: datetime) -> WeatherRuns:
-    """The runs received by `known_at` out of an archive that is sorted in both times; views, no copies."""
-    n = int(np.searchsorted(received_at, to_stamp(known_at), side="right"))
-    lead_h = np.arange(1.0, value.shape[1] + 1.0)
-    return WeatherRuns(issued_at[:n], received_at[:n], lead_h, WIND_FEATURES, value[:n])
+@dataclass(frozen=True, slots=True)
+class RunArchive:
+    """Daily runs by name of their cell, all issued at the same times.
+
+    Args:
+        issued_at: Start of each run (UTC), increasing, shape (R,).
+        value: By cell, shape (R, L, K).
+        features: By cell, K names.
+    """
+
+    issued_at: StampArray
+    value: Mapping[str, FloatArray]
+    features: Mapping[str, tuple[str, ...]]
+
+    def known(self, cell: str | None, known_at: datetime) -> WeatherRuns:
+        """The runs of a cell received by `known_at`, none for a cell nobody knows; views, no copies."""
+        if cell is None or cell not in self.value:
+            return WeatherRuns.none()
+        received_at = self.issued_at + np.timedelta64(PUBLICATION_DELAY)
+        n = min(int(np.searchsorted(received_at, to_stamp(known_at), side="right")), self.value[cell].shape[0])
+        lead_h = np.arange(1.0, self.value[cell].shape[1] + 1.0)
+        return WeatherRuns(self.issued_at[:n], received_at[:n], lead_h, self.features[cell], self.value[cell][:n])

@@ -1,115 +1,207 @@
-"""Generated wind: speeds that neighbours share, the farms' power from them, and runs that miss them.
+"""Generated wind: what the district, near farms and each farm alone have of it, and what a weather model sees.
 
-Everything here is made up; its size is the usual one. Gaussian latents (a synoptic part that the park shares,
-each farm's own synoptic and mesoscale parts, a diurnal and a seasonal wave) become Weibull speeds, and speeds become power
-on a farm curve. A run is the true wind plus an error in each component that grows with the lead time, lasts for hours and
-is partly common to the farms.
+A Gaussian latent on the quarter hours is the sum of parts with their own memory and reach: synoptic weather that the district
+shares and that travels from group to group, synoptic weather of a group of near farms, their mesoscale, and what each farm has
+alone. The sizes are fitted to the ten measured farms (`docs/weather.md`): correlation inside and between groups, memory of
+power, ramps, zero hours. Latents become Weibull speeds.
+
+A weather model sees the two synoptic parts, the worse the farther it looks, and none of the mesoscale: instead it has one of
+its own. So its error is shared inside a group and hardly between groups, lasts a few hours, and grows with the lead.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy.signal import lfilter
 from scipy.special import ndtr
 
 from forecasting.known import WIND_FEATURES
+from sim_harness.plants.drift import seeded
+from sim_harness.weather.base import STEP
 from sim_harness.weather.fine import unit_ar1
-from vpp.units import HOURS_PER_DAY, FloatArray
+from sim_harness.weather.stations import group_of
+from vpp.ids import AssetId
+from vpp.units import HOURS_PER_DAY, FloatArray, hours
 
-__all__ = ["WindField", "blow", "farm_power_frac", "forecast_runs"]
+__all__ = ["WindField", "blow", "forecast_runs", "weibull"]
 
-#: Weibull wind at 100 m on the plateau north of the Yan mountains.
-WEIBULL_SHAPE: Final = 2.1
-WEIBULL_SCALE_M_S: Final = 8.3
-#: Share of the latent's variance and memory [h]: shared synoptic, own synoptic, own mesoscale.
-SHARED_PART: Final = (0.60, 30.0)
-OWN_PARTS: Final = ((0.30, 18.0), (0.10, 4.0))
-DIURNAL_SIGMA: Final = 0.25
-SEASONAL_SIGMA: Final = 0.20
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of the latent: share of the variance; memory and time over which it is smooth, in hours."""
+
+    share: float
+    memory_h: float
+    smooth_h: float
+
+
+DISTRICT: Final = _Part(0.51, 19.0, 3.0)
+GROUP: Final = _Part(0.335, 15.0, 2.0)
+MESO: Final = _Part(0.05, 2.5, 0.15)
+OWN: Final = _Part(0.105, 2.2, 0.15)
+#: Squalls and convection come in spells: the mesoscale's size is log-normal with this spread and memory. [-, h]
+SPELL_SIGMA: Final = 0.65
+SPELL_MEMORY_H: Final = 10.0
+#: Weibull shape of wind at 100 m on the plateau north of the Yan mountains.
+WEIBULL_SHAPE: Final = 2.15
+#: Wind of a weather model is less spread than that of a mast: mean over a cell, so a higher shape.
+MODEL_SHAPE: Final = 2.6
+#: Spring gales go beyond the Weibull tail: from this latent on, so much more for each sigma (some hours a year above 25 m/s).
+GALE_FROM: Final = 2.0
+GALE_STRETCH: Final = 0.13
+#: Strongest in the afternoon and in spring (mid-April), as in the Mongolian plateau's climate. [latent sigma]
+DIURNAL_SIGMA: Final = 0.22
+DIURNAL_PEAK_H: Final = 15.0
+SEASONAL_SIGMA: Final = 0.17
+SEASONAL_PEAK: Final = 0.29
 #: It blows mostly from the north-west, that is to 135 degrees; the veer has a spread and a memory.
 MEAN_HEADING_DEG: Final = 135.0
 VEER_DEG: Final = 55.0
 VEER_MEMORY_H: Final = 30.0
-#: Farm power curve (logistic): speed of half power and its width; nothing turns below the cut-in speed.
-HALF_POWER_M_S: Final = 8.4
-CURVE_WIDTH_M_S: Final = 1.35
-CUT_IN_M_S: Final = 2.8
-#: Error of a run in each component: at issue, for each further hour, memory over lead, share common to the farms.
-ERROR_M_S: Final = 1.0
-ERROR_GROWTH_M_S_PER_H: Final = 0.018
+HEADING_ERROR_DEG: Final = 12.0
+#: Fronts need up to so long from one end of the district to the other.
+LONGEST_LAG_H: Final = 2.5
+#: Correlation of what a run says of a synoptic part with the truth: at issue, and e-folding of what is lost. [h]
+RHO_AT_ISSUE: Final = 0.998
+RHO_MEMORY_H: Final = 330.0
+GROUP_RHO_AT_ISSUE: Final = 0.985
+GROUP_RHO_MEMORY_H: Final = 62.0
+#: Memory of a run's error over its leads, and the part of its variance that all runs for an hour have in common.
 ERROR_MEMORY_H: Final = 9.0
-ERROR_SHARED_FRAC: Final = 0.6
+STUBBORN_FRAC: Final = 0.7
+#: The model's own mesoscale in place of the true one.
+MODEL_MESO: Final = _Part(0.02, 3.0, 0.5)
 #: Wind at 10 m over wind at 100 m (power law with exponent 0.15), and the run's own error in it.
 SHEAR_FRAC: Final = 10.0**-0.15
 SHEAR_ERROR_M_S: Final = 0.4
+PER_HOUR: Final = round(1.0 / hours(STEP))
 
 
 @dataclass(frozen=True, slots=True)
 class WindField:
-    """True wind at the farms.
+    """True wind of some farms on the quarter hours, and the parts of it that runs are made of.
 
     Args:
-        u_m_s: To the east at 100 m on the hours, shape (F, T).
-        v_m_s: To the north at 100 m on the hours, shape (F, T).
+        latent: Standard normal but for season and hour, by farm, shape (T,).
+        heading_deg: Where it blows to, by group, shape (T,).
+        wave: Season and hour of day in the latent, shape (T,).
+        district: The district's part as each group meets it, unit variance, shape (T,).
+        group: The group's synoptic part, unit variance, shape (T,).
     """
 
-    u_m_s: FloatArray
-    v_m_s: FloatArray
+    latent: Mapping[AssetId, FloatArray]
+    heading_deg: Mapping[str, FloatArray]
+    wave: FloatArray
+    district: Mapping[str, FloatArray]
+    group: Mapping[str, FloatArray]
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the latent with its waves."""
+        return float((1.0 + DIURNAL_SIGMA**2 / 2 + SEASONAL_SIGMA**2 / 2) ** 0.5)
 
 
-def blow(farms: int, hour_of_day: FloatArray, year_frac: FloatArray, rng: np.random.Generator) -> WindField:
-    """True wind at `farms` places on the hours.
+def blow(farms: Iterable[AssetId], hour_of_day: FloatArray, year_frac: FloatArray, seed: int) -> WindField:
+    """Wind at the farms; every part has a random stream of its own, so that a farm more changes no other one.
 
     Args:
-        farms: How many places.
-        hour_of_day: Local hour 0..24, shape (T,).
+        farms: Whose.
+        hour_of_day: Local hour 0..24 of each quarter hour, shape (T,).
         year_frac: Part of the year that has passed (0..1), shape (T,).
-        rng: Source of the wind.
+        seed: Source of the wind.
     """
-    shape = (farms, hour_of_day.size)
-    share, memory_h = SHARED_PART
-    latent = share**0.5 * unit_ar1(rng.standard_normal(hour_of_day.size), memory_h) + np.zeros(shape)
-    for share, memory_h in OWN_PARTS:
-        latent = latent + share**0.5 * unit_ar1(rng.standard_normal(shape), memory_h)
-    # Strongest in the afternoon and in spring (mid-April), as in the Mongolian plateau's climate.
-    latent = latent + DIURNAL_SIGMA * np.cos(2 * np.pi * (hour_of_day - 15.0) / HOURS_PER_DAY)
-    latent = latent + SEASONAL_SIGMA * np.cos(2 * np.pi * (year_frac - 0.29))
-    spread = (1.0 + DIURNAL_SIGMA**2 / 2 + SEASONAL_SIGMA**2 / 2) ** 0.5
-    speed = WEIBULL_SCALE_M_S * (-np.log(ndtr(-latent / spread))) ** (1.0 / WEIBULL_SHAPE)
-    veer = unit_ar1(rng.standard_normal(hour_of_day.size), VEER_MEMORY_H)
-    heading = np.deg2rad(MEAN_HEADING_DEG + VEER_DEG * veer)
-    return WindField(speed * np.sin(heading), speed * np.cos(heading))
+    ids, n = tuple(farms), hour_of_day.size
+    pad = round(LONGEST_LAG_H * PER_HOUR)
+    wave = DIURNAL_SIGMA * np.cos(2 * np.pi * (hour_of_day - DIURNAL_PEAK_H) / HOURS_PER_DAY)
+    wave = wave + SEASONAL_SIGMA * np.cos(2 * np.pi * (year_frac - SEASONAL_PEAK))
+    district = _latent(seeded(seed, "wind.district"), n + pad, DISTRICT)
+    veer = unit_ar1(seeded(seed, "wind.veer").standard_normal(n), VEER_MEMORY_H * PER_HOUR)
+    district_of: dict[str, FloatArray] = {}
+    group_of_: dict[str, FloatArray] = {}
+    meso: dict[str, FloatArray] = {}
+    heading: dict[str, FloatArray] = {}
+    for name in sorted({group_of(farm) for farm in ids}):
+        lag = int(seeded(0, f"{name}.lag").integers(pad + 1))  # a place does not move with the seed
+        district_of[name] = district[pad - lag : pad - lag + n]
+        group_of_[name] = _latent(seeded(seed, f"{name}.synoptic"), n, GROUP)
+        meso[name] = _latent(seeded(seed, f"{name}.meso"), n, MESO) * _spells(seeded(seed, f"{name}.spells"), n)
+        turn = unit_ar1(seeded(seed, f"{name}.veer").standard_normal(n), VEER_MEMORY_H * PER_HOUR)
+        heading[name] = MEAN_HEADING_DEG + VEER_DEG * (0.9 * veer + 0.19**0.5 * turn)
+    latent: dict[AssetId, FloatArray] = {}
+    for farm in ids:
+        name = group_of(farm)
+        own = _latent(seeded(seed, f"{farm}.own"), n, OWN) * _spells(seeded(seed, f"{farm}.spells"), n)
+        latent[farm] = wave + DISTRICT.share**0.5 * district_of[name] + GROUP.share**0.5 * group_of_[name]
+        latent[farm] = latent[farm] + MESO.share**0.5 * meso[name] + OWN.share**0.5 * own
+    return WindField(latent, heading, wave, district_of, group_of_)
 
 
-def farm_power_frac(speed_m_s: FloatArray) -> FloatArray:
-    """Farm power as a share of capacity, from wind at 100 m, same shape."""
-    power = 1.0 / (1.0 + np.exp(-(speed_m_s - HALF_POWER_M_S) / CURVE_WIDTH_M_S))
-    return np.where(speed_m_s < CUT_IN_M_S, 0.0, power)
+def weibull(latent: FloatArray, shape: float = WEIBULL_SHAPE) -> FloatArray:
+    """Weibull speeds of unit scale with the rank of a standard normal, gales above it stretched, same shape."""
+    speed = (-np.log(np.maximum(ndtr(-latent), 1e-300))) ** (1.0 / shape)
+    return np.asarray(speed * (1.0 + GALE_STRETCH * np.maximum(latent - GALE_FROM, 0.0)), dtype=np.float64)
 
 
-def forecast_runs(field: WindField, days: int, leads: int, rng: np.random.Generator) -> FloatArray:
-    """Daily runs of all farms with hourly leads 1..`leads`.
+def forecast_runs(field: WindField, group: str, scale_m_s: float, seed: int, leads: int) -> FloatArray:
+    """Daily runs for one group with hourly leads 1..`leads`, as long as the field reaches.
 
     Args:
-        field: True wind on the hours from the first run's start, to the last run's last lead.
-        days: How many runs.
+        field: True wind from the first run's start.
+        group: Whose cell of the weather model.
+        scale_m_s: Weibull scale of the model's wind at 100 m. [m/s]
+        seed: Source of the errors.
         leads: How many hours each.
-        rng: Source of the errors.
 
     Returns:
-        `WIND_FEATURES` of each farm, run and lead, shape (F, days, leads, 4).
+        `WIND_FEATURES` by run and lead, shape (R, leads, 4).
     """
-    farms = field.u_m_s.shape[0]
+    n = field.wave.size // PER_HOUR
+    days = (n - leads - 1) // int(HOURS_PER_DAY) + 1
     hour = int(HOURS_PER_DAY) * np.arange(days)[:, None] + np.arange(1, leads + 1)
-    growth = ERROR_M_S + ERROR_GROWTH_M_S_PER_H * np.arange(1, leads + 1)
-    runs = np.empty((farms, days, leads, len(WIND_FEATURES)))
-    for component, truth in enumerate((field.u_m_s, field.v_m_s)):
-        shared = unit_ar1(rng.standard_normal((days, leads)), ERROR_MEMORY_H)
-        own = unit_ar1(rng.standard_normal((farms, days, leads)), ERROR_MEMORY_H)
-        error = growth * (ERROR_SHARED_FRAC**0.5 * shared + (1.0 - ERROR_SHARED_FRAC) ** 0.5 * own)
-        high = truth[:, hour] + error
-        runs[..., 2 + component] = high
-        runs[..., component] = SHEAR_FRAC * high + SHEAR_ERROR_M_S * rng.standard_normal(high.shape)
+    lead = np.arange(1.0, leads + 1.0)
+    parts = (
+        (DISTRICT.share, field.district[group], "wind.district", RHO_AT_ISSUE * np.exp(-lead / RHO_MEMORY_H)),
+        (GROUP.share, field.group[group], group, GROUP_RHO_AT_ISSUE * np.exp(-lead / GROUP_RHO_MEMORY_H)),
+    )
+    seen = field.wave[::PER_HOUR][hour]
+    for share, truth, name, rho in parts:
+        noise = _error(seed, f"{name}.error", hour, n)
+        seen = seen + share**0.5 * (rho * truth[::PER_HOUR][hour] + (1.0 - rho**2) ** 0.5 * noise)
+    own = _latent(seeded(seed, f"{group}.model"), n * PER_HOUR, MODEL_MESO)[::PER_HOUR]
+    seen = seen + MODEL_MESO.share**0.5 * own[hour]
+    variance = sum(share for share, *_ in parts) + MODEL_MESO.share + field.spread**2 - 1.0
+    speed = scale_m_s * weibull(seen / variance**0.5, MODEL_SHAPE)
+    growth = HEADING_ERROR_DEG * (1.0 + lead / HOURS_PER_DAY) ** 0.5
+    heading = field.heading_deg[group][::PER_HOUR][hour] + growth * _error(seed, f"{group}.turn", hour, n)
+    east, north = np.sin(np.deg2rad(heading)), np.cos(np.deg2rad(heading))
+    runs = np.empty((*hour.shape, len(WIND_FEATURES)))
+    runs[..., 2], runs[..., 3] = speed * east, speed * north
+    rough = seeded(seed, f"{group}.shear").standard_normal((days, leads, 2))
+    runs[..., :2] = SHEAR_FRAC * runs[..., 2:] + SHEAR_ERROR_M_S * unit_ar1(np.moveaxis(rough, 2, 1), 3.0).swapaxes(1, 2)
     return runs
+
+
+def _error(seed: int, name: str, hour: np.ndarray, n: int) -> FloatArray:
+    """Unit error of runs: one part belongs to the hour whichever run says it, the other to the run."""
+    stubborn = unit_ar1(seeded(seed, f"{name}.stubborn").standard_normal(n), ERROR_MEMORY_H)[hour]
+    own = unit_ar1(seeded(seed, f"{name}.run").standard_normal(hour.shape), ERROR_MEMORY_H)
+    return np.asarray(STUBBORN_FRAC**0.5 * stubborn + (1.0 - STUBBORN_FRAC) ** 0.5 * own, dtype=np.float64)
+
+
+def _spells(rng: np.random.Generator, n: int) -> FloatArray:
+    """Size of the mesoscale over time, of unit mean square."""
+    drift = unit_ar1(rng.standard_normal(n), SPELL_MEMORY_H * PER_HOUR)
+    return np.asarray(np.exp(SPELL_SIGMA * drift - SPELL_SIGMA**2), dtype=np.float64)
+
+
+def _latent(rng: np.random.Generator, n: int, part: _Part) -> FloatArray:
+    """Noise of unit variance with a memory, smooth over shorter times; from the first step."""
+    x = unit_ar1(rng.standard_normal(n), part.memory_h * PER_HOUR)
+    r, a = np.exp(-1.0 / (part.memory_h * PER_HOUR)), np.exp(-1.0 / (part.smooth_h * PER_HOUR))
+    variance = (1.0 - a) / (1.0 + a) * (1.0 + a * r) / (1.0 - a * r)
+    y = lfilter([1.0 - a], [1.0, -a], x, zi=np.array([a * x[0]]))[0]
+    return np.asarray(y / variance**0.5, dtype=np.float64)

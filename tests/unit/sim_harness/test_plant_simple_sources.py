@@ -121,3 +121,36 @@ def test_a_solar_station_follows_the_sun() -> None:
     plant = SolarStation(asset("pv.a", "solar", plate, "a"), start=START, seed=1)
     ambient = Ambient(START, 10.0, 10.0, {AssetId("pv.a"): 0.25})
     assert step(plant, ambient) == -15.0
+
+
+def over(frequency_hz: float, available_frac: float = 0.5) -> Ambient:
+    return Ambient(START, 10.0, 10.0, {FARM: available_frac}, frequency_hz)
+
+
+def test_over_frequency_takes_output_off_by_a_droop_of_five_per_cent() -> None:
+    # A droop of 5 % of 50 Hz is 2.5 Hz for all of the capacity, so 0.25 Hz over the threshold is a tenth of 110 MW.
+    plant = farm()
+    step(plant, over(50.0))
+    assert step(plant, over(50.45)) == pytest.approx(-55.0 + 11.0)
+
+
+def test_nothing_happens_up_to_the_threshold_and_output_comes_back_under_it() -> None:
+    plant = farm()
+    step(plant, over(50.0))
+    assert step(plant, over(50.2)) == -55.0
+    step(plant, over(50.7))
+    assert step(plant, over(50.1)) == pytest.approx(-(55.0 - 22.0 + WIND.capacity_mw / 6.0))
+
+
+def test_a_wind_that_rises_under_over_frequency_is_not_used() -> None:
+    plant = farm()
+    step(plant, over(50.0))
+    assert step(plant, over(50.45, available_frac=0.9)) == pytest.approx(-44.0)
+
+
+def test_telemetry_says_what_is_out_of_service() -> None:
+    plant = farm()
+    step(plant, Ambient(START, 10.0, 10.0, {FARM: 0.3}, running_frac={FARM: 0.5}))
+    reading = plant.read()
+    assert (reading.available_mw, reading.state["running_capacity_mw"], reading.limits["max_power_mw"]) == (33.0, 55.0, 55.0)
+    assert reading.state["frequency_hz"] == 50.0

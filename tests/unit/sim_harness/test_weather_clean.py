@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim_harness.weather.clean import Mark, clean_temperature_c, fill_gaps, mark_solar, mark_wind
+from sim_harness.weather.clean import Mark, clean_temperature_c, fill_gaps, mark_solar, mark_wind, partly_down_frac
 
 WALK = np.linspace(0.2, 0.8, 80)
 BREEZE = np.full(80, 6.0)
@@ -69,3 +69,9 @@ def test_sentinels_and_a_frozen_logger_are_bridged() -> None:
     broken[20] = -99.0
     broken[40:95], frozen[40:95] = 12.0, 40.0
     assert clean_temperature_c(broken, frozen) == pytest.approx(air)
+
+
+def test_a_month_that_never_comes_near_the_top_ran_with_part_of_the_farm() -> None:
+    month = np.repeat(np.arange(5), 100)
+    power = np.tile(np.linspace(0.0, 1.0, 100), 5) * np.repeat([1.0, 1.0, 0.7, 0.95, 1.0], 100)
+    assert partly_down_frac(power, month)[::100] == pytest.approx([1.0, 1.0, 0.7, 1.0, 1.0])

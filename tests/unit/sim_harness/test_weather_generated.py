@@ -11,7 +11,7 @@ from vpp.ids import AssetId
 
 WEST, EAST, SUN = AssetId("wind.west"), AssetId("wind.east"), AssetId("pv.one")
 FARMS = (Farm(WEST, "wind", 150.0, 0.34), Farm(EAST, "wind", 400.0, 0.30), Farm(SUN, "solar", 100.0, 0.18))
-START, END = datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 7, 1, tzinfo=UTC)
+START, END = datetime(2030, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
@@ -57,6 +57,47 @@ def test_a_runs_error_grows_with_its_lead(weather: GeneratedWeather) -> None:
     truth = runs.value[3:, 0, 2]  # the newest run is nearest to the truth
     error = [float(np.std(runs.value[3 - day : runs.n - day, 24 * day, 2] - truth)) for day in (1, 2, 3)]
     assert error[0] < error[1] < error[2]
+
+
+def test_the_suns_runs_miss_more_the_farther_they_look_and_know_the_night(weather: GeneratedWeather) -> None:
+    runs = weather.runs_known(SUN, END)
+    assert runs.features == ("ghi_w_m2", "temperature_c")
+    noon = runs.value[:, 3::24, 0]  # 04:00 UTC is noon in the park
+    spread = [float(np.std(noon[3 - day : runs.n - day, day] - noon[3:, 0])) for day in (1, 2, 3)]
+    assert 0 < spread[0] < spread[2]
+    assert runs.value[:, 15::24, 0].max() == 0.0
+
+
+def test_a_run_inside_a_year_has_the_same_weather_as_the_whole_year(weather: GeneratedWeather) -> None:
+    inside = GeneratedWeather(5, FARMS, datetime(2030, 3, 5, 7, tzinfo=UTC), datetime(2030, 3, 20, tzinfo=UTC))
+    ids, at = [farm.asset_id for farm in FARMS], datetime(2030, 3, 10, tzinfo=UTC)
+    ten_s = timedelta(seconds=10)
+    assert np.array_equal(inside.available_frac_array(ids, at, ten_s, 500), weather.available_frac_array(ids, at, ten_s, 500))
+    assert np.array_equal(inside.runs_known(WEST, at).value[-1], weather.runs_known(WEST, at).value[-1])
+    assert inside.temperature_c(at) == weather.temperature_c(at)
+
+
+def test_a_farm_more_changes_no_other_one(weather: GeneratedWeather) -> None:
+    alone = GeneratedWeather(5, FARMS[1:2], START, END)
+    assert np.array_equal(hourly(weather)[1], alone.available_frac_array([EAST], alone.start, HOUR, 24 * 365)[0])
+
+
+def test_a_year_more_at_the_end_changes_nothing_before(weather: GeneratedWeather) -> None:
+    from_here = GeneratedWeather(5, FARMS[:1], datetime(2029, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC))
+    longer = GeneratedWeather(5, FARMS[:1], datetime(2029, 1, 1, tzinfo=UTC), datetime(2032, 1, 1, tzinfo=UTC))
+    n = 24 * 730
+    assert np.array_equal(
+        from_here.available_frac_array([WEST], from_here.start, HOUR, n),
+        longer.available_frac_array([WEST], longer.start, HOUR, n),
+    )
+
+
+def test_farms_stand_in_part_now_and_then_and_what_is_available_shows_it(weather: GeneratedWeather) -> None:
+    quarters = [START + i * timedelta(minutes=15) for i in range(4 * 24 * 365)]
+    running = np.array([weather.running_row(at)[0] for at in quarters])
+    available = np.array([weather.available_row(at, 900.0)[0] for at in quarters])
+    assert 0.9 < running.mean() < 1.0
+    assert np.all(available <= running + 1e-12)
 
 
 def test_a_runs_errors_last_for_hours_and_are_shared_by_the_farms(weather: GeneratedWeather) -> None:

@@ -110,9 +110,9 @@ def test_the_suns_centroid_lies_at_the_parks_noon(weather: MeasuredWeather) -> N
     assert centroid_h == pytest.approx(12 + 5 / 60, abs=0.15)
 
 
-def test_a_value_now_is_the_mean_of_its_minute(weather: MeasuredWeather) -> None:
-    mean = weather.available_frac_array([SONGSHAN], NOON, timedelta(minutes=1), 1)[0, 0]
-    assert weather.available_frac(SONGSHAN, NOON + timedelta(seconds=40)) == pytest.approx(mean, abs=1e-9)
+def test_a_value_now_is_held_for_ten_seconds(weather: MeasuredWeather) -> None:
+    mean = weather.available_frac_array([SONGSHAN], NOON + timedelta(seconds=40), timedelta(seconds=10), 1)[0, 0]
+    assert weather.available_frac(SONGSHAN, NOON + timedelta(seconds=43)) == pytest.approx(mean, abs=1e-9)
 
 
 def test_the_meter_shows_nothing_where_it_was_stuck_and_the_world_goes_on(weather: MeasuredWeather) -> None:
@@ -170,8 +170,64 @@ def test_a_carried_run_misses_the_later_one_more_the_farther_it_looks(weather: M
     assert 0 < miss[0] < miss[1] < miss[2] < miss[3]
 
 
-def test_the_sun_has_no_weather_run(weather: MeasuredWeather) -> None:
-    assert weather.runs_known(SUN, NOON).n == 0
+def test_the_suns_runs_are_made_up_and_the_facts_say_so(weather: MeasuredWeather) -> None:
+    runs = weather.runs_known(SUN, NOON)
+    assert runs.features == ("ghi_w_m2", "temperature_c")
+    assert runs.n > 400
+    assert any("sun runs" in fact and "made up" in fact for fact in weather.facts)
+
+
+@pytest.mark.parametrize(
+    "quirk",
+    [
+        "wind.stuck_readings", "wind.outages", "wind.partly_down_months", "wind.shared_cells", "wind.run_seam", "wind.phase",
+        "wind.top", "sun.outages", "sun.derated", "sun.site_3", "sun.late_noon", "sun.column_names", "sun.sentinels",
+        "sun.night", "sun.clipping", "sun.temperature", "wind runs", "calendar",
+    ],
+)  # fmt: skip
+def test_every_quirk_is_a_named_fact(weather: MeasuredWeather, quirk: str) -> None:
+    assert any(fact.startswith(quirk) for fact in weather.facts)
+
+
+def test_a_month_with_part_of_the_farm_down_is_known_as_such(weather: MeasuredWeather) -> None:
+    january = datetime(2013, 1, 15, tzinfo=UTC) + timedelta(weeks=913, hours=2)  # zone 7
+    assert weather.running_row(january)[2] == pytest.approx(0.82, abs=0.03)
+    assert weather.running_row(january + timedelta(days=60))[2] == 1.0
+
+
+def test_the_air_has_the_parks_normals(weather: MeasuredWeather) -> None:
+    # Chifeng, station 54218: -10.3 degC in January.
+    hours = [datetime(2030, 1, 1, tzinfo=UTC) + i * HOUR for i in range(31 * 24)]
+    assert np.mean([weather.temperature_c(at) for at in hours]) == pytest.approx(-10.3, abs=1.5)
+
+
+def test_ten_second_values_keep_the_energy_of_their_quarters(weather: MeasuredWeather) -> None:
+    ids, quarter = [farm.asset_id for farm in FARMS], timedelta(minutes=15)
+    fine = weather.available_frac_array(ids, NOON, timedelta(seconds=10), 90 * 8)
+    coarse = weather.available_frac_array(ids, NOON, quarter, 8)
+    assert fine.reshape(4, 8, 90).mean(axis=2) == pytest.approx(coarse, abs=1e-9)
+    assert np.abs(np.diff(fine[:3], axis=1)).max() < 0.05
+
+
+def test_a_row_is_what_the_farms_give_over_the_step(weather: MeasuredWeather) -> None:
+    ids = [farm.asset_id for farm in FARMS]
+    for seconds in (10.0, 60.0, 900.0, 3600.0):
+        wanted = weather.available_frac_array(ids, NOON, timedelta(seconds=seconds), 1)[:, 0]
+        assert weather.available_row(NOON, seconds) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_the_order_of_questions_changes_no_answer(data_dir: Path, weather: MeasuredWeather) -> None:
+    other = MeasuredWeather(data_dir, FARMS, seed=3)
+    days = [NOON + timedelta(days=day) for day in (9, 2, 5, 0, 7)]
+    backward = {day: other.available_row(day, 10.0) for day in days}
+    assert all(weather.available_row(day, 10.0) == backward[day] for day in sorted(days))
+
+
+def test_other_stations_meet_the_clouds_at_another_time(data_dir: Path) -> None:
+    roofs = AssetId("pv.roofs_hongshan")
+    suns = MeasuredWeather(data_dir, (FARMS[3], Farm(roofs, "solar", 18.0, 0.15)), seed=3)
+    power = suns.available_frac_array([SUN, roofs], suns.start + timedelta(days=30), HOUR / 4, 96 * 300)
+    assert 0.85 < np.corrcoef(power)[0, 1] < 0.99
 
 
 def test_the_door_to_this_world_does_not_leak(weather: MeasuredWeather) -> None:
