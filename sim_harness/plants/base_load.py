@@ -60,6 +60,7 @@ class BaseLoad(Station):
     def __init__(self, asset: Asset, *, start: datetime, seed: int, zone: ZoneInfo) -> None:
         self._zone = zone
         self._plate: BaseLoadPlate = asset.plate
+        self._looked_at, self._profile_mw = (-1, -1), 0.0
         self._noise = Drift(_NOISE_FRAC, _NOISE_MEMORY_H, seeded(seed, f"{asset.id}.demand"))
         self._demand_mw = self._wanted_mw(start)
         super().__init__(asset, start, self._demand_mw)
@@ -107,4 +108,7 @@ class BaseLoad(Station):
         return self._demand_mw
 
     def _wanted_mw(self, at: datetime) -> float:
-        return max(0.0, profile_mw(self._plate, at.astimezone(self._zone)) * (1.0 + self._noise.value))
+        minute = (at.hour, at.minute)
+        if minute != self._looked_at:  # the profile knows minutes, and reading the clock costs more than all else here
+            self._looked_at, self._profile_mw = minute, profile_mw(self._plate, at.astimezone(self._zone))
+        return max(0.0, self._profile_mw * (1.0 + self._noise.value))
