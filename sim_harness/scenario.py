@@ -11,6 +11,9 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sim_harness.faults import FaultEntry, Window, entry_faults, schedule_of
+from sim_harness.grid.events import ScenarioEvent, parse_events
+from sim_harness.grid.surroundings import GridConditions, PowerFlow
 from sim_harness.ledger import REGISTER
 from sim_harness.weather.measured import SOLAR_FILE, WIND_FILE
 from vpp.errors import ParkError, ScenarioError
@@ -49,6 +52,9 @@ class _File(BaseModel):
     seed: Annotated[int, Field(ge=0)]
     control_step_s: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     initial: dict[str, dict[str, float]] = Field(default_factory=dict)
+    faults: tuple[FaultEntry, ...] = ()
+    events: Any = ()
+    power_flow: PowerFlow = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +72,9 @@ class Scenario:
         seed: Everything random comes from it.
         control_step_s: Step of the world and of fast control. [s]
         initial: By asset: shares that it starts with, as in `soc_frac`.
+        faults: What goes wrong on purpose.
+        events: What the grid does and asks for.
+        power_flow: When AC power flows are made, beside those at events.
     """
 
     name: str
@@ -78,6 +87,14 @@ class Scenario:
     seed: int
     control_step_s: float
     initial: Mapping[AssetId, Mapping[str, float]] = field(default_factory=dict)
+    faults: tuple[FaultEntry, ...] = ()
+    events: tuple[ScenarioEvent, ...] = ()
+    power_flow: PowerFlow = "off"
+
+    @property
+    def grid_conditions(self) -> GridConditions:
+        """What the world's grid needs to know."""
+        return GridConditions(self.events, self.seed, self.power_flow)
 
     @property
     def end(self) -> datetime:
@@ -87,6 +104,10 @@ class Scenario:
     def initial_frac(self, asset_id: AssetId, name: str) -> float | None:
         """A starting share of an asset, None where the scenario leaves it to the plant."""
         return self.initial.get(asset_id, {}).get(name)
+
+    def faults_in(self, park: Park) -> tuple[Window, ...]:
+        """Every fault of the run with its time and place, written or drawn by the seed."""
+        return schedule_of(self.faults, park, self.seed, self.start, self.end)
 
     def with_options(self, days: float | None = None, seed: int | None = None) -> Scenario:
         """The same scenario with what the command line changed.
@@ -148,9 +169,13 @@ def load(name_or_path: str | Path, seeds: Path = SEEDS) -> Scenario:
         faults += [f"{path.name}: park: {fault}" for fault in error.faults]
     else:
         faults += _initial_faults(path.name, written, park)
+        for i, entry in enumerate(written.faults):
+            faults += entry_faults(f"{path.name}: faults.{i}", entry, park)
+        events, event_faults = parse_events(path.name, written.events, park, written.days)
+        faults += event_faults
         start = written.start if written.start.tzinfo is not None else written.start.replace(tzinfo=park.zone)
         if not faults:
-            return _scenario(written, seeds, start)
+            return replace(_scenario(written, seeds, start), events=events)
     raise ScenarioError(faults)
 
 
@@ -226,6 +251,8 @@ def _scenario(written: _File, seeds: Path, start: datetime) -> Scenario:
         weather=written.weather,
         seed=written.seed,
         control_step_s=written.control_step_s,
+        faults=written.faults,
+        power_flow=written.power_flow,
         initial={AssetId(asset_id): dict(stocks) for asset_id, stocks in written.initial.items()},
     )
 

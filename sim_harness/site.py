@@ -14,6 +14,7 @@ from controllers.client import SchedulerClient
 from controllers.clock import Clock
 from controllers.edge import Device, Edge
 from sim_harness.faults import Injector
+from sim_harness.grid.gateway import GridGateway
 from sim_harness.plants.ammonia_loop import AmmoniaLoop
 from sim_harness.plants.arc_furnace import ArcFurnaces
 from sim_harness.plants.base import Plant
@@ -41,9 +42,6 @@ from sim_harness.world import Flows, World
 from vpp.errors import ScenarioError
 from vpp.ids import AssetId
 from vpp.park import Asset, Park
-from vpp.wire.codec import encode
-from vpp.wire.messages import GridMeasurement
-from vpp.wire.topics import Channel, topic_of
 
 __all__ = ["PLANTS", "Site", "farms_of"]
 
@@ -200,8 +198,10 @@ class Site:
     def __init__(self, park: Park, scenario: Scenario, weather: Weather, bus_of: BusOf, clock: Clock) -> None:
         #: What goes wrong in this run, and how much of it has shown.
         self.faults = Injector(scenario.faults_in(park), park.id, scenario.seed, clock)
-        self.world = World(park, _plants_of(park, scenario), weather, scenario.start, forced_out=self.faults.tripped)
-        self._park, self._gateway = park, self.faults.bus(bus_of(None))
+        grid, plants = scenario.grid_conditions, _plants_of(park, scenario)
+        self.world = World(park, plants, weather, scenario.start, grid, forced_out=self.faults.tripped)
+        self._park = park
+        self.gateway = GridGateway(self.faults.bus(bus_of(None)), park, self.world.grid, scenario.seed)
         self.edges: list[Edge] = []
         self.clusters: list[ComputeCluster] = []
         for plant in self.world.plants:
@@ -226,10 +226,9 @@ class Site:
         for cluster in self.clusters:
             cluster.report()
         flows: Flows | None = self.world.flows
-        for connection in self._park.connections:
-            import_mw = 0.0 if flows is None else flows.import_mw[connection.id]
-            said = GridMeasurement(measured_at=at, import_mw=self.faults.metered_mw(connection.id, import_mw))
-            self._gateway.post(topic_of(self._park.id, Channel.GRID_MEASUREMENT, connection.id), encode(said))
+        imports = {} if flows is None else flows.import_mw
+        metered = {c.id: self.faults.metered_mw(c.id, imports.get(c.id, 0.0)) for c in self._park.connections}
+        self.gateway.report(at, metered)
 
     def goodbye(self) -> None:
         """Every edge says offline before an orderly end."""
