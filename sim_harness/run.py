@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal, TypeAlias
 
-import numpy as np
-
 from controllers.bus.base import Bus
-from controllers.bus.broker import embedded_broker
-from controllers.bus.local import LocalBus
-from controllers.bus.mqtt import connected_bus
 from controllers.loops.forecast import Forecaster
 from controllers.loops.worker import InlineWorker
 from controllers.planner import SolveSettings
@@ -26,6 +21,7 @@ from forecasting.known import CheckedDoor, FarmSite
 from forecasting.model_store import train_cached
 from sim_harness.balance import check_energy, check_money, check_plants
 from sim_harness.clock import SimClock
+from sim_harness.faults import Injector
 from sim_harness.scenario import Scenario, load_park_of
 from sim_harness.score import Conduct, Score, score
 from sim_harness.site import Site, farms_of
@@ -34,10 +30,10 @@ from sim_harness.truth import Truth
 from sim_harness.weather.base import Weather
 from sim_harness.weather.door import WeatherDoor
 from sim_harness.weather.source import open_weather
+from sim_harness.wires import LocalWire, MqttWire, Wiring
 from vpp.park import Park
-from vpp.units import MS_PER_S
 
-__all__ = ["POLICIES", "Outcome", "Policy", "RunOptions", "Wire", "advance", "forecaster_of", "run_scenario"]
+__all__ = ["POLICIES", "Outcome", "Policy", "RunOptions", "Wire", "advance", "forecaster_of", "make_controller", "run_scenario"]
 
 Policy: TypeAlias = Literal["none", "rules", "mpc"]
 Wire: TypeAlias = Literal["local", "mqtt"]
@@ -47,6 +43,8 @@ POLICIES: Final[tuple[Policy, ...]] = ("none", "rules", "mpc")
 #: A run gives the solver no time limit that could fire: only counts, so that it repeats to the bit.
 _NO_GUARD_S: Final = 3_600.0
 _WORLD_FIRST: Final = -1
+#: Tasks of a controller that wait on the clock.
+_LOOPS: Final[dict[Policy, int]] = {"none": 0, "rules": 2, "mpc": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ class RunOptions:
     Args:
         policy: Who controls.
         data_dir: Measured series; None to generate weather.
-        wire: In process, or over a real broker that the run starts.
+        wire: In process, or over a real broker that the run starts, with the controller in a process of its own.
         cache_dir: Where trained models are kept.
         progress: Told the share of simulated time that has passed.
     """
@@ -70,11 +68,21 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run came to: the truth, the score, and how it was made."""
+    """What a run came to: the truth, the score, and how it was made.
+
+    Args:
+        truth: Registers and counters of the world.
+        score: What they come to.
+        conduct: How the run was made.
+        faults: How many faults of each kind showed; their sum is `conduct.faults_injected`.
+        malformed: Messages that somebody refused to read.
+    """
 
     truth: Truth
     score: Score
     conduct: Conduct
+    faults: Mapping[str, int] = field(default_factory=dict)
+    malformed: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The facts as `--json` writes them."""
@@ -91,33 +99,44 @@ def run_scenario(scenario: Scenario, options: RunOptions) -> Outcome:
     return asyncio.run(_run(scenario, options))
 
 
-def forecaster_of(park: Park, weather: Weather, start: datetime, cache_dir: Path) -> Forecaster:
-    """Models trained on what was known when the run begins, behind the door that refuses the future."""
+def forecaster_of(park: Park, weather: Weather, start: datetime, cache_dir: Path, faults: Injector | None = None) -> Forecaster:
+    """Models trained on what was known when the run begins, behind the door that refuses the future.
+
+    Args:
+        park: Whose farms.
+        weather: What is known of it.
+        start: Of the run (UTC).
+        cache_dir: Where trained models are kept.
+        faults: What goes wrong with weather runs.
+    """
     site = park.site
     farms = tuple(FarmSite(f.asset_id, f.kind, site.latitude_deg, site.longitude_deg) for f in farms_of(park))
     door = CheckedDoor(WeatherDoor(weather))
     models = train_cached(door, farms, known_at=start, directory=cache_dir)
-    return Forecaster(models, door, InlineWorker())
+    # Models are trained on sound history; what goes wrong goes wrong during the run.
+    return Forecaster(models, door if faults is None else faults.door(door), InlineWorker())
 
 
 async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
     began_s = time.perf_counter()
     park = load_park_of(scenario)
-    data_dir = scenario.weather_from(options.data_dir)
-    weather = open_weather(data_dir, farms_of(park), seed=scenario.seed, start=scenario.start, end=scenario.end)
+    weather = _weather(park, scenario, options.data_dir)
     clock = SimClock(scenario.start)
-    async with _buses(options.wire) as (world_bus, controller_bus):
-        site = Site(park, scenario, weather, lambda _: world_bus, clock)
-        ear = ForecastEar(world_bus, park.id)
-        controller = None if options.policy == "none" else _controller(park, scenario, options, weather, controller_bus, clock)
-        tasks = [asyncio.ensure_future(advance(site, clock, scenario))]
-        if controller is not None:
-            tasks.append(asyncio.ensure_future(controller.run()))
-        await clock.wait_for_participants(_participants(options.policy))
-        await _pass_time(clock, scenario, options, _fence(options.wire, world_bus, controller_bus))
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    make = None
+    if options.policy != "none":
+        make = partial(make_controller, scenario, options.policy, options.data_dir, options.cache_dir)
+    async with AsyncExitStack() as stack:
+        wire: Wiring = LocalWire(make, clock) if options.wire == "local" else MqttWire(make, clock)
+        await stack.enter_async_context(wire)
+        site = Site(park, scenario, weather, lambda _: wire.world_bus, clock)
+        ear = ForecastEar(wire.world_bus, park.id)
+        world = asyncio.ensure_future(advance(site, clock, scenario, wire))
+        await wire.start(scenario.start)
+        await clock.wait_for_participants(1 + wire.participants)
+        await _pass_time(clock, scenario, options, wire.fence)
+        world.cancel()
+        await asyncio.gather(world, return_exceptions=True)
+        await wire.end()
     truth = site.world.truth()
     result = score(truth)
     check_energy(truth)
@@ -129,33 +148,53 @@ async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
         policy=options.policy,
         data="; ".join(weather.facts),
         wall_s=time.perf_counter() - began_s,
-        commands=None if controller is None else controller.commander.counters.sent,
-        ack_p99_ms=None if controller is None else _p99_ms(controller.commander.counters.ack_delay_s),
+        commands=wire.commands,
+        ack_p99_ms=wire.ack_p99_ms,
         forecast=ear.skill(truth),
+        faults_injected=site.faults.injected,
     )
-    return Outcome(truth, result, conduct)
+    return Outcome(truth, result, conduct, dict(sorted(site.faults.counts.items())), wire.malformed)
 
 
-def _controller(park: Park, scenario: Scenario, options: RunOptions, weather: Weather, bus: Bus, clock: SimClock) -> Controller:
-    control = timedelta(seconds=scenario.control_step_s)
-    settings = ControllerSettings(control=control, solve=SolveSettings(guard_s=_NO_GUARD_S))
-    if settings.rules < control:
-        settings = replace(settings, rules=control)
-    forecaster = forecaster_of(park, weather, scenario.start, options.cache_dir) if options.policy == "mpc" else None
-    return Controller(park, bus, clock, settings, forecaster)
+def _weather(park: Park, scenario: Scenario, data_dir: Path | None) -> Weather:
+    found = scenario.weather_from(data_dir)
+    return open_weather(found, farms_of(park), seed=scenario.seed, start=scenario.start, end=scenario.end)
 
 
-def _participants(policy: Policy) -> int:
-    """Tasks that wait on the clock: the world, and the loops of the controller."""
-    return {"none": 1, "rules": 3, "mpc": 4}[policy]
+def make_controller(
+    scenario: Scenario, policy: Policy, data_dir: Path | None, cache_dir: Path, bus: Bus, clock: SimClock
+) -> tuple[Controller, int]:
+    """A policy's controller and how many of its tasks wait on the clock; here or in a process of its own.
+
+    Raises:
+        ScenarioError: The scenario, its park or its data are not in order.
+    """
+    park = load_park_of(scenario)
+    settings = ControllerSettings(control=timedelta(seconds=scenario.control_step_s), solve=SolveSettings(guard_s=_NO_GUARD_S))
+    forecaster = None
+    if policy == "mpc":
+        weather = _weather(park, scenario, data_dir)
+        faults = Injector(scenario.faults_in(park), park.id, scenario.seed, clock)
+        forecaster = forecaster_of(park, weather, scenario.start, cache_dir, faults)
+    return Controller(park, bus, clock, settings, forecaster), _LOOPS[policy]
 
 
-async def advance(site: Site, clock: SimClock, scenario: Scenario) -> None:
-    """The world's turn at every control step: let the step behind us pass, then report."""
+async def advance(site: Site, clock: SimClock, scenario: Scenario, wire: Wiring | None = None) -> None:
+    """The world's turn at every control step: let the step behind us pass, then report.
+
+    Args:
+        site: The world and its mouths.
+        clock: Its time.
+        scenario: How long a step is.
+        wire: Whose broker restarts are carried out.
+    """
     before: datetime | None = None
+    restarts = site.faults.broker_restarts
     async for at in clock.every(timedelta(seconds=scenario.control_step_s), priority=_WORLD_FIRST):
         if before is not None:
             site.world.step(before, (at - before).total_seconds())
+        if wire is not None:
+            await wire.tend_broker(at, wanted_down=any(window.holds(at) for window in restarts))
         site.report(at)
         before = at
 
@@ -169,36 +208,3 @@ async def _pass_time(clock: SimClock, scenario: Scenario, options: RunOptions, f
         await clock.run_until(until, fence)
         if options.progress is not None:
             options.progress((at - scenario.start) / (scenario.end - scenario.start))
-
-
-def _fence(wire: Wire, world_bus: Bus, controller_bus: Bus) -> Callable[[], Any] | None:
-    """Over a broker, nobody looks before everything said has been heard."""
-    if wire == "local":
-        return None
-
-    async def flush() -> None:
-        # What either side said reaches the other, and so do the acks that the other says to it.
-        for bus in (controller_bus, world_bus, world_bus, controller_bus):
-            await bus.flush()
-
-    return flush
-
-
-@asynccontextmanager
-async def _buses(wire: Wire) -> AsyncIterator[tuple[Bus, Bus]]:
-    """One bus for the world's side and one for the controller's."""
-    if wire == "local":
-        hub = LocalBus()
-        yield hub, hub
-        return
-    with TemporaryDirectory(prefix="vpp-broker-") as folder:
-        async with (
-            embedded_broker(Path(folder)) as url,
-            connected_bus(url, "world") as world_bus,
-            connected_bus(url, "controller") as controller_bus,
-        ):
-            yield world_bus, controller_bus
-
-
-def _p99_ms(delays_s: list[float]) -> float | None:
-    return float(np.percentile(delays_s, 99)) * MS_PER_S if delays_s else None

@@ -65,9 +65,7 @@ def schedule_of(entries: Sequence[FaultEntry], park: Park, seed: int, start: dat
     return tuple(windows)
 
 
-def _times(
-    entry: FaultEntry, park: Park, random: np.random.Generator, length_h: float
-) -> Iterator[tuple[float, float, str]]:
+def _times(entry: FaultEntry, park: Park, random: np.random.Generator, length_h: float) -> Iterator[tuple[float, float, str]]:
     """Beginning, length and place of each fault of an entry."""
     named = entry.asset or entry.connection or entry.topic or ""
     duration_h = entry.duration_h if entry.duration_h is not None else KINDS[entry.kind].duration_h
