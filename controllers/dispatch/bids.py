@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controllers.dispatch.clear import Bids
-from controllers.dispatch.events import bounded, bounds_of
+from controllers.dispatch.clear import Bids, Tie
+from controllers.dispatch.events import EventBounds, bounded, bounds_of
 from controllers.dispatch.guidance import ConnectionGuidance, Guidance, StackOrder, StoreGuidance
 from controllers.dispatch.snapshot import Reported, Snapshot
 from controllers.planner.blocks.hydrogen import hydrogen_curve
@@ -17,7 +17,7 @@ from vpp.park import Asset, Connection, Park
 from vpp.park.plates import BatteryPlate, CompressedAirPlate, ElectrolyserPlate
 from vpp.units import s_to_h
 
-__all__ = ["Machine", "TIE_CNY_PER_MWH", "bids_of", "machines"]
+__all__ = ["Machine", "TIE_CNY_PER_MWH", "bids_of", "machines", "ties_of"]
 
 #: Inside a machine's band, staying on the plan's side of its planned power is worth this much more: ties follow the plan, and a
 #: price that wobbles around a value does not throw a battery from end to end.
@@ -42,18 +42,33 @@ def machines(park: Park, snapshot: Snapshot, guidance: Guidance, hold_s: float =
     """Every asset that was heard and every connection, as bidders.
 
     An asset that cannot move now (a furnace in its heat, a load that follows its users, a cluster that follows its signal) bids
-    its measured power as it is; so does one that refuses what it is told. A silent one does not bid: what it does is seen at the
-    connection.
+    its measured power as it is; so does one that refuses what it is told. Silent ones do not bid: what they draw together is what
+    the area's meters see beside all that was heard.
     """
     found = [m for asset in park.assets if (m := _machine(asset, snapshot, guidance, s_to_h(hold_s))) is not None]
-    found += [_connection(c, guidance.connections[c.id], snapshot) for c in park.connections if c.to not in park.area_ids]
-    found += [m for c in park.connections if c.to in park.area_ids for m in _link(c, snapshot)]
+    found += [_connection(c, guidance.connections[c.id], snapshot) for c in park.connections if c.is_grid]
+    if snapshot.silent:
+        found += _unheard(park, snapshot)
     return tuple(found)
 
 
-def bids_of(bidders: tuple[Machine, ...], areas: tuple[AreaId, ...], markets: Mapping[AreaId, int] | None = None) -> Bids:
-    """Bidders as arrays for `clear`; areas of one market clear together, each by itself if no markets are given."""
-    place = {area: i for i, area in enumerate(areas)} if markets is None else markets
+def ties_of(park: Park, snapshot: Snapshot) -> tuple[Tie, ...]:
+    """Connections between areas, inside their limits and what events ask of them."""
+    place = {area: i for i, area in enumerate(park.area_ids)}
+    found = []
+    for connection in park.connections:
+        if not connection.is_grid:
+            bounds = bounds_of(snapshot.events, connection, snapshot.at) if snapshot.events else EventBounds()
+            high, low = connection.import_limit_mw, -connection.export_limit_mw
+            high = high if bounds.at_most_mw is None else min(high, max(bounds.at_most_mw, low))
+            low = low if bounds.at_least_mw is None else max(low, min(bounds.at_least_mw, high))
+            found.append(Tie(place[connection.area], place[AreaId(connection.to)], high, -low))
+    return tuple(found)
+
+
+def bids_of(bidders: tuple[Machine, ...], areas: tuple[AreaId, ...]) -> Bids:
+    """Bidders as arrays for `clear`."""
+    place = {area: i for i, area in enumerate(areas)}
     flat = [(i, width, worth) for i, machine in enumerate(bidders) for width, worth in machine.segments if width > 0]
     return Bids(
         base_mw=np.array([machine.base_mw for machine in bidders]),
@@ -79,6 +94,9 @@ def _machine(asset: Asset, snapshot: Snapshot, guidance: Guidance, hold_h: float
         return _store(asset, said, guidance.stores[asset.id], hold_h)
     if said.online and asset.id in guidance.stacks:
         return _stacks(asset, asset.plate, said, guidance.stacks[asset.id])
+    if said.online and asset.id in guidance.bands:
+        band = guidance.bands[asset.id]
+        return Machine(asset.id, asset.area, band.low_mw, band.segments)
     return Machine(asset.id, asset.area, guidance.held_mw.get(asset.id, said.power_mw), ())
 
 
@@ -135,16 +153,22 @@ def _connection(connection: Connection, terms: ConnectionGuidance, snapshot: Sna
     return Machine(connection.id, connection.area, -connection.import_limit_mw, segments)
 
 
-def _link(connection: Connection, snapshot: Snapshot) -> tuple[Machine, Machine]:
-    """A connection between two areas goes on as measured, inside what events ask of it; moving it is the plan's affair."""
-    flow = snapshot.import_mw.get(connection.id, 0.0)
-    bounds = bounds_of(snapshot.events, connection, snapshot.at)
-    flow = flow if bounds.at_most_mw is None else min(flow, bounds.at_most_mw)
-    flow = flow if bounds.at_least_mw is None else max(flow, bounds.at_least_mw)
-    return (
-        Machine(connection.id, connection.area, -flow, ()),
-        Machine(f"{connection.id}.far", AreaId(connection.to), flow, ()),
-    )
+def _unheard(park: Park, snapshot: Snapshot) -> list[Machine]:
+    """Where devices are silent: what flows into the area and was drawn by nobody who spoke, as one machine that cannot move."""
+    found = []
+    for area in dict.fromkeys(park.asset(asset_id).area for asset_id in snapshot.silent):
+        into = [c.id for c in park.connections if c.area == area]
+        out_of = [c.id for c in park.connections if c.to == area]
+        if all(c in snapshot.import_mw for c in (*into, *out_of)):
+            net_mw = sum(snapshot.import_mw[c] for c in into) - sum(snapshot.import_mw[c] for c in out_of)
+            heard_mw = sum(_heard_mw(asset.id, snapshot) for asset in park.assets if asset.area == area)
+            found.append(Machine(f"{area}.unheard", area, net_mw - heard_mw, ()))
+    return found
+
+
+def _heard_mw(asset_id: AssetId, snapshot: Snapshot) -> float:
+    said = snapshot.assets.get(asset_id) or snapshot.clusters.get(asset_id)
+    return 0.0 if said is None else said.power_mw
 
 
 def powers(bidders: tuple[Machine, ...], power_mw: np.ndarray) -> Mapping[AssetId, float]:

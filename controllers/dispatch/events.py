@@ -9,16 +9,14 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from vpp.events import Event
-from vpp.ids import AreaId, ConnectionId
+from vpp.ids import ConnectionId
 from vpp.park import Connection, Park
 from vpp.wire.messages import GridEvent, Reason
 
-__all__ = ["EVENT_CNY_PER_MWH", "EventBook", "EventBounds", "bounds_of", "bounded", "judge", "markets_of"]
+__all__ = ["EVENT_CNY_PER_MWH", "EventBook", "EventBounds", "bounds_of", "bounded", "judge"]
 
 #: What keeping an event's target is worth: above everything that may move by itself, below nothing that must not. [CNY/MWh]
 EVENT_CNY_PER_MWH: Final = 20_000.0
-#: A tie that carries this share of its limit has no room to help over it.
-_FULL_FRAC: Final = 0.98
 
 #: Width and worth of a bid, as in `controllers.dispatch.bids`.
 Segment: TypeAlias = tuple[float, float]
@@ -115,35 +113,6 @@ def bounded(segments: Sequence[Segment], base_mw: float, bounds: EventBounds) ->
                 found.append((b - a, worth))
         left = right
     return tuple(found)
-
-
-def markets_of(park: Park, events: Iterable[Event], import_mw: Mapping[ConnectionId, float], at: datetime) -> dict[AreaId, int]:
-    """Which areas clear together: each by itself, but those tied to a connection under an event help it.
-
-    Args:
-        park: Its ties.
-        events: All that are known.
-        import_mw: Measured over each connection; a tie that is full does not let its area help.
-        at: Now (UTC).
-    """
-    place = {area: i for i, area in enumerate(park.area_ids)}
-    called = {e.connection for e in events if e.in_force(at)}
-    ties = [c for c in park.connections if c.to in place and c.id not in called]
-    roots = [c.area for c in park.connections if c.is_grid and c.id in called]
-    for root in roots:
-        edge = [root]
-        while edge:
-            area = edge.pop()
-            for tie in ties:
-                other = tie.to if tie.area == area else tie.area if tie.to == area else None
-                if other is not None and place[AreaId(other)] != place[root] and not _is_full(tie, import_mw.get(tie.id, 0.0)):
-                    place[AreaId(other)] = place[root]
-                    edge.append(AreaId(other))
-    return place
-
-
-def _is_full(tie: Connection, import_mw: float) -> bool:
-    return import_mw >= _FULL_FRAC * tie.import_limit_mw or -import_mw >= _FULL_FRAC * tie.export_limit_mw
 
 
 def _event(said: GridEvent, connection: ConnectionId, now: datetime, last: Event | None) -> Event:

@@ -8,7 +8,16 @@ from datetime import datetime
 
 from vpp.ids import AssetId, ConnectionId
 
-__all__ = ["ConnectionGuidance", "Guidance", "HeatOrder", "ShiftGuidance", "StackOrder", "StoreGuidance", "TailPoint"]
+__all__ = [
+    "BandGuidance",
+    "ConnectionGuidance",
+    "Guidance",
+    "HeatOrder",
+    "ShiftGuidance",
+    "StackOrder",
+    "StoreGuidance",
+    "TailPoint",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,26 @@ class ConnectionGuidance:
 
 
 @dataclass(frozen=True, slots=True)
+class BandGuidance:
+    """A machine that dispatch may move inside a band, each MW of it at its worth: a smelter, a generating unit, a feeder.
+
+    Args:
+        low_mw: Bottom of the band, negative for one that generates. [MW]
+        segments: `(width_mw, worth_cny_per_mwh)` from the bottom up, worth falling.
+        switched: Whether it is on or off as a whole; it is then on where more than half of the band was taken.
+    """
+
+    low_mw: float
+    segments: tuple[tuple[float, float], ...]
+    switched: bool = False
+
+    @property
+    def high_mw(self) -> float:
+        """Top of the band. [MW]."""
+        return self.low_mw + sum(width for width, _ in self.segments)
+
+
+@dataclass(frozen=True, slots=True)
 class TailPoint:
     """Planned power of an asset from an instant on, for its fallback profile."""
 
@@ -94,6 +123,7 @@ class Guidance:
         plan_id: Behind every command.
         source: What made it, as in `mpc` or `rules`.
         held_mw: Set-points of slow assets that dispatch does not move.
+        bands: Machines that move inside a band.
         tails: The plan's continuation per asset.
     """
 
@@ -105,5 +135,6 @@ class Guidance:
     heats: Mapping[AssetId, HeatOrder] = field(default_factory=dict)
     shifts: Mapping[AssetId, ShiftGuidance] = field(default_factory=dict)
     held_mw: Mapping[AssetId, float] = field(default_factory=dict)
+    bands: Mapping[AssetId, BandGuidance] = field(default_factory=dict)
     tails: Mapping[AssetId, tuple[TailPoint, ...]] = field(default_factory=dict)
     curtail_cny_per_mwh: float = 50.0

@@ -13,7 +13,7 @@ from controllers.dispatch.snapshot import Reported, Snapshot
 from vpp.ids import AssetId
 from vpp.park import Asset, Park
 from vpp.park.plates import ArcFurnacePlate
-from vpp.wire.messages import FallbackPoint, FallbackProfile, HeatStart, Limit, Reason, Setpoint, StackCounts, Target
+from vpp.wire.messages import FallbackPoint, FallbackProfile, HeatStart, Limit, Reason, Setpoint, StackCounts, Switch, Target
 
 __all__ = ["LeaseTimes", "Order", "orders"]
 
@@ -163,6 +163,14 @@ def _of_asset(making: _Making, asset: Asset, said: Reported, power_mw: float, pr
         yield making.order(asset, setpoint, power_mw, asset.plate.stacks * asset.plate.stack_mw, reason)
     elif asset.id in guidance.heats:
         yield from _heat_orders(making, asset, said, guidance.heats[asset.id], reason)
+    elif asset.id in guidance.bands:
+        band = guidance.bands[asset.id]
+        rating_mw = max(abs(band.low_mw), abs(band.high_mw), 1.0)
+        if band.switched:
+            closed = power_mw - band.low_mw > (band.high_mw - band.low_mw) / 2.0
+            yield making.order(asset, Switch(closed=closed), band.high_mw if closed else band.low_mw, rating_mw, reason)
+        else:
+            yield making.order(asset, Target(power_mw=power_mw), power_mw, rating_mw, reason)
     elif asset.id in guidance.held_mw:
         held = guidance.held_mw[asset.id]
         yield making.order(asset, Target(power_mw=held), held, max(abs(held), 1.0), reason)

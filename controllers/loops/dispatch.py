@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from controllers.dispatch.bids import bids_of, machines, powers
+from controllers.dispatch.bids import bids_of, machines, powers, ties_of
 from controllers.dispatch.clear import clear
-from controllers.dispatch.events import markets_of
 from controllers.dispatch.guidance import Guidance
 from controllers.dispatch.orders import LeaseTimes, Order, orders
 from controllers.dispatch.snapshot import Snapshot
@@ -24,9 +23,8 @@ __all__ = ["DispatchDesk", "decide", "run_dispatch"]
 def decide(park: Park, snapshot: Snapshot, guidance: Guidance, leases: LeaseTimes) -> tuple[Order, ...]:
     """The pure part: what every asset shall do now."""
     bidders = machines(park, snapshot, guidance, leases.hold_s)
-    markets = markets_of(park, snapshot.events, snapshot.import_mw, snapshot.at)
-    cleared = clear(bids_of(bidders, park.area_ids, markets), len(park.area_ids))
-    price: dict[str, float] = {area: float(cleared.price_cny_per_mwh[i]) for area, i in markets.items()}
+    cleared = clear(bids_of(bidders, park.area_ids), len(park.area_ids), ties_of(park, snapshot))
+    price: dict[str, float] = {area: float(cleared.price_cny_per_mwh[i]) for i, area in enumerate(park.area_ids)}
     return orders(park, snapshot, guidance, powers(bidders, cleared.power_mw), price, leases)
 
 

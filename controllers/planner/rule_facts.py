@@ -93,7 +93,7 @@ class RuleFacts:
         #: Loads that the electrolysers of an area leave the first word to.
         self.loads = {z: _ids(a for a in park.assets if a.area == z and a.kind not in idle) for z in areas}
         self.on_grid = {z: bool(park.connections_of(z)) for z in areas}
-        #: The table of an area's first connection with a tariff.
+        #: The table of the first connection with a tariff through which an area is supplied.
         self.table_of_area: dict[AreaId, PriceTable | None] = {z: self._first_table(z) for z in areas}
         loops = park.assets_of("ammonia_loop")
         self.loop_of = {a.id: _loop_of(a, loops) for a in park.assets_of("electrolyser")}
@@ -101,8 +101,18 @@ class RuleFacts:
         self.firm_mw = {a.id: float(firm_compute_mw(a.plate, None, 1)[0]) for a in park.assets_of("compute")}
 
     def _first_table(self, area: AreaId) -> PriceTable | None:
-        tariffs = [c.tariff for c in self.park.connections_of(area) if c.tariff is not None]
-        return self.tables[tariffs[0]] if tariffs else None
+        """What the area pays, straight or through the areas it hangs on; None for an island."""
+        asked: set[str] = set()
+        waiting: list[str] = [area]
+        while waiting:
+            place = waiting.pop(0)
+            asked.add(place)
+            for connection in self.park.connections:
+                if connection.area == place and connection.tariff is not None:
+                    return self.tables[connection.tariff]
+                if connection.area == place and connection.to not in asked:
+                    waiting.append(connection.to)
+        return None
 
 
 def _ids(assets: Iterable[Asset]) -> tuple[AssetId, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from controllers.dispatch.guidance import (
+    BandGuidance,
     ConnectionGuidance,
     Guidance,
     HeatOrder,
@@ -20,7 +21,8 @@ from controllers.dispatch.guidance import (
 )
 from controllers.dispatch.snapshot import Snapshot
 from controllers.planner.rule_facts import RuleFacts
-from vpp.ids import AreaId, PlanId
+from controllers.planner.rule_loads import QUOTA_KINDS, QuotaRule, feeder_band, quota_band, thermal_band
+from vpp.ids import AreaId, AssetId, PlanId
 from vpp.park import Asset, Connection, Park
 from vpp.park.plates import AmmoniaLoopPlate, ArcFurnacePlate, ComputePlate, ElectrolyserPlate
 from vpp.units import HOURS_PER_DAY, hours
@@ -48,6 +50,10 @@ class RuleThresholds:
         heat_price_cny_per_mwh: Above it no heat is started that can wait.
         scarce_frac: Wind and sun below this share of their capacity count as scarce for computing.
         scarce_soc_frac: Computing waits only while the area's batteries are below this.
+        quota_price_cny_per_mwh: Above it smelters and carbon capture run at their least, if the day's quota can still be made.
+        wait_price_cny_per_mwh: Above it computing that can wait waits where a grid supplies it.
+        full_frac: So near to a connection's import limit, computing that can wait waits.
+        feeder_close_cny_per_mwh: An interrupted feeder is closed again when energy in its area is cheaper.
     """
 
     charge_below_cny_per_mwh: float = 300.0
@@ -63,6 +69,10 @@ class RuleThresholds:
     heat_price_cny_per_mwh: float = 700.0
     scarce_frac: float = 0.2
     scarce_soc_frac: float = 0.5
+    quota_price_cny_per_mwh: float = 700.0
+    wait_price_cny_per_mwh: float = 700.0
+    full_frac: float = 0.97
+    feeder_close_cny_per_mwh: float = 1_000.0
 
 
 def rule_guidance(
@@ -87,6 +97,7 @@ def rule_guidance(
         heats={a.id: _heats(seen, a) for a in park.assets_of("arc_furnace")},
         shifts={a.id: _shift(seen, a) for a in park.assets_of("compute")},
         held_mw={a.id: _loop(seen, a) for a in park.assets_of("ammonia_loop")},
+        bands=_bands(seen, park),
         curtail_cny_per_mwh=park.prices.curtailment_cny_per_mwh,
     )
 
@@ -166,8 +177,41 @@ def _heats(seen: _Seen, asset: Asset) -> HeatOrder:
     return HeatOrder(((first, plate.furnaces),))
 
 
+def _bands(seen: _Seen, park: Park) -> dict[AssetId, BandGuidance]:
+    thresholds, at = seen.thresholds, seen.snapshot.at
+    rule = QuotaRule(thresholds.quota_price_cny_per_mwh, park.zone)
+    found: dict[AssetId, BandGuidance | None] = {}
+    for kind in (*QUOTA_KINDS, "thermal_unit", "feeder"):
+        for asset in park.assets_of(kind):
+            said = seen.snapshot.assets.get(asset.id)
+            if said is None:
+                continue
+            if kind in QUOTA_KINDS:
+                found[asset.id] = quota_band(asset, said, at, seen.facts.table_of_area[asset.area], rule)
+            elif kind == "thermal_unit":
+                found[asset.id] = thermal_band(asset, said)
+            else:
+                found[asset.id] = feeder_band(asset, said, thresholds.feeder_close_cny_per_mwh)
+    return {asset_id: band for asset_id, band in found.items() if band is not None}
+
+
+def _must_wait(seen: _Seen, asset: Asset) -> bool:
+    """Where a grid supplies the cluster: energy is dear, or a connection is nearly full."""
+    table = seen.facts.table_of_area[asset.area]
+    if table is None:
+        return False
+    if table.import_cny_per_mwh(seen.snapshot.at) > seen.thresholds.wait_price_cny_per_mwh:
+        return True
+    full = seen.thresholds.full_frac
+    measured = seen.snapshot.import_mw
+    return any(measured.get(c.id, 0.0) > full * c.import_limit_mw for c in seen.facts.park.connections if c.is_grid)
+
+
 def _shift(seen: _Seen, asset: Asset) -> ShiftGuidance:
-    """Everything that waits may run, unless wind and sun are scarce and the batteries low; the next two hours alike."""
+    """Everything that waits may run, unless wind and sun are scarce and the batteries low; the next two hours alike.
+
+    Where a grid supplies the cluster, dear hours and a full connection make it wait too.
+    """
     plate: ComputePlate = asset.plate
     snapshot, thresholds, facts = seen.snapshot, seen.thresholds, seen.facts
     available = seen.available_mw(asset.area)
@@ -176,7 +220,7 @@ def _shift(seen: _Seen, asset: Asset) -> ShiftGuidance:
     soc = sum(said.state.get("soc_frac", 0.5) * a.plate.energy_mwh for a, said in stores) / energy if energy else 0.0
     scarce = available < thresholds.scarce_frac * facts.farm_capacity_mw[asset.area] and soc < thresholds.scarce_soc_frac
     firm = facts.firm_mw[asset.id]
-    target = firm if scarce else plate.rated_mw
+    target = firm if scarce or _must_wait(seen, asset) else plate.rated_mw
     drawn = sum(r.power_mw for r in snapshot.clusters.values()) or plate.rated_mw
     green = min(max(available / max(drawn, 1e-9), 0.0), 1.0) if not facts.on_grid[asset.area] else 0.0
     edges = tuple(snapshot.at + timedelta(hours=h) for h in range(3))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from controllers.dispatch.bids import TIE_CNY_PER_MWH, Machine, bids_of, machines, powers
-from controllers.dispatch.clear import clear
-from controllers.dispatch.guidance import ConnectionGuidance, Guidance, StackOrder, StoreGuidance
+from controllers.dispatch.bids import TIE_CNY_PER_MWH, Machine, bids_of, machines, powers, ties_of
+from controllers.dispatch.clear import Tie, clear
+from controllers.dispatch.guidance import BandGuidance, ConnectionGuidance, Guidance, StackOrder, StoreGuidance
 from controllers.dispatch.snapshot import ClusterReport, Reported, Snapshot
 from tests.world_builders import BASE, BATTERY, CLUSTER, STACKS, START, WIND, asset, connection, park
+from vpp.events import Event
 from vpp.ids import AssetId, ConnectionId
 from vpp.park import Park
 
@@ -28,6 +30,8 @@ PARK = park(
     ],
     [connection(GRID, "a")],
 )
+#: Two areas on one tie.
+TIED = park([asset("base.a", "base_load", BASE, "a"), asset("base.b", "base_load", BASE, "b")], [connection("tie.ab", "a", "b")])
 #: Charges under 300, discharges over 600, and has no plan to stay at.
 STORE = StoreGuidance(300.0, 600.0)
 
@@ -195,11 +199,24 @@ def test_the_worth_of_hydrogen_falls_along_the_load_of_a_stack() -> None:
     assert worths == sorted(worths, reverse=True)
 
 
-def test_a_connection_between_areas_is_seen_from_both_ends_and_does_not_move() -> None:
-    tied = park(
-        [asset("base.a", "base_load", BASE, "a"), asset("base.b", "base_load", BASE, "b")], [connection("tie.ab", "a", "b")]
-    )
-    seen = Snapshot(START, {}, {}, {ConnectionId("tie.ab"): 12.0})
-    near, far = machines(tied, seen, Guidance("plan.1", "mpc", {}))
-    assert (near.area, near.base_mw, near.segments) == ("a", -12.0, ())
-    assert (far.area, far.base_mw, far.segments) == ("b", 12.0, ())
+def test_a_connection_between_areas_is_a_tie_within_its_limits() -> None:
+    assert ties_of(TIED, Snapshot(START, {}, {}, {})) == (Tie(0, 1, 200.0, 50.0),)
+
+
+def test_an_event_on_a_tie_narrows_it() -> None:
+    event = Event("e", "capacity", ConnectionId("tie.ab"), 30.0, START, START + timedelta(hours=1), START, START)
+    [tie] = ties_of(TIED, Snapshot(START, {}, {}, {}, events=(event,)))
+    assert (tie.import_limit_mw, tie.export_limit_mw) == (30.0, 50.0)
+
+
+def test_what_a_silent_device_draws_is_what_the_meters_see_beside_all_that_was_heard() -> None:
+    seen = Snapshot(START, {}, {}, {ConnectionId("tie.ab"): 12.0}, silent=frozenset({AssetId("base.a")}))
+    [unheard] = machines(TIED, seen, Guidance("plan.1", "mpc", {}))
+    assert (unheard.area, unheard.base_mw, unheard.segments) == ("a", 12.0, ())
+
+
+def test_a_machine_in_a_band_bids_each_mw_at_its_worth() -> None:
+    band_of_base = BandGuidance(5.0, ((3.0, 900.0), (2.0, 50.0)))
+    seen = Snapshot(START, {AssetId("base.a"): said(6.0)}, {}, {})
+    [machine] = machines(TIED, seen, Guidance("plan.1", "rules", {}, bands={AssetId("base.a"): band_of_base}))
+    assert (machine.base_mw, machine.segments) == (5.0, ((3.0, 900.0), (2.0, 50.0)))

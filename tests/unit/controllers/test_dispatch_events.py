@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from controllers.dispatch.events import EVENT_CNY_PER_MWH, EventBook, EventBounds, bounded, bounds_of, judge, markets_of
+from controllers.dispatch.events import EVENT_CNY_PER_MWH, EventBook, EventBounds, bounded, bounds_of, judge
 from tests.world_builders import BASE, asset, connection, park
 from vpp.events import Event
 from vpp.ids import ConnectionId
@@ -109,10 +109,3 @@ def test_a_floor_makes_less_import_than_it_cost_the_same() -> None:
         (50.0, 150.0 - EVENT_CNY_PER_MWH),
     )
     assert bounded(segments, -200.0, EventBounds(at_least_mw=0.0))[-1] == (50.0, 150.0 - EVENT_CNY_PER_MWH)
-
-
-def test_areas_behind_a_called_connection_clear_with_it_and_others_by_themselves() -> None:
-    alone = {"a": 0, "b": 1, "c": 2, "d": 3}
-    assert markets_of(PARK, [event()], {}, NOW) == alone
-    assert markets_of(PARK, [event()], {}, NOW + HOUR) == {"a": 0, "b": 0, "c": 0, "d": 3}
-    assert markets_of(PARK, [event()], {ConnectionId("tie.c"): 199.0}, NOW + HOUR) == {"a": 0, "b": 0, "c": 2, "d": 3}
