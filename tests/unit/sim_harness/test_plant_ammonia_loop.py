@@ -122,3 +122,15 @@ def test_hydrogen_is_used_vented_or_stored(dt_s: float) -> None:
     plant, _ = fed(3, 9_000.0, level_frac=0.8, dt_s=dt_s)
     for balance in plant.balances():
         assert abs(balance.residual) <= 1e-6 * max(balance.size, 1.0), balance
+
+
+def test_a_hot_tank_holds_less_and_a_cold_one_stands_lower() -> None:
+    hot, cold = ammonia(level_frac=0.9), ammonia(level_frac=0.9)
+    for plant, temperature_c in ((hot, 38.0), (cold, -20.0)):
+        run = Run(plant, temperature_c=temperature_c)
+        for _ in range(12 * 60):
+            plant.deliver(12_000.0 / 60.0)
+            run.step()
+    assert hot.stock()["hydrogen_kg"] < 0.96 * LOOP.buffer_kg
+    assert hot.totals()["vented_kg"] > cold.totals()["vented_kg"]
+    assert cold.read().state["tank_bar"] < hot.read().state["tank_bar"] <= 30.5

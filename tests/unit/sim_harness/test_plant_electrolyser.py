@@ -220,3 +220,58 @@ def test_the_step_length_hardly_matters(dt_s: float) -> None:
     plant = electrolyser()
     Run(plant, dt_s=dt_s).hours(4)
     assert plant.totals()["hydrogen_kg"] == pytest.approx(4 * 6_500.0, rel=0.03)
+
+
+def test_stacks_that_have_just_come_on_are_kept_on_for_their_minimum_time() -> None:
+    plant = electrolyser()
+    run = Run(plant, dt_s=10.0)
+    plant.apply(StackCounts(on=60, standby=60, power_mw=200.0), None)
+    run.hours(0.5)
+    plant.apply(StackCounts(on=100, standby=0, power_mw=300.0), None)
+    run.hours(0.1)
+    answer = plant.apply(StackCounts(on=20, standby=80, power_mw=40.0), None)
+    assert answer.outcome == "clamped"
+    assert answer.reason is not None
+    assert answer.reason.limit == "min_on"
+    run.hours(0.1)
+    young = plant.read().state["stacks_on"]
+    assert young == plant.read().state["stacks_locked_on"] >= 30
+    run.hours(PLATE.min_on_h)
+    assert plant.read().state["stacks_on"] == 20
+
+
+def test_stacks_that_have_gone_off_rest_before_they_are_warmed_again() -> None:
+    plant = electrolyser()
+    run = Run(plant, dt_s=10.0)
+    plant.apply(StackCounts(on=20, standby=0, power_mw=60.0), None)
+    run.hours(PLATE.min_on_h + 0.1)
+    plant.apply(StackCounts(on=0, standby=0, power_mw=0.0), None)
+    run.hours(0.1)
+    plant.apply(StackCounts(on=0, standby=130, power_mw=0.0), None)
+    run.step()
+    assert plant.read().state["stacks_off"] >= 20
+    run.hours(PLATE.min_off_h)
+    assert plant.read().state["stacks_off"] == 0
+
+
+def test_what_the_frequency_asks_breaks_minimum_times() -> None:
+    plant = electrolyser()
+    run = Run(plant, dt_s=10.0)
+    plant.apply(StackCounts(on=60, standby=60, power_mw=200.0), None)
+    run.hours(0.2)
+    plant.apply(StackCounts(on=110, standby=0, power_mw=400.0), None)
+    run.hours(0.1)
+    assert plant.read().state["stacks_locked_on"] > 0
+    run.hours(0.1, partial(within, 30.0))
+    assert plant.read().state["stacks_on"] < 60
+
+
+def test_hours_starts_and_trips_wear_the_stacks() -> None:
+    kept, tortured = electrolyser(), electrolyser()
+    Run(kept).hours(24)
+    run = Run(tortured)
+    for _ in range(6):
+        run.hours(2)
+        run.step(lambda _: 0.0)
+        run.hours(2)
+    assert tortured.totals()["wear_frac"] > 2.0 * kept.totals()["wear_frac"] > 0.0

@@ -129,3 +129,25 @@ def test_the_reported_charge_is_near_the_true_one_and_not_it() -> None:
 
 def test_the_same_seed_reports_the_same_charge() -> None:
     assert battery(seed=7).read().state == battery(seed=7).read().state
+
+
+def test_a_year_of_daily_cycles_fades_the_cells_by_some_percent() -> None:
+    plant = battery()
+    ambient = Ambient(START, 900.0, 10.0)
+    for k in range(96 * 365):
+        plant.apply(Target(power_mw=16.5 if k % 96 < 16 else -16.5 if 48 <= k % 96 < 64 else 0.0), None)
+        step(plant, ambient)
+    fade_frac = plant.totals()["fade_frac"]
+    assert 0.02 < fade_frac < 0.035  # 1.5 % of standing, and 330 cycles of the 6,000 that take 20 %
+    assert plant.stock()["stored_mwh"] <= BATTERY.soc_max_frac * BATTERY.energy_mwh
+    (law,) = plant.balances()
+    assert abs(law.residual) < 1e-9 * law.size
+
+
+def test_a_faded_store_holds_less_and_tells_its_charge_of_what_is_left() -> None:
+    plant = battery(BATTERY.soc_max_frac)
+    ambient = Ambient(START, 900.0, 10.0)
+    for _ in range(96 * 200):
+        step(plant, ambient)
+    assert plant.soc_frac > BATTERY.soc_max_frac
+    assert plant.apply(Target(power_mw=10.0), None).outcome == "clamped"
