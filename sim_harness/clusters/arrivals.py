@@ -98,10 +98,17 @@ class Arrivals:
         start: Beginning of the run (UTC); quarter 0 holds it.
         rng: Its own stream.
         hours: When jobs come, from the trace; None for the shape of a week with bursts.
+        steady: Firm work is the same all the time, as in a test bed; else it has a day, a week and some noise.
     """
 
     def __init__(
-        self, plate: ComputePlate, start: datetime, rng: np.random.Generator, hours: TraceHours | None = None
+        self,
+        plate: ComputePlate,
+        start: datetime,
+        rng: np.random.Generator,
+        hours: TraceHours | None = None,
+        *,
+        steady: bool = False,
     ) -> None:
         busy_mw = max(0.0, (plate.mean_use_frac - plate.idle_frac) * plate.rated_mw)
         self.firm_mean_mw = busy_mw * (1.0 - plate.deferrable_frac)
@@ -112,19 +119,18 @@ class Arrivals:
         self._first = local.weekday() * _QUARTERS_PER_DAY + int(in_day_s // QUARTER_S)
         self._into_s = in_day_s % QUARTER_S
         self._rng = rng
-        self._firm_shape = week_shape(FIRM_SWING_FRAC, FIRM_WEEKEND_FRAC)
+        self._firm_shape = week_shape(0.0, 1.0) if steady else week_shape(FIRM_SWING_FRAC, FIRM_WEEKEND_FRAC)
+        self._firm_sigma = 0.0 if steady else FIRM_SIGMA
         self._work_shape = week_shape(WORK_SWING_FRAC, WORK_WEEKEND_FRAC)
+        self._expected_firm_mw: list[float] = (self.firm_mean_mw * self._firm_shape).tolist()
+        #: Most firm work that the week's shape brings. [MW]
+        self.firm_peak_mw = max(self._expected_firm_mw)
         self._state = rng.standard_normal(1 + len(share))
         self._rows: list[Quarter] = []
         self._hours = hours
         days = 1 if hours is None else hours.share.shape[0]
         #: Each class is sent by users of its own: as many clusters of the trace's size as fit into this one.
         self._tenants = rng.integers(0, days, (len(share), 1 if hours is None else hours.tenants))
-
-    @property
-    def firm_peak_mw(self) -> float:
-        """Most firm work that the week's shape brings, in MW."""
-        return self.firm_mean_mw * float(self._firm_shape.max())
 
     def index(self, time_s: float) -> int:
         """Number of the quarter that holds a second of the run."""
@@ -142,7 +148,7 @@ class Arrivals:
 
     def expected_firm_mw(self, time_s: float) -> float:
         """Firm work that the week's shape lets expect at a second of the run, in MW."""
-        return self.firm_mean_mw * float(self._firm_shape[(self._first + self.index(time_s)) % self._firm_shape.size])
+        return self._expected_firm_mw[(self._first + self.index(time_s)) % len(self._expected_firm_mw)]
 
     def _draw(self) -> None:
         n, noise = _DRAWN_AT_ONCE, math.sqrt(1.0 - MEMORY_FRAC**2)
@@ -152,7 +158,7 @@ class Arrivals:
             self._state = MEMORY_FRAC * self._state + shocks[i]
             walk[i] = self._state
         at = (self._first + len(self._rows) + np.arange(n)) % self._firm_shape.size
-        firm = self.firm_mean_mw * self._firm_shape[at] * np.exp(FIRM_SIGMA * walk[:, 0] - FIRM_SIGMA**2 / 2.0)
+        firm = self.firm_mean_mw * self._firm_shape[at] * np.exp(self._firm_sigma * walk[:, 0] - self._firm_sigma**2 / 2.0)
         if self._hours is None:
             burst = np.exp(WORK_SIGMA * walk[:, 1:] - WORK_SIGMA**2 / 2.0)
             shape = self._work_shape[at, np.newaxis] * burst

@@ -67,6 +67,13 @@ class Cooling:
         """Meter over load at the plate's PUE once cooling has followed."""
         return (1.0 + self._share) / self._pue_frac
 
+    def meter_after_mw(self, load_mw: float, ahead_s: float) -> float:
+        """What the meter reads some time after the load has changed to this, while cooling follows. [MW]."""
+        it_mw = load_mw / self._pue_frac
+        target_mw = self._share * it_mw
+        before_mw = target_mw if self._cooling_mw is None else self._cooling_mw
+        return it_mw + target_mw + (before_mw - target_mw) * math.exp(-max(0.0, ahead_s) / LAG_S)
+
     def follow(self, load_mw: float) -> None:
         """The step has passed under a load at the plate's PUE."""
         target_mw = self._share * load_mw / self._pue_frac

@@ -2,8 +2,8 @@
 
 All running jobs share one power cap, so they share one speed, and one *virtual clock* counts the seconds that each has
 run at full speed. A job that starts at virtual second V and needs w seconds ends at V + w whatever the caps do on the way: ends
-and checkpoints lie in heaps ordered by virtual time and are met, not looked for. Energy and work are integrated from the number
-of busy accelerators per class.
+lie in a heap ordered by virtual time and are met, not looked for. Checkpoints come by the clock on the wall. Energy and work are
+integrated from the number of busy accelerators per class.
 
 The scheduler decides once a cycle. It starts jobs by their latest start, the earliest first; holds what can wait when less is
 asked; pauses the jobs with the most slack at their next checkpoint when that is not enough (nothing is lost, resuming costs a
@@ -23,7 +23,7 @@ import numpy as np
 from sim_harness.clusters.fluid_work import RAMP_UP_FRAC_PER_MIN
 from sim_harness.clusters.hardware import GPUS_PER_NODE, Hardware, Nodes
 from sim_harness.clusters.job_profile import DueProfile, due_profile
-from sim_harness.clusters.job_stream import JobStream, NewJobs
+from sim_harness.clusters.job_stream import JobStream
 from sim_harness.clusters.job_table import JobState, JobTable
 from sim_harness.clusters.quarter_sums import AsItComes
 from sim_harness.clusters.work import Bucket, Due, Order, Ran
@@ -84,6 +84,7 @@ class DiscreteWork:
         self._coming: list[float] = []
         self._next, self._next_row, self._quarter = 0, 0, 0
         self._now_s = self._virtual_s = 0.0
+        self._speeds: list[tuple[float, float, float]] = [(0.0, 0.0, 1.0)]  # since when, at which virtual second, how fast
         self._busy, self._leaving_gpus = 0, 0
         self._busy_of = [0] * n
         self._tokens = 0.0
@@ -107,9 +108,7 @@ class DiscreteWork:
     @property
     def waiting_mwh(self) -> list[float]:
         """Work left of each class, running jobs' included."""
-        return [
-            (o + a - d) * self._mwh for o, a, d in zip(self._opening, self._arrived, self._done, strict=True)
-        ]
+        return [(o + a - d) * self._mwh for o, a, d in zip(self._opening, self._arrived, self._done, strict=True)]
 
     @property
     def arrived_mwh(self) -> list[float]:
@@ -195,6 +194,8 @@ class DiscreteWork:
     def laws(self, owner: str) -> tuple[Balance, ...]:
         """Work and jobs that came are done or are found in the table; accelerators are busy with jobs of the table."""
         jobs, rows = self._jobs, self._jobs.unfinished()
+        # The rest of the quarter is drawn and not released yet.
+        rows = rows[rows < self._next_row]
         left = np.bincount(
             jobs.job_class[rows], jobs.need_s(rows, self._virtual_s) * jobs.gpus[rows], minlength=len(self.classes)
         ).tolist()
@@ -253,7 +254,7 @@ class DiscreteWork:
         if self._leaving_gpus and committed < wish.wanted - self._band:
             self._stay(wish.wanted - committed)
         elif committed > wish.wanted + self._band:
-            self._pause_excess(committed - wish.wanted)
+            self._pause_excess(committed - wish.wanted, capped=self._busy > wish.room)
         if self._waiting:
             self._start(now_s, wish)
         return self._pass(wish.room, dt_s)
@@ -269,7 +270,7 @@ class DiscreteWork:
         """Jobs that run when the world begins, as many as always run."""
         jobs = self._stream.running_at_start()
         first = self._jobs.add(jobs)
-        table, rng_phase = self._jobs, np.linspace(0.0, 1.0, jobs.gpus.size, endpoint=False)
+        table, phase = self._jobs, np.linspace(0.0, 1.0, jobs.gpus.size, endpoint=False)
         self._comes.add(jobs)
         self._comes.forget_due(jobs)
         for row in range(first, table.n):
@@ -282,7 +283,7 @@ class DiscreteWork:
                 self._queue(row, JobState.WAITING)
                 continue
             # Checkpoints of jobs that run already lie anywhere in their interval.
-            self._run(row, node, -float(rng_phase[row - first]) * table.at_checkpoint_s[row])
+            self._run(row, node, -float(phase[row - first]) * table.at_checkpoint_s[row])
         self._count["opening"] = table.n - first
         self._next_row = table.n
 
@@ -348,17 +349,17 @@ class DiscreteWork:
             self._idle_left[table.at_class[row]] -= gpus * table.at_left_s[row]
             self._tokens -= gpus
             # A job that stood still loads its checkpoint first: its need holds that already.
-            self._run(row, node, self._virtual_s + (RESTART_S if table.at_resumed[row] else 0.0))
+            self._run(row, node, now_s + (RESTART_S if table.at_resumed[row] else 0.0))
             self._count["started"] += 1
         for entry in passed:
             heappush(waiting, entry)
 
-    def _run(self, row: int, node: int, from_v: float) -> None:
+    def _run(self, row: int, node: int, from_s: float) -> None:
         table = self._jobs
         gpus = table.at_gpus[row]
         end_v = self._virtual_s + table.at_left_s[row]
         table.at_node[row], table.at_state[row] = node, JobState.RUNNING
-        table.at_end_v[row], table.at_from_v[row] = end_v, from_v
+        table.at_end_v[row], table.at_from_s[row] = end_v, from_s
         self._busy += gpus
         self._busy_of[table.at_class[row]] += gpus
         self._jobs_of[1] += 1
@@ -372,6 +373,8 @@ class DiscreteWork:
             curve = self._hardware.curve
             power_frac = max(room / busy, curve.least_frac)
             speed = curve.throughput(power_frac)
+        if speed != self._speeds[-1][2]:
+            self._speeds.append((self._now_s, self._virtual_s, speed))
         self._now_s += dt_s
         before_v = self._virtual_s
         self._virtual_s = after_v = before_v + speed * dt_s
@@ -384,10 +387,10 @@ class DiscreteWork:
         while running and running[0][0] <= after_v:
             end_v, row = heappop(running)
             gone += self._finish(row, end_v, speed)
-        while leaving and leaving[0][0] <= after_v:
-            at_v, row = heappop(leaving)
+        while leaving and leaving[0][0] <= self._now_s:
+            at_s, row = heappop(leaving)
             if self._jobs.at_state[row] == JobState.LEAVING:
-                gone += self._pause(row, at_v, speed)
+                gone += self._pause(row, max(before_v, after_v - (self._now_s - at_s) * speed), speed)
         if self._soon and self._soon[-1][0] <= self._now_s:
             self._miss(speed)
         work = busy * (after_v - before_v) - gone
@@ -443,28 +446,29 @@ class DiscreteWork:
 
     # Less than runs ---------------------------------------------------------------------------------------------------------
 
-    def _pause_excess(self, excess: float) -> None:
+    def _pause_excess(self, excess: float, capped: bool) -> None:
         """Mark jobs to pause at their next checkpoint, until what is too much is covered."""
-        table, v = self._jobs, self._virtual_s
+        table, v, now_s = self._jobs, self._virtual_s, self._now_s
         rows = table.running()
-        end_v, step = table.end_v[rows], table.checkpoint_s[rows]
-        from_v = table.from_v[rows]
-        steps = np.floor((v - from_v) / np.maximum(step, 1e-9)) + 1.0
-        next_v = np.where(step > 0.0, from_v + np.maximum(steps, 1.0) * step, np.maximum(v, from_v))
+        left_s, step, from_s = table.end_v[rows] - v, table.checkpoint_s[rows], table.from_s[rows]
+        steps = np.maximum(np.floor((now_s - from_s) / np.maximum(step, 1e-9)) + 1.0, 1.0)
+        next_s = np.where(step > 0.0, from_s + steps * step, np.maximum(now_s, from_s))
         gpus = table.gpus[rows]
-        # What is done before it could pause goes by itself.
-        excess -= float(gpus[end_v <= next_v].sum())
-        slack_s = table.deadline_s[rows] - self._now_s - (end_v - v) - RESTART_S
-        may = (end_v > next_v) & (slack_s > URGENT_S + PAUSE_SLACK_S)
-        rows, next_v, gpus, slack_s = rows[may], next_v[may], gpus[may], slack_s[may]
-        order = self._victims(rows, slack_s)
-        for k in order.tolist():
+        slack_s = table.deadline_s[rows] - now_s - left_s - RESTART_S
+        may = slack_s > URGENT_S + PAUSE_SLACK_S
+        if not capped:
+            # What is done before it could pause goes by itself; under a cap it would take long.
+            ends = now_s + left_s <= next_s
+            excess -= float(gpus[ends].sum())
+            may &= ~ends
+        rows, next_s, gpus, slack_s = rows[may], next_s[may], gpus[may], slack_s[may]
+        for k in self._victims(rows, slack_s).tolist():
             if excess < 0.5 * int(gpus[k]):
                 break
             row = int(rows[k])
             table.at_state[row] = JobState.LEAVING
             self._leaving_gpus += int(gpus[k])
-            heappush(self._leaving, (float(next_v[k]), row))
+            heappush(self._leaving, (float(next_s[k]), row))
             excess -= int(gpus[k])
 
     def _victims(self, rows: IntArray, slack_s: FloatArray) -> IntArray:
@@ -491,28 +495,36 @@ class DiscreteWork:
             if self._busy <= gpus:
                 break
             row = int(rows[k])
-            from_v, step = table.at_from_v[row], table.at_checkpoint_s[row]
+            from_s, step = table.at_from_s[row], table.at_checkpoint_s[row]
             n, c = table.at_gpus[row], table.at_class[row]
-            if v < from_v:
+            if self._now_s < from_s:
                 # Still loading: what was booked for the rest of that comes back.
-                self._overhead -= n * (from_v - v)
-                self._done[c] += n * (from_v - v)
-                kept_v = from_v
+                kept_v = min(v + from_s - self._now_s, table.at_end_v[row])
+                self._overhead -= n * (kept_v - v)
+                self._done[c] += n * (kept_v - v)
             else:
-                kept_v = from_v + math.floor((v - from_v) / step) * step if step > 0.0 else v
-                # A job that ran before the world began had its checkpoints then, too.
+                kept_s = from_s + math.floor((self._now_s - from_s) / step) * step if step > 0.0 else self._now_s
+                kept_v = self._virtual_at(kept_s)
                 lost = n * (v - kept_v)
                 self._lost += lost
                 self._done[c] -= lost
             self._stop(row, table.at_end_v[row] - kept_v)
             self._count["killed"] += 1
 
+    def _virtual_at(self, time_s: float) -> float:
+        """The virtual second at a second of the last hour; before the world began jobs ran at full speed."""
+        since_s, since_v, speed = self._speeds[0]
+        for since_s, since_v, speed in reversed(self._speeds):
+            if since_s <= time_s:
+                break
+        return since_v + (time_s - since_s) * (speed if time_s >= since_s else 1.0)
+
     # Looking through the queue ----------------------------------------------------------------------------------------------
 
     def _look(self) -> DueProfile:
         if self._profile is None:
             jobs = self._jobs
-            rows = jobs.unfinished()[: None]
+            rows = jobs.unfinished()
             rows = rows[rows < self._next_row]
             self._profile = due_profile(
                 jobs.deadline_s[rows],
@@ -528,6 +540,8 @@ class DiscreteWork:
         """The deadlines of the next minutes, and a new profile when somebody asks for it."""
         self._scan_at_s = now_s + SCAN_S
         self._profile = None
+        while len(self._speeds) > 1 and self._speeds[1][0] < now_s - SECONDS_PER_HOUR:
+            del self._speeds[0]
         table = self._jobs
         rows = np.flatnonzero(table.deadline_s[: self._next_row] <= now_s + SCAN_S + CYCLE_S)
         rows = rows[(table.state[rows] != JobState.DONE) & (table.missed[rows] == 0)]
@@ -557,6 +571,3 @@ class DiscreteWork:
         self._next_row -= head
         for name in ("_waiting", "_running", "_leaving", "_soon"):
             setattr(self, name, [(key, row - head) for key, row in getattr(self, name) if row >= head])
-
-
-__all__ += ["NewJobs"]

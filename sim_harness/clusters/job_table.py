@@ -29,8 +29,8 @@ class JobState(IntEnum):
 class JobTable:
     """Columns of jobs; a job's number is its row until `compact` drops the rows of old jobs.
 
-    `work_s` is its run time without a cap, `left_s` what it needed when it last stood still, `end_v` and `from_v` the virtual
-    seconds (see `discrete`) at which a running job will be done and began to make progress. The memoryviews write through to
+    `work_s` is its run time without a cap, `left_s` what it needed when it last stood still, `end_v` the
+    virtual second (see `discrete`) at which a running job will be done, `from_s` the second at which it began to make progress. The memoryviews write through to
     the arrays: reading one cell of an array by its index costs three times as much.
     """
 
@@ -40,7 +40,7 @@ class JobTable:
 
     def _make(self, rows: int) -> None:
         old = getattr(self, "_columns", {})
-        floats = ("work_s", "deadline_s", "checkpoint_s", "left_s", "end_v", "from_v")
+        floats = ("work_s", "deadline_s", "checkpoint_s", "left_s", "end_v", "from_s")
         self._columns = {name: np.zeros(rows) for name in floats}
         self._columns |= {name: np.zeros(rows, dtype=np.int64) for name in ("gpus", "job_class", "node")}
         self._columns |= {name: np.zeros(rows, dtype=np.int8) for name in ("state", "missed", "resumed")}
@@ -48,9 +48,9 @@ class JobTable:
             self._columns[name][: self.n] = column[: self.n]
         c = self._columns
         self.deadline_s, self.checkpoint_s, self.left_s = c["deadline_s"], c["checkpoint_s"], c["left_s"]
-        self.end_v, self.from_v, self.work_s = c["end_v"], c["from_v"], c["work_s"]
+        self.end_v, self.from_s, self.work_s = c["end_v"], c["from_s"], c["work_s"]
         self.gpus, self.job_class, self.state, self.missed = c["gpus"], c["job_class"], c["state"], c["missed"]
-        self.at_end_v, self.at_from_v = memoryview(self.end_v), memoryview(self.from_v)
+        self.at_end_v, self.at_from_s = memoryview(self.end_v), memoryview(self.from_s)
         self.at_left_s, self.at_deadline_s = memoryview(self.left_s), memoryview(self.deadline_s)
         self.at_checkpoint_s = memoryview(self.checkpoint_s)
         self.at_gpus, self.at_class, self.at_node = memoryview(self.gpus), memoryview(self.job_class), memoryview(c["node"])
@@ -65,7 +65,7 @@ class JobTable:
         self.gpus[rows], self.job_class[rows] = jobs.gpus, jobs.job_class
         self.work_s[rows] = self.left_s[rows] = jobs.run_s
         self.deadline_s[rows], self.checkpoint_s[rows] = jobs.deadline_s, jobs.checkpoint_s
-        for name in ("end_v", "from_v", "state", "missed", "resumed"):
+        for name in ("end_v", "from_s", "state", "missed", "resumed"):
             self._columns[name][rows] = 0
         self.n = first + count
         return first

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from sim_harness.clusters.work import Due
 from sim_harness.clusters.promise import Promise
+from sim_harness.clusters.work import Due
 from vpp.units import FloatArray, h_to_s, s_to_h
 
 __all__ = ["LOOK_AHEAD_S", "LatestSchedule", "with_arrivals"]

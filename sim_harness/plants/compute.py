@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
@@ -31,7 +31,7 @@ from vpp.park.plates import ComputePlate
 from vpp.units import SECONDS_PER_MINUTE, s_to_h
 from vpp.wire.messages import AcceptedInterval, BacklogItem, ComputeShift
 
-__all__ = ["ClusterModel", "ComputeCluster"]
+__all__ = ["ClusterModel", "ComputeCluster", "FirmMix"]
 
 #: Job by job, or as a fluid of classes.
 ClusterModel: TypeAlias = Literal["discrete", "fluid"]
@@ -43,6 +43,13 @@ AHEAD_S: Final = 30.0 * SECONDS_PER_MINUTE
 AHEAD_MARGIN: Final = 1.05
 _NOTHING_MW: Final = 1e-9
 _NOTHING_MWH: Final = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class FirmMix:
+    """Firm work that never changes, with a curve of throughput against power for each tier."""
+
+    curves: tuple[CapCurve, ...]
 
 
 @dataclass(slots=True)
@@ -74,7 +81,7 @@ class ComputeCluster:
         rng: Its own stream.
         model: How deferrable work is counted.
         trace: Public job trace that sizes and hours of arrival come from; None for those fitted to it.
-        curves: Throughput against power of each tier of firm work where they differ; None for the plate's.
+        firm: What the firm work of a test bed is; None for services with a day and a week, on the plate's curve.
     """
 
     def __init__(
@@ -84,7 +91,7 @@ class ComputeCluster:
         rng: np.random.Generator,
         model: ClusterModel = "fluid",
         trace: Trace | None = None,
-        curves: Sequence[CapCurve] | None = None,
+        firm: FirmMix | None = None,
     ) -> None:
         if not isinstance(asset.plate, ComputePlate):
             raise ScenarioError([f"{asset.id}: kind {asset.kind} is no computing cluster"])
@@ -92,15 +99,18 @@ class ComputeCluster:
         self._asset, self._plate, self._start = asset, plate, start
         self._hardware = hardware = Hardware.of_plate(plate)
         job_rng = rng.spawn(1)[0]
-        self.arrivals = Arrivals(plate, start, rng, None if trace is None else trace.hours_for(hardware))
+        hours = None if trace is None else trace.hours_for(hardware)
+        self.arrivals = Arrivals(plate, start, rng, hours, steady=firm is not None)
         if model == "fluid":
             self.work: Work = FluidWork(plate, self.arrivals)
         else:
             stream = JobStream(plate, hardware, self.arrivals, sizes_or_fitted(trace), job_rng)
             self.work = DiscreteWork(plate, hardware, stream)
-        self._tiers = FirmTiers(plate, curves)
+        self._tiers = FirmTiers(plate, None if firm is None else firm.curves)
         self._idle_mw = hardware.idle_mw
         self._most_mw = min(plate.rated_mw, plate.it_mw * plate.pue_frac)
+        self._kept_free_mw = self._idle_mw + FIRM_MARGIN * self.arrivals.firm_peak_mw
+        self._work_mean_mw = sum(self.arrivals.work_mean_mw)
         self._client: SchedulerClient | None = None
         self._promises: tuple[Promise, ...] = ()
         self._time_s = 0.0
@@ -140,15 +150,14 @@ class ComputeCluster:
         if self._client is None:
             raise ScenarioError([f"{self.asset_id}: a signal came before a client was connected"])
         saving_mw = self._tiers.saving_mw
-        firm_mw, pue, held_mw = self.arrivals.expected_firm_mw, self._pue, self._held_mw
+        firm_mw, pue = self.arrivals.expected_firm_mw, self._pue
         needs = Needs(
-            least_mw=lambda s: pue * (self._idle_mw + firm_mw(s) - saving_mw(firm_mw(s)) + held_mw(s)),
+            least_mw=lambda s: self._least_meter_mw(s, self._idle_mw + firm_mw(s) - saving_mw(firm_mw(s))),
             firm_mw=lambda s: pue * (self._idle_mw + firm_mw(s)),
             rated_mw=self._plate.rated_mw,
         )
         self._promises = promise(shift.intervals, self._start, self._time_s, needs, self._due())
-        kept_free_mw = self._idle_mw + FIRM_MARGIN * self.arrivals.firm_peak_mw
-        self._latest.take_caps(self._promises, self._time_s, kept_free_mw, self._room_mw(), pue)
+        self._latest.take_caps(self._promises, self._time_s, self._kept_free_mw, self._room_mw(), pue)
         instead = tuple(
             AcceptedInterval(start=self._at(p.start_s), end=self._at(p.end_s), power_mw=p.power_mw)
             for p in self._promises
@@ -289,7 +298,8 @@ class ComputeCluster:
         target_mw = self._target_mw()
         order = Order(
             room_mw=max(0.0, cap_mw - base_mw),
-            asked_mw=math.inf if target_mw is None else max(0.0, over.load_mw(target_mw) - base_mw),
+            # Firm work has its way again as soon as jobs have paused: they are not to stay in the room that it was slowed for.
+            asked_mw=max(0.0, min(cap_mw, math.inf if target_mw is None else over.load_mw(target_mw)) - idle_mw - firm_mw),
             least_mw=self._least_mw(dt_s),
             free_mw=limit_mw - idle_mw - firm_mw,
             firm_mw=max(firm_mw, AHEAD_MARGIN * self.arrivals.expected_firm_mw(self._time_s + AHEAD_S)),
@@ -325,12 +335,17 @@ class ComputeCluster:
         left_frac = 1.0 - ahead_s / pausing_s if pausing_s > 0.0 else 0.0
         return self.work.held_mw * max(0.0, left_frac)
 
+    def _least_meter_mw(self, time_s: float, load_mw: float) -> float:
+        """The meter at a second ahead, when all but that load has been cut now: jobs pause and cooling follows only by then."""
+        load_mw += self._held_mw(time_s)
+        return self._cooling.meter_after_mw(load_mw, time_s - self._time_s)
+
     def _cap_mw(self) -> float:
         if self._client is None:
             return self._plate.rated_mw
         kept = next((p for p in self._promises if p.start_s <= self._time_s < p.end_s), None)
         cap_mw = self._client.cap_now_mw()
-        return max(cap_mw, kept.cap_mw) if kept is not None and kept.cap_mw > kept.asked_mw else cap_mw
+        return cap_mw if kept is None else max(cap_mw, kept.deadlines_mw)
 
     def _target_mw(self) -> float | None:
         if self._client is None or not self._client.is_valid:
@@ -340,8 +355,8 @@ class ComputeCluster:
 
     def _room_mw(self) -> float:
         """Room for deferrable work that can be counted on without caps, at the plate's PUE, in MW."""
-        certain_mw = self._most_mw / max(1.0, self._pue) - self._idle_mw - FIRM_MARGIN * self.arrivals.firm_peak_mw
-        return max(certain_mw, sum(self.arrivals.work_mean_mw))
+        certain_mw = self._most_mw / max(1.0, self._pue) - self._kept_free_mw
+        return max(certain_mw, self._work_mean_mw)
 
     def _due(self) -> Due:
         slack_h = [job_class.slack_h for job_class in self._plate.job_classes]

@@ -83,6 +83,8 @@ def test_a_cap_is_kept_from_the_first_step_on() -> None:
 def test_a_deep_cap_slows_firm_work_down_and_counts_the_loss() -> None:
     desk = Desk()
     desk.hours_at(6, 40.0)
+    # Jobs are held first, so that cooling has followed: it cannot be cut within seconds.
+    desk.hours_at(1, 0.0)
     state = desk.cluster.state()
     cap_mw = state["idle_mw"] + state["firm_mw"] - 0.5 * state["fast_band_mw"]
     answer = desk.send(cap_mw, cap_mw=cap_mw, hours=1)
