@@ -170,7 +170,7 @@ def _line(where: str, fault: Mapping[str, Any]) -> str:
             return f"{where}: {key}: missing; every event needs it"
         case "literal_error":
             return f"{where}: {key}: {fault['input']!r}: is none of {', '.join(get_args(EventKind))}"
-        case "model_type":
+        case "model_type" | "model_attributes_type":
             return f"{where}: {fault['input']!r}: an event is a mapping of keys to values"
         case _:
             return f"{where}: {key}: {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"

@@ -107,17 +107,17 @@ class GridFrequency:
     Args:
         area: The system around.
         seed: Of the run; None for no background.
-        import_mw: What the park draws when the run begins: the area is in balance with it. [MW]
+        import_mw: What the park draws with the area in balance; what it draws in the first step if not given. [MW]
     """
 
-    def __init__(self, area: SystemArea | None = None, seed: int | None = None, import_mw: float = 0.0) -> None:
+    def __init__(self, area: SystemArea | None = None, seed: int | None = None, import_mw: float | None = None) -> None:
         self.area = area or SystemArea()
         self._noise = (
             None
             if seed is None
             else Drift(self.area.noise_hz, s_to_h(self.area.noise_memory_s), seeded(seed, "grid.frequency.background"))
         )
-        self._balanced_mw: float | None = import_mw if seed is None else None
+        self._balanced_mw = import_mw
         self._lost_mw = 0.0
         # Deviation [Hz], power behind the valve and behind the reheater [MW], AGC [MW].
         self._state = (0.0, 0.0, 0.0, 0.0)

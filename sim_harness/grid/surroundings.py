@@ -209,7 +209,7 @@ def _instants(events: Sequence[ScenarioEvent], start: datetime) -> tuple[datetim
 
 
 def _meter_bus(park: Park, connection: Connection) -> Bus | None:
-    """Where a connection is metered: at its own area's end of the line that carries it."""
+    """Where a connection is metered: at its own area's end of the line that carries it, else at the area's highest voltage."""
     buses: Mapping[BusId, Bus] = {bus.id: bus for bus in park.network.buses}
     main = park.network.basis.main_bus
     for line in park.network.lines:
@@ -220,4 +220,4 @@ def _meter_bus(park: Park, connection: Connection) -> Bus | None:
             return ends[1] if ends[0].id == main else ends[0]
         if not connection.is_grid and {str(end.area) for end in ends} == {str(connection.area), connection.to}:
             return next(end for end in ends if end.area == connection.area)
-    return None
+    return max((bus for bus in buses.values() if bus.area == connection.area), key=lambda bus: bus.kv, default=None)

@@ -62,7 +62,9 @@ def test_a_period_brings_a_word_of_every_device_and_connection(scenario: Scenari
     flows = site.world.step(scenario.start, CONTROL_S)
     site.report(scenario.start + timedelta(seconds=CONTROL_S))
     assert set(telemetry) == {a.id for a in park.assets if a.kind != "compute"}
-    assert {name: m.import_mw for name, m in grid.items() if isinstance(m, GridMeasurement)} == flows.import_mw
+    said = {name: m for name, m in grid.items() if isinstance(m, GridMeasurement)}
+    assert {name: m.import_mw for name, m in said.items()} == pytest.approx(flows.import_mw, rel=0.002)  # class 0.2 S
+    assert all(m.frequency_hz == pytest.approx(50.0, abs=0.1) and m.voltage_kv == 220.0 for m in said.values())
 
 
 def test_stores_begin_where_the_scenario_says(scenario: Scenario) -> None:
