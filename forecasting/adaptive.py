@@ -25,7 +25,7 @@ from vpp.units import FloatArray, IntArray
 __all__ = ["RATE", "Tracker", "replay"]
 
 #: Moves a shift by a tenth of a width within some hundred misses.
-RATE: Final = 0.01
+RATE: Final = 0.02
 #: No forecast is widened without end: a broken meter would do it.
 FARTHEST: Final = 2.0
 NARROWEST: Final = 1e-4

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from forecasting.features import ONE_DAY, ONE_HOUR, solar_yield_frac
-from forecasting.forecast import QUANTILE_LEVELS
+from forecasting.forecast import MODEL_LEVELS
 from forecasting.history import STEP_US, PowerHistory
 from forecasting.known import FarmSite
 from vpp.series import StampArray
@@ -26,12 +26,17 @@ class Climatology:
     """What a farm gives by hour of the day (UTC), in the model's unit (sun: ratio to the clear sky).
 
     Args:
-        quantile: Shape (24, Q).
+        quantile: At `MODEL_LEVELS`, shape (24, Q).
         mean: Shape (24,).
     """
 
     quantile: FloatArray
     mean: FloatArray
+
+    @property
+    def knows_nothing(self) -> bool:
+        """Whether not a single value was behind it."""
+        return bool(np.all(self.quantile == np.array(MODEL_LEVELS)))
 
     def at(self, middle: StampArray, scale: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Quantiles (T, Q) and means (T,) as shares of capacity for intervals with these middles and scales."""
@@ -47,7 +52,7 @@ def scale_frac(site: FarmSite, middle: StampArray) -> FloatArray:
 
 def ignorance() -> Climatology:
     """Nothing is known of the farm: anything from 0 to 1 is as likely."""
-    return Climatology(np.tile(QUANTILE_LEVELS, (HOURS, 1)), np.full(HOURS, 0.5))
+    return Climatology(np.tile(MODEL_LEVELS, (HOURS, 1)), np.full(HOURS, 0.5))
 
 
 def fit_climatology(site: FarmSite, history: PowerHistory) -> Climatology:
@@ -62,7 +67,7 @@ def fit_climatology(site: FarmSite, history: PowerHistory) -> Climatology:
         rows = usable & (hour == h)
         if rows.any():
             ratio = history.value[rows] / scale[rows]
-            quantile[h] = np.quantile(ratio, QUANTILE_LEVELS)
+            quantile[h] = np.quantile(ratio, MODEL_LEVELS)
             mean[h] = ratio.mean()
     return Climatology(quantile, mean)
 

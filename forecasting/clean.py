@@ -1,21 +1,103 @@
-"""What must not be learnt as available power: a farm that stands still in good wind."""
+"""What must not be learnt as available power: found, counted and left out, never repaired in silence."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 import numpy as np
 
-from forecasting.features import newest_run, speed100_m_s
+from forecasting.features import ONE_HOUR, STEPS_PER_DAY, newest_run, solar_yield_frac, speed100_m_s
 from forecasting.history import STEP, STEP_US, PowerHistory
-from forecasting.known import WeatherRuns
-from vpp.units import BoolArray
+from forecasting.known import FarmSite, WeatherRuns
+from vpp.units import BoolArray, FloatArray, IntArray
 
-__all__ = ["find_standstills"]
+__all__ = ["Cleaned", "clean_power", "clock_shift_h", "find_standstills", "find_stuck"]
 
 GOOD_WIND_M_S: Final = 8.0
 STANDSTILL: Final = timedelta(hours=6)
+#: Equal readings in a row, in steps: near zero a farm's resolution repeats itself for hours by nature.
+STUCK_STEPS: Final = timedelta(hours=6) // STEP
+STUCK_STEPS_NEAR_ZERO: Final = timedelta(hours=18) // STEP
+NEAR_ZERO_FRAC: Final = 0.01
+#: At its rating a farm may well stand still.
+RATED_FRAC: Final = 0.97
+#: A farm cannot give more than this share of its capacity, nor draw more.
+POSSIBLE_FRAC: Final = (-0.05, 1.2)
+#: Days that show where the sun's noon lies in the newest readings, and before them.
+NEW_DAYS: Final = 3
+OLD_DAYS: Final = 7
+#: A clock that is off by an hour, not a morning fog.
+SHIFTED_H: Final = 0.7
+LEAST_ENERGY_FRAC: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """A farm's metered past with what is no available power left out, and how much of it there was.
+
+    Args:
+        history: With NaN where nothing can be learnt.
+        stuck: Steps at which the meter stood still.
+        standing: Steps of zero power in good wind.
+        impossible: Steps beyond what the farm can give.
+        stuck_now: The newest reading is one of the stuck ones.
+        shift_h: By how much the newest days' noon is off the earlier days', zero where it cannot be told. [h]
+    """
+
+    history: PowerHistory
+    stuck: int
+    standing: int
+    impossible: int
+    stuck_now: bool
+    shift_h: float
+
+    def facts(self) -> tuple[str, ...]:
+        """One line for each thing found."""
+        found = (
+            (self.stuck, "meter stood still at one reading"),
+            (self.standing, "zero power in good wind"),
+            (self.impossible, "outside what the farm can give"),
+        )
+        lines = [f"{count} steps of power left out: {why}" for count, why in found if count]
+        if abs(self.shift_h) >= SHIFTED_H:
+            lines.append(f"the newest days' noon is {self.shift_h:+.1f} h off: its clock was changed")
+        return tuple(lines)
+
+    @property
+    def shifted(self) -> bool:
+        """Whether the meter's clock seems to have been changed by an hour or more."""
+        return abs(self.shift_h) >= SHIFTED_H
+
+
+def clean_power(site: FarmSite, history: PowerHistory, runs: WeatherRuns) -> Cleaned:
+    """Marks taken off a farm's history.
+
+    Args:
+        site: The farm.
+        history: As metered.
+        runs: The runs of its place.
+    """
+    value = history.value
+    impossible = (value < POSSIBLE_FRAC[0]) | (value > POSSIBLE_FRAC[1])
+    stuck = find_stuck(value)
+    stood = find_standstills(history, runs) if site.kind == "wind" else np.zeros(value.shape, dtype=np.bool_)
+    kept = np.where(impossible | stuck | stood, np.nan, np.clip(value, 0.0, 1.0))
+    cleaned = PowerHistory(history.start, history.received_at, kept)
+    shift_h = clock_shift_h(cleaned, site) if site.kind == "solar" else 0.0
+    return Cleaned(cleaned, int(stuck.sum()), int(stood.sum()), int(impossible.sum()), bool(stuck.size and stuck[-1]), shift_h)
+
+
+def find_stuck(value: FloatArray) -> BoolArray:
+    """True where a reading other than zero and the rating stood still for hours, shape (T,)."""
+    if value.size == 0:
+        return np.zeros(0, dtype=np.bool_)
+    starts, lengths = _runs(value)
+    first = value[starts]
+    needed = np.where(first > NEAR_ZERO_FRAC, STUCK_STEPS, STUCK_STEPS_NEAR_ZERO)
+    stuck = (first > 0) & (first < RATED_FRAC) & (lengths >= needed)
+    return np.repeat(stuck, lengths)
 
 
 def find_standstills(history: PowerHistory, runs: WeatherRuns) -> BoolArray:
@@ -33,3 +115,32 @@ def find_standstills(history: PowerHistory, runs: WeatherRuns) -> BoolArray:
     windy = np.add.reduceat((speed > GOOD_WIND_M_S).astype(np.int64), starts)
     stood = np.repeat(windy >= STANDSTILL // STEP, np.diff(np.append(starts, zero.size)))
     return np.asarray(stood & zero, dtype=np.bool_)
+
+
+def clock_shift_h(history: PowerHistory, site: FarmSite) -> float:
+    """By how many hours the best readings of the newest days lie later than those of the days before; zero if unknown.
+
+    Over some days the best reading of each quarter hour draws the clear day, whose middle is the sun's noon.
+    """
+    days = NEW_DAYS + OLD_DAYS
+    if history.value.size < days * STEPS_PER_DAY:
+        return 0.0
+    recent = history.value[-days * STEPS_PER_DAY :].reshape(days, STEPS_PER_DAY)
+    middle = history.measured_at[-STEPS_PER_DAY:] + STEP_US // 2
+    sky = solar_yield_frac(middle, site)
+    if not sky.any():
+        return 0.0
+    # Hours from the sky's own middle, around the clock, so that midnight in UTC may fall into the day.
+    noon = int(np.argmax(sky))
+    from_noon_h = (np.arange(STEPS_PER_DAY) - noon + STEPS_PER_DAY // 2) % STEPS_PER_DAY - STEPS_PER_DAY // 2
+    old, new = (np.max(np.nan_to_num(part), axis=0) for part in (recent[:OLD_DAYS], recent[OLD_DAYS:]))
+    if min(old.sum(), new.sum()) < LEAST_ENERGY_FRAC * STEPS_PER_DAY * sky.mean() * LEAST_ENERGY_FRAC:
+        return 0.0
+    step_h = float(STEP_US / ONE_HOUR)
+    return float((np.average(from_noon_h, weights=new) - np.average(from_noon_h, weights=old)) * step_h)
+
+
+def _runs(value: FloatArray) -> tuple[IntArray, IntArray]:
+    """First index and length of each row of equal values; a NaN is a row of its own."""
+    starts = np.concatenate(([0], np.flatnonzero(value[1:] != value[:-1]) + 1)).astype(np.int64)
+    return starts, np.diff(np.append(starts, value.size)).astype(np.int64)

@@ -102,7 +102,8 @@ def learn_dependence(asset_ids: tuple[AssetId, ...], place: FloatArray, lead_h: 
         lead_h: Of the T intervals. [h]
     """
     score = ndtri(place)
-    score = score / np.maximum(np.nanstd(score, axis=(0, 2), keepdims=True), CLIP) if np.isfinite(score).any() else score
+    count = np.maximum((~np.isnan(score)).sum(axis=(0, 2), keepdims=True), 1)
+    score = score / np.maximum(np.sqrt(np.nansum(score**2, axis=(0, 2), keepdims=True) / count), CLIP)
     kernels = [_memory(score[:, f], lead_h) for f in range(len(asset_ids))]
     fast, slow, share = (np.array(column) for column in zip(*kernels, strict=True))
     return Dependence(asset_ids, _correlation(score), fast, slow, share)

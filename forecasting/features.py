@@ -24,10 +24,12 @@ DAYS_PER_YEAR: Final = 365.2425
 WIND_COLUMNS: Final = (
     "farm", "speed100_m_s", "speed100_before_m_s", "speed100_after_m_s", "speed10_m_s", "heading_sin", "heading_cos",
     "park_speed100_m_s", "lead_h", "horizon_h", "last_frac", "mean_1h_frac", "mean_3h_frac", "speed100_at_origin_m_s", "hour",
+    "speed100_3h_before_m_s", "speed100_3h_after_m_s", "speed100_smooth_m_s", "shear", "mean_24h_frac", "speed100_24h_m_s",
 )  # fmt: skip
 SOLAR_COLUMNS: Final = (
     "farm", "elevation_deg", "hour_angle_deg", "clear_sky_frac", "horizon_h", "index_15min", "index_1h", "index_6h",
-    "index_24h", "same_time_mean", "same_time_best", "year_sin", "year_cos",
+    "index_24h", "same_time_mean", "same_time_best", "year_sin", "year_cos", "run_ghi_frac", "run_ghi_smooth_frac", "run_index",
+    "run_index_at_origin", "run_temperature_c", "run_lead_h",
 )  # fmt: skip
 #: Days of the same quarter hour that show what this station gives at this time of the year.
 SAME_TIME_DAYS: Final = 7
@@ -35,6 +37,11 @@ SAME_TIME_DAYS: Final = 7
 DIM_FRAC: Final = 0.02
 #: Twilight still gives something on a tilted plane.
 TWILIGHT_DEG: Final = -1.0
+#: What a run for the sun may hold; each is taken where there is one.
+GHI: Final = "ghi_w_m2"
+TEMPERATURE: Final = "temperature_c"
+#: Instants of the last day at which the run's wind stands beside the measured mean of that day.
+LAST_DAY_H: Final = (1, 4, 7, 10, 13, 16, 19, 22)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +73,19 @@ def wind_features(rows: Rows, code: int, history: PowerHistory, runs: WeatherRun
         park: Forecast speed at 100 m over all the park's farms for the same rows, shape (N,). [m/s]
 
     Returns:
-        `WIND_COLUMNS`, shape (N, 15).
+        `WIND_COLUMNS`, shape (N, C).
     """
     newest = newest_run(runs, rows.origin)
     now = wind_at(runs, newest, rows.middle)
     speed = np.hypot(now[:, 2], now[:, 3])
     known = history.known_count(rows.origin)
     fresh = (rows.origin - (history.start + known * STEP_US)) <= ONE_HOUR
+    before, after, long_before, long_after = (speed100_m_s(runs, newest, rows.middle + h * ONE_HOUR) for h in (-1, 1, -3, 3))
     columns = (
         np.full(speed.shape, float(code)),
         speed,
-        speed100_m_s(runs, newest, rows.middle - ONE_HOUR),
-        speed100_m_s(runs, newest, rows.middle + ONE_HOUR),
+        before,
+        after,
         np.hypot(now[:, 0], now[:, 1]),
         now[:, 2] / np.maximum(speed, 0.1),
         now[:, 3] / np.maximum(speed, 0.1),
@@ -89,12 +97,21 @@ def wind_features(rows: Rows, code: int, history: PowerHistory, runs: WeatherRun
         np.where(fresh, history.mean_before(known, 3 * STEPS_PER_H), np.nan),
         speed100_m_s(runs, newest, rows.origin),
         _hour(rows.middle),
+        long_before,
+        long_after,
+        (speed + before + after + long_before + long_after) / 5.0,
+        speed / np.maximum(np.hypot(now[:, 0], now[:, 1]), 0.1),
+        np.where(fresh, history.mean_before(known, STEPS_PER_DAY), np.nan),
+        _last_day_m_s(runs, rows.origin),
     )
     return np.column_stack(columns)
 
 
-def solar_features(rows: Rows, code: int, history: PowerHistory, site: FarmSite) -> FloatArray:
-    """Features of one PV plant, `SOLAR_COLUMNS`, shape (N, 13); ratios are output over a clear sky's, NaN at night."""
+def solar_features(rows: Rows, code: int, history: PowerHistory, site: FarmSite, runs: WeatherRuns) -> FloatArray:
+    """Features of one PV plant, `SOLAR_COLUMNS`, shape (N, C).
+
+    Ratios are output over a clear sky's, NaN at night; what a run says is NaN where there is none.
+    """
     sun = sun_position(rows.middle, site.latitude_deg, site.longitude_deg)
     known = history.known_count(rows.origin)
     sky = PowerHistory(history.start, history.received_at, solar_yield_frac(history.measured_at + STEP_US // 2, site))
@@ -123,8 +140,45 @@ def solar_features(rows: Rows, code: int, history: PowerHistory, site: FarmSite)
         best,
         np.sin(year),
         np.cos(year),
+        *_sun_run(rows, site, runs),
     )
     return np.column_stack(columns)
+
+
+def _sun_run(rows: Rows, site: FarmSite, runs: WeatherRuns) -> tuple[FloatArray, ...]:
+    """Irradiance, its mean over two hours, its clear-sky index then and now, temperature and lead of the newest run."""
+    if GHI not in runs.features or runs.n == 0:
+        return (np.full(rows.middle.shape, np.nan),) * 6
+    newest = newest_run(runs, rows.origin)
+
+    def index(at: StampArray) -> tuple[FloatArray, FloatArray]:
+        ghi = run_column(runs, newest, at, GHI)
+        sky = clear_sky_ghi_w_m2(sun_position(at, site.latitude_deg, site.longitude_deg).elevation_deg)
+        return ghi, np.divide(ghi, sky, out=np.full_like(ghi, np.nan), where=sky > DIM_FRAC * STANDARD_SUN_W_M2)
+
+    ghi, clear = index(rows.middle)
+    around = [run_column(runs, newest, rows.middle + h * ONE_HOUR, GHI) for h in (-1, 1)]
+    return (
+        ghi / STANDARD_SUN_W_M2,
+        (ghi + around[0] + around[1]) / 3.0 / STANDARD_SUN_W_M2,
+        clear,
+        index(rows.origin)[1],
+        run_column(runs, newest, rows.middle, TEMPERATURE),
+        _lead_h(runs, newest, rows.middle),
+    )
+
+
+def run_column(runs: WeatherRuns, newest: FloatArray, at: StampArray, name: str) -> FloatArray:
+    """One of a run's quantities at instants, NaN where the run does not have it, shape (N,)."""
+    if name not in runs.features:
+        return np.full(at.shape, np.nan)
+    return wind_at(runs, newest, at)[:, runs.features.index(name)]
+
+
+def _last_day_m_s(runs: WeatherRuns, origin: StampArray) -> FloatArray:
+    """Mean wind that the runs of the last day said for it, each hour from the newest run of then, shape (N,)."""
+    then = [origin - h * ONE_HOUR for h in LAST_DAY_H]
+    return np.asarray(np.mean([speed100_m_s(runs, newest_run(runs, at), at) for at in then], axis=0), dtype=np.float64)
 
 
 def solar_yield_frac(middle: StampArray, site: FarmSite) -> FloatArray:

@@ -13,9 +13,12 @@ from vpp.ids import AssetId
 from vpp.timegrid import TimeGrid, require_utc
 from vpp.units import FloatArray
 
-__all__ = ["QUANTILE_LEVELS", "Flag", "Forecast", "Quality"]
+__all__ = ["MODEL_LEVELS", "QUANTILE_LEVELS", "Flag", "Forecast", "Quality"]
 
 QUANTILE_LEVELS: Final = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
+
+#: What is learnt; the published ones and the tails that scenarios need.
+MODEL_LEVELS: Final = (0.01, *QUANTILE_LEVELS, 0.99)
 
 #: `fresh`: model on recent input; `stale`: model, but its weather run or its measurements are old or end inside the grid;
 #: `persistence`: last value fading into climatology; `climatology`: nothing recent is known.

@@ -15,17 +15,19 @@ import lightgbm as lgb
 import numpy as np
 
 from forecasting.baselines import Climatology
-from forecasting.forecast import QUANTILE_LEVELS
+from forecasting.dependence import Dependence
+from forecasting.forecast import MODEL_LEVELS
 from forecasting.known import FarmSite, KnownDoor
 from forecasting.quantile_model import KindModel
 from forecasting.settings import ForecastSettings
 from forecasting.train import ForecastModels, read_lessons, train_on
 from vpp.errors import ForecastError
+from vpp.ids import AssetId
 
 __all__ = ["load_models", "save_models", "train_cached"]
 
 FACTS_FILE: Final = "models.json"
-FORM: Final = 1
+FORM: Final = 2
 SPAN_SUFFIX: Final = "_s"
 
 
@@ -82,6 +84,8 @@ def save_models(models: ForecastModels, folder: Path) -> None:
         "farms": [asdict(farm) for farm in models.farms],
         "climatology": [{"quantile": c.quantile.tolist(), "mean": c.mean.tolist()} for c in models.climatology],
         "kinds": [{"kind": m.kind, "threads": m.threads, "shifts": m.shifts.tolist()} for m in models.kinds],
+        "dependence": _dependence_to_json(models.dependence),
+        "with_runs": None if models.with_runs is None else sorted(models.with_runs),
         "sha256": {name: _sha256(text) for name, text in texts.items()},
     }
     (draft / FACTS_FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -108,6 +112,8 @@ def load_models(folder: Path) -> ForecastModels:
             _settings_from_json(facts["settings"]),
             datetime.fromisoformat(facts["known_at"]),
             facts["key"],
+            _dependence_from_json(facts["dependence"]),
+            None if facts["with_runs"] is None else frozenset(map(AssetId, facts["with_runs"])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ForecastError(f"{path}: not a models file of ours ({error}); delete the folder and train again") from error
@@ -119,7 +125,7 @@ def _texts(model: KindModel) -> dict[str, str]:
 
 
 def _names(kind: str) -> list[str]:
-    return [f"{kind}.q{level:.2f}.txt" for level in QUANTILE_LEVELS] + [f"{kind}.mean.txt"]
+    return [f"{kind}.q{level:.2f}.txt" for level in MODEL_LEVELS] + [f"{kind}.mean.txt"]
 
 
 def _read_kind(folder: Path, kind: Mapping[str, Any], sha256: Mapping[str, str]) -> KindModel:
@@ -138,6 +144,20 @@ def _read_booster(path: Path, sha256: str) -> lgb.Booster:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _dependence_to_json(one: Dependence | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    arrays = {name: getattr(one, name).tolist() for name in ("correlation", "fast_h", "slow_h", "slow_frac")}
+    return {"asset_ids": list(one.asset_ids), **arrays}
+
+
+def _dependence_from_json(plain: Mapping[str, Any] | None) -> Dependence | None:
+    if plain is None:
+        return None
+    arrays = (np.array(plain[name]) for name in ("correlation", "fast_h", "slow_h", "slow_frac"))
+    return Dependence(tuple(map(AssetId, plain["asset_ids"])), *arrays)
 
 
 def _settings_to_json(settings: ForecastSettings) -> dict[str, Any]:

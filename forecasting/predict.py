@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
 
 from forecasting.baselines import Climatology, ignorance, persistence, scale_frac
-from forecasting.features import WIND_COLUMNS, Rows, solar_features, wind_features
-from forecasting.forecast import QUANTILE_LEVELS, Forecast, Quality
-from forecasting.history import STEP_US
+from forecasting.clean import NEW_DAYS
+from forecasting.dependence import independent, scenarios, values_at
+from forecasting.features import STEPS_PER_DAY, Rows
+from forecasting.forecast import MODEL_LEVELS, QUANTILE_LEVELS, Flag, Forecast, Quality
+from forecasting.history import STEP_US, PowerHistory
+from forecasting.kind_rows import Modelled, modelled
 from forecasting.known import FarmKind, KnownDoor
-from forecasting.quantile_model import KindModel, predict_rows
 from forecasting.settings import ForecastSettings
 from forecasting.train import ForecastModels
-from forecasting.training_set import Past, park_speed_m_s, read_past
+from forecasting.training_set import Past, read_past
 from vpp.series import StampArray, to_stamp
 from vpp.timegrid import TimeGrid, require_utc
 from vpp.units import BoolArray, FloatArray
 
-__all__ = ["grid_middles", "predict"]
+__all__ = ["Ask", "grid_middles", "predict"]
 
 #: The farthest back a feature looks: the same quarter hour of seven days, three days ahead of which the grid may end.
 RECENT: Final = timedelta(days=11)
 #: A PV plant measured nothing but night for half a day; older than a day it is not recent.
 SUN_RECENT: Final = timedelta(days=1)
-SPEED_COLUMN: Final = WIND_COLUMNS.index("speed100_m_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a forecast shall hold.
+
+    Args:
+        levels: Of the quantiles, increasing, in (0, 1).
+        scenarios: Joint trajectories; 0 for none.
+        seed: Of their chance; the same seed, instant and input give the same trajectories.
+    """
+
+    levels: tuple[float, ...] = QUANTILE_LEVELS
+    scenarios: int = 0
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +54,10 @@ class _Guess:
     quantile: FloatArray
     mean: FloatArray
     quality: Quality
+    flags: tuple[Flag, ...]
 
 
-def predict(models: ForecastModels, door: KnownDoor, *, known_at: datetime, grid: TimeGrid) -> Forecast:
+def predict(models: ForecastModels, door: KnownDoor, *, known_at: datetime, grid: TimeGrid, ask: Ask | None = None) -> Forecast:
     """Forecast every farm of the models over a grid.
 
     A farm whose run or measurements are late, partial or missing gets a flagged and wider forecast, never an exception.
@@ -50,25 +67,38 @@ def predict(models: ForecastModels, door: KnownDoor, *, known_at: datetime, grid
         door: What is known now.
         known_at: Now (UTC); nothing received later is used.
         grid: Intervals ahead.
+        ask: Levels and scenarios; None for the published levels alone.
     """
     require_utc(known_at, "known_at")
-    pasts = read_past(door, models.farms, known_at=known_at, span=RECENT)
+    asked = ask or Ask()
+    pasts = tuple(_believed(past) for past in read_past(door, models.farms, known_at=known_at, span=RECENT))
     middle = grid_middles(grid)
+    rows = Rows(np.full(middle.shape, to_stamp(known_at)), middle)
     guesses: dict[int, _Guess] = {}
     kinds: tuple[FarmKind, ...] = ("wind", "solar")
     for kind in kinds:
         members = [number for number, past in enumerate(pasts) if past.site.kind == kind]
         if members:
-            guesses |= _predict_kind(models, kind, members, pasts, Rows(_repeat(known_at, middle), middle))
+            guesses |= _predict_kind(models, kind, members, pasts, rows)
     ordered = [guesses[number] for number in range(len(pasts))]
+    learnt = np.stack([guess.quantile for guess in ordered])
+    ids = tuple(farm.asset_id for farm in models.farms)
+    levels = np.broadcast_to(np.array(asked.levels), (*learnt.shape[:2], len(asked.levels)))
+    drawn = None
+    if asked.scenarios:
+        rng = np.random.default_rng([asked.seed, int(known_at.timestamp())])
+        dependence = independent(ids) if models.dependence is None else models.dependence.of(ids)
+        drawn = scenarios(dependence, learnt, MODEL_LEVELS, grid.step_h, asked.scenarios, rng)
     return Forecast(
         grid,
-        QUANTILE_LEVELS,
-        tuple(farm.asset_id for farm in models.farms),
-        np.stack([guess.quantile for guess in ordered]),
+        asked.levels,
+        ids,
+        learnt[..., 1:-1] if asked.levels == QUANTILE_LEVELS else values_at(levels, learnt, MODEL_LEVELS),
         np.stack([guess.mean for guess in ordered]),
         known_at,
         tuple(guess.quality for guess in ordered),
+        tuple(guess.flags for guess in ordered),
+        drawn,
     )
 
 
@@ -77,42 +107,38 @@ def grid_middles(grid: TimeGrid) -> StampArray:
     return np.array([to_stamp(a + (b - a) / 2) for a, b in zip(grid.edges, grid.edges[1:], strict=False)])
 
 
+def _believed(past: Past) -> Past:
+    """A past without the days after its clock was changed: they would say noon where there is none."""
+    if not past.cleaned.shifted:
+        return past
+    value = past.history.value.copy()
+    value[-NEW_DAYS * STEPS_PER_DAY :] = np.nan
+    return replace(past, history=PowerHistory(past.history.start, past.history.received_at, value))
+
+
 def _predict_kind(
     models: ForecastModels, kind: FarmKind, members: Sequence[int], pasts: Sequence[Past], rows: Rows
 ) -> dict[int, _Guess]:
     """All farms of a kind in one call of each model."""
     model = models.of_kind(kind)
-    fallback = {n: _fall_back(pasts[n], models.climatology[n], rows, models.settings) for n in members}
-    if model is None:
-        return fallback
-    if kind == "wind":
-        park = park_speed_m_s([pasts[n] for n in members], rows)
-        x = [wind_features(rows, n, pasts[n].history, pasts[n].runs, park) for n in members]
-        usable = [~np.isnan(one[:, SPEED_COLUMN]) for one in x]
-    else:
-        x = [solar_features(rows, n, pasts[n].history, pasts[n].site) for n in members]
-        usable = [np.full(rows.middle.shape, _age(pasts[n], rows) <= SUN_RECENT) for n in members]
-    scale = [scale_frac(pasts[n].site, rows.middle) for n in members]
-    quantile, mean = _chunks(model, x, scale)
-    return {
-        n: _join(fallback[n], _Guess(quantile[i], mean[i], _quality(pasts[n], rows, models.settings)), usable[i])
-        for i, n in enumerate(members)
-    }
+    said = None if model is None else modelled(model, members, pasts, rows)
+    return {n: _guess(models, n, pasts[n], rows, said, i) for i, n in enumerate(members)}
 
 
-def _chunks(model: KindModel, x: list[FloatArray], scale: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
-    quantile, mean = predict_rows(model, np.concatenate(x), np.concatenate(scale))
-    return quantile.reshape(len(x), -1, quantile.shape[1]), mean.reshape(len(x), -1)
-
-
-def _join(fallback: _Guess, modelled: _Guess, usable: BoolArray) -> _Guess:
-    """The model where its input reaches, the fall-back elsewhere, and the flag of the worse."""
-    if not usable.any():
-        return fallback
+def _guess(models: ForecastModels, n: int, past: Past, rows: Rows, said: Modelled | None, i: int) -> _Guess:
+    """The model where its input reaches, the fall-back elsewhere, and the flags of the worse."""
+    climatology = models.climatology[n]
+    fallback = _fall_back(past, climatology, rows, models.settings)
+    has_run = np.zeros(rows.middle.shape, dtype=np.bool_) if said is None else said.has_run[i]
+    flags = _flags(models, past, climatology, rows, has_run)
+    recent = np.full(rows.middle.shape, _age(past, rows) <= SUN_RECENT)
+    usable = has_run if past.site.kind == "wind" else recent
+    if said is None or not usable.any():
+        return replace(fallback, flags=flags)
     if usable.all():
-        return modelled
-    quantile = np.where(usable[:, None], modelled.quantile, fallback.quantile)
-    return _Guess(quantile, np.where(usable, modelled.mean, fallback.mean), "stale")
+        return _Guess(said.quantile[i], said.mean[i], "stale" if flags else "fresh", flags)
+    quantile = np.where(usable[:, None], said.quantile[i], fallback.quantile)
+    return _Guess(quantile, np.where(usable, said.mean[i], fallback.mean), "stale", flags)
 
 
 def _fall_back(past: Past, climatology: Climatology | None, rows: Rows, settings: ForecastSettings) -> _Guess:
@@ -120,18 +146,35 @@ def _fall_back(past: Past, climatology: Climatology | None, rows: Rows, settings
     base = (climatology or ignorance()).at(rows.middle, scale)
     last = past.history.last_measured_at()
     if last is None or _age(past, rows) > settings.power_stale_after:
-        return _Guess(*base, "climatology")
+        return _Guess(*base, "climatology", ())
     before = np.array([last - STEP_US // 2])
     last_frac = float(past.history.at(past.history.position(before))[0])
     last_scale_frac = float(scale_frac(past.site, before)[0])
-    return _Guess(*persistence(last_frac, last_scale_frac, rows.horizon_h, base, scale), "persistence")
+    return _Guess(*persistence(last_frac, last_scale_frac, rows.horizon_h, base, scale), "persistence", ())
 
 
-def _quality(past: Past, rows: Rows, settings: ForecastSettings) -> Quality:
-    """Of a forecast the model makes."""
-    late_power = _age(past, rows) > settings.power_stale_after
-    late_run = past.site.kind == "wind" and _run_age(past, rows) > settings.run_stale_after
-    return "stale" if late_power or late_run else "fresh"
+def _flags(models: ForecastModels, past: Past, climatology: Climatology, rows: Rows, has_run: BoolArray) -> tuple[Flag, ...]:
+    """What of the input is not as it should be."""
+    settings = models.settings
+    found: list[Flag] = []
+    if past.history.last_measured_at() is None:
+        found.append("power_missing")
+    elif _age(past, rows) > settings.power_stale_after:
+        found.append("power_late")
+    if past.cleaned.stuck_now:
+        found.append("power_stuck")
+    if past.cleaned.shifted:
+        found.append("clock_shift")
+    if climatology.knows_nothing:
+        found.append("history_missing")
+    if models.needs_runs(past.site):
+        if past.runs.n == 0:
+            found.append("run_missing")
+        elif _run_age(past, rows) > settings.run_stale_after:
+            found.append("run_late")
+        if past.runs.n and not has_run.all():
+            found.append("run_partial")
+    return tuple(found)
 
 
 def _age(past: Past, rows: Rows) -> timedelta:
@@ -148,7 +191,3 @@ def _run_age(past: Past, rows: Rows) -> timedelta:
 def _span(difference: np.timedelta64) -> timedelta:
     span: timedelta = difference.astype("timedelta64[us]").item()
     return span
-
-
-def _repeat(at: datetime, middle: StampArray) -> StampArray:
-    return np.full(middle.shape, to_stamp(at))

@@ -9,13 +9,13 @@ from typing import Final
 import lightgbm as lgb
 import numpy as np
 
-from forecasting.calibrate import calibrated, conformal_shifts
+from forecasting.calibrate import conformal_shifts, horizon_group, pooled_shifts
 from forecasting.features import SOLAR_COLUMNS, WIND_COLUMNS
-from forecasting.forecast import QUANTILE_LEVELS
+from forecasting.forecast import MODEL_LEVELS
 from forecasting.known import FarmKind
 from forecasting.settings import ForecastSettings
 from forecasting.training_set import TrainingSet
-from vpp.units import FloatArray
+from vpp.units import FloatArray, IntArray
 
 __all__ = ["COLUMNS", "KindModel", "fit", "predict_rows"]
 
@@ -30,9 +30,10 @@ class KindModel:
 
     Args:
         kind: Wind or solar.
-        quantiles: One model for each of `QUANTILE_LEVELS`.
+        quantiles: One model for each of `MODEL_LEVELS`.
         mean: Model of the expected value.
-        shifts: Conformal shifts by horizon group and level, shape (G, Q).
+        shifts: Conformal shifts by farm number, horizon group and level; the last row is for a farm without its own,
+            shape (C + 1, G, Q).
         threads: LightGBM threads used in training and prediction.
     """
 
@@ -50,12 +51,13 @@ def fit(kind: FarmKind, data: TrainingSet, settings: ForecastSettings) -> KindMo
     LightGBM version: same bits.
     """
     train = np.flatnonzero(~data.kept_out)
-    models = [_boost(kind, data, train, settings, {"objective": "quantile", "alpha": level}) for level in QUANTILE_LEVELS]
+    models = [_boost(kind, data, train, settings, {"objective": "quantile", "alpha": level}) for level in MODEL_LEVELS]
     mean = _boost(kind, data, train, settings, {"objective": "regression"})
     out = np.flatnonzero(data.kept_out)
     raw = _raw(models, data.x[out], settings.threads)
     horizon_h = data.x[out, COLUMNS[kind].index("horizon_h")]
-    shifts = conformal_shifts(data.y[out], np.sort(raw, axis=1), QUANTILE_LEVELS, horizon_h)
+    farm = data.x[out, FARM_COLUMN].astype(np.int64)
+    shifts = _shifts(data.y[out], np.sort(raw, axis=1), horizon_h, farm)
     return KindModel(kind, tuple(models), mean, shifts, settings.threads)
 
 
@@ -72,9 +74,18 @@ def predict_rows(model: KindModel, x: FloatArray, scale_frac: FloatArray) -> tup
     """
     raw = np.sort(_raw(model.quantiles, x, model.threads), axis=1)
     horizon_h = x[:, COLUMNS[model.kind].index("horizon_h")]
-    quantile = calibrated(raw, model.shifts, horizon_h) * scale_frac[:, None]
+    farm = np.minimum(x[:, FARM_COLUMN].astype(np.int64), model.shifts.shape[0] - 1)
+    shifted = np.sort(raw + model.shifts[farm, horizon_group(horizon_h)], axis=1)
+    quantile = shifted * scale_frac[:, None]
     mean = _raw((model.mean,), x, model.threads)[:, 0] * scale_frac
     return np.clip(quantile, 0.0, 1.0), np.clip(mean, 0.0, 1.0)
+
+
+def _shifts(y: FloatArray, quantile: FloatArray, horizon_h: FloatArray, farm: IntArray) -> FloatArray:
+    """Shifts of each farm number and, last, of all farms together."""
+    own = pooled_shifts(y, quantile, MODEL_LEVELS, horizon_h, farm)
+    shared = conformal_shifts(y, quantile, MODEL_LEVELS, horizon_h)
+    return np.stack([own.get(number, shared) for number in range(int(farm.max(initial=-1)) + 2)])
 
 
 def _boost(

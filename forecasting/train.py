@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Final
 
 import lightgbm as lgb
 
 from forecasting.baselines import Climatology, fit_climatology
+from forecasting.dependence import Dependence
+from forecasting.hindcast import hindcast_dependence
 from forecasting.known import FarmKind, FarmSite, KnownDoor
 from forecasting.quantile_model import COLUMNS, KindModel, fit
 from forecasting.settings import ForecastSettings
@@ -35,6 +37,8 @@ class ForecastModels:
         settings: As trained.
         known_at: What had been received by then was learnt (UTC).
         key: Hash of the rows, the settings and the LightGBM version.
+        dependence: What hangs together in the errors; None if nothing was learnt of it.
+        with_runs: Farms whose weather runs were learnt from; None for all wind farms and no PV station.
     """
 
     farms: tuple[FarmSite, ...]
@@ -43,6 +47,12 @@ class ForecastModels:
     settings: ForecastSettings
     known_at: datetime
     key: str
+    dependence: Dependence | None = None
+    with_runs: frozenset[AssetId] | None = None
+
+    def needs_runs(self, farm: FarmSite) -> bool:
+        """Whether a forecast without a weather run is a worse one."""
+        return farm.kind == "wind" if self.with_runs is None else farm.asset_id in self.with_runs
 
     def of_kind(self, kind: FarmKind) -> KindModel | None:
         """The model of a kind, None if there was nothing to learn from."""
@@ -63,6 +73,7 @@ class Lessons:
         climatology: One for each farm.
         known_at: When (UTC).
         key: The hash.
+        pasts: What the rows were made of, one for each farm.
     """
 
     farms: tuple[FarmSite, ...]
@@ -70,6 +81,7 @@ class Lessons:
     climatology: tuple[Climatology, ...]
     known_at: datetime
     key: str
+    pasts: tuple[Past, ...]
 
 
 def train(
@@ -101,13 +113,25 @@ def read_lessons(door: KnownDoor, farms: Sequence[FarmSite], *, known_at: dateti
     pasts = read_past(door, farms, known_at=known_at, span=settings.span)
     sets = tuple((kind, _rows(kind, pasts, codes, known_at, settings)) for kind in KINDS)
     climatology = tuple(fit_climatology(past.site, past.history) for past in pasts)
-    return Lessons(tuple(farms), sets, climatology, known_at, _key(tuple(farms), sets, climatology, settings))
+    return Lessons(tuple(farms), sets, climatology, known_at, _key(tuple(farms), sets, climatology, settings), pasts)
 
 
-def train_on(lessons: Lessons, settings: ForecastSettings) -> ForecastModels:
-    """Fit the models."""
-    kinds = tuple(fit(kind, data, settings) for kind, data in lessons.sets if data is not None)
-    return ForecastModels(lessons.farms, kinds, lessons.climatology, settings, lessons.known_at, lessons.key)
+def train_on(lessons: Lessons, settings: ForecastSettings, fitted: Sequence[KindModel] | None = None) -> ForecastModels:
+    """Fit the models, and learn from their past errors what hangs together in them.
+
+    Args:
+        lessons: What was read.
+        settings: As the lessons were read with.
+        fitted: The kinds' models, where other workers have fitted them.
+    """
+    kinds = tuple(fit(kind, data, settings) for kind, data in lessons.sets if data is not None) if fitted is None else fitted
+    with_runs = frozenset(past.site.asset_id for past in lessons.pasts if past.runs.n)
+    models = ForecastModels(
+        lessons.farms, tuple(kinds), lessons.climatology, settings, lessons.known_at, lessons.key, None, with_runs
+    )
+    if not kinds:
+        return models
+    return replace(models, dependence=hindcast_dependence(kinds, lessons.pasts, lessons.known_at, settings))
 
 
 def _rows(

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from forecasting.clean import find_standstills
+from forecasting.clean import Cleaned, clean_power
 from forecasting.features import (
     SOLAR_COLUMNS,
     WIND_COLUMNS,
@@ -39,9 +39,11 @@ INTERVALS_PER_ORIGIN: Final = 12
 #: Share of rows whose measurements are hidden, so that the model knows what to do when they fail.
 HIDDEN_FRAC: Final = 0.1
 HIDDEN_COLUMNS: Final[Mapping[FarmKind, list[int]]] = {
-    "wind": [WIND_COLUMNS.index(name) for name in ("last_frac", "mean_1h_frac", "mean_3h_frac")],
+    "wind": [WIND_COLUMNS.index(name) for name in ("last_frac", "mean_1h_frac", "mean_3h_frac", "mean_24h_frac")],
     "solar": [SOLAR_COLUMNS.index(name) for name in ("index_15min", "index_1h", "index_6h")],
 }
+#: The same for a run of the sun's weather; without a run of the wind there is no model to ask.
+RUN_COLUMNS: Final = [number for number, name in enumerate(SOLAR_COLUMNS) if name.startswith("run_")]
 SPEED_COLUMN: Final = WIND_COLUMNS.index("speed100_m_s")
 
 
@@ -53,11 +55,13 @@ class Past:
         site: The farm.
         history: Its metered power.
         runs: Its weather runs.
+        cleaned: What was found wrong with the metered power.
     """
 
     site: FarmSite
     history: PowerHistory
     runs: WeatherRuns
+    cleaned: Cleaned
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +82,14 @@ class TrainingSet:
 
 
 def read_past(door: KnownDoor, farms: Sequence[FarmSite], *, known_at: datetime, span: timedelta) -> tuple[Past, ...]:
-    """Power of the last `span` and all runs of each farm, as known at `known_at`."""
-    return tuple(
-        Past(
-            farm,
-            PowerHistory.of(door.power(farm.asset_id, known_at=known_at, start=known_at - span, end=known_at)),
-            door.weather_runs(farm.asset_id, known_at=known_at) if farm.kind == "wind" else WeatherRuns.none(),
-        )
-        for farm in farms
-    )
+    """Power of the last `span`, cleaned, and all runs of each farm, as known at `known_at`."""
+    result = []
+    for farm in farms:
+        history = PowerHistory.of(door.power(farm.asset_id, known_at=known_at, start=known_at - span, end=known_at))
+        runs = door.weather_runs(farm.asset_id, known_at=known_at)
+        cleaned = clean_power(farm, history, runs)
+        result.append(Past(farm, cleaned.history, runs, cleaned))
+    return tuple(result)
 
 
 def park_speed_m_s(pasts: Sequence[Past], rows: Rows) -> FloatArray:
@@ -127,6 +130,8 @@ def training_set(
     hidden = rng.random(usable.size) < HIDDEN_FRAC
     for column in HIDDEN_COLUMNS[kind]:
         x[hidden, column] = np.nan
+    if kind == "solar":
+        x[np.ix_(rng.random(usable.size) < HIDDEN_FRAC, RUN_COLUMNS)] = np.nan
     return TrainingSet(x, y[usable], scale[usable], blocks[usable] % BLOCKS_PER_FOLD == BLOCKS_PER_FOLD - 1)
 
 
@@ -153,10 +158,6 @@ def _farm_rows(
     if kind == "solar":
         scale = solar_yield_frac(rows.middle, past.site)
         ratio = np.divide(power, scale, out=np.full_like(power, np.nan), where=scale > 0)
-        return solar_features(rows, code, past.history, past.site), ratio, scale
-    stood = find_standstills(past.history, past.runs)
-    position = np.clip(past.history.position(rows.middle), 0, max(0, stood.size - 1))
-    if stood.size:
-        power = np.where(stood[position], np.nan, power)
+        return solar_features(rows, code, past.history, past.site, past.runs), ratio, scale
     x = wind_features(rows, code, past.history, past.runs, park_speed_m_s(pasts, rows))
     return x, np.where(np.isnan(x[:, SPEED_COLUMN]), np.nan, power), np.ones_like(power)

@@ -20,7 +20,6 @@ import lightgbm as lgb
 import numpy as np
 
 from forecasting.adaptive import Tracker, replay
-from forecasting.physics import STANDARD_SUN_W_M2
 from forecasting.scores import bootstrap_band, coverage_frac, crps, nrmse_frac, pinball, reliability
 from forecasting.sun.clean import STEPS_PER_DAY, usual_yield
 from forecasting.sun.features import STEPS_AHEAD, Basis, basis_of, columns, smart_persistence_frac
@@ -82,19 +81,22 @@ def backtest_station(record: StationRecord, settings: StationSettings) -> Statio
     if bool(np.any(record.marks[cut:] == Mark.COPIED)):
         raise ForecastError(f"{record.name}: its last fifth repeats the year before times a constant; cut the file before that")
     plane = learn_plane(record.before(cut))
-    basis = basis_of(record, plane)
-    available = available_power_frac(record)
+    # What held the station down is taken off before anything is learnt or told: both views know rows up to the origin only.
+    available = record.possible_frac(usual_yield(record.power_frac, record.irradiance_w_m2))
+    basis, metered = basis_of(record.playing(available), plane), basis_of(record, plane)
     train = rows_of(basis, 0, cut, settings.share_frac, settings.seed)
     model = fit_station(train, record.available_frac()[train.target], settings)
-    sent = fit_mean(train, record.power_frac[train.target], np.ones(train.ahead.shape, dtype=np.bool_), settings)
-    test = rows_of(basis, cut - WARM_UP_STEPS, record.n)
+    train_metered = rows_of(metered, 0, cut, settings.share_frac, settings.seed)
+    sent = fit_mean(train_metered, record.power_frac[train.target], np.ones(train.ahead.shape, dtype=np.bool_), settings)
+    test, test_metered = (rows_of(one, cut - WARM_UP_STEPS, record.n) for one in (basis, metered))
     mean = mean_frac(model.means, test.x, settings.threads)
     raw = _spread(test, quantiles_frac(model, test.x, mean))
     origin = np.arange(test.origin.min(), test.origin.max() + 1)
     shown = origin >= cut - STEPS_AHEAD
     inside = origin[:, None] + np.arange(1, STEPS_AHEAD + 1) >= cut
-    learn_from = _lay_out(test, record.available_frac()[test.target])
-    tracked = replay(Tracker.fresh(LEVELS, STEPS_AHEAD), raw, learn_from, np.arange(1, STEPS_AHEAD + 1))
+    tracked = replay(
+        Tracker.fresh(LEVELS, STEPS_AHEAD), raw, _lay_out(test, available[test.target]), np.arange(1, STEPS_AHEAD + 1)
+    )
 
     def tested(value: FloatArray) -> FloatArray:
         return np.where(inside, _lay_out(test, value), np.nan)[shown]
@@ -105,19 +107,10 @@ def backtest_station(record: StationRecord, settings: StationSettings) -> Statio
         tested(record.power_frac[test.target]),
         tested(available[test.target]),
         tested(mean),
-        tested(mean_frac(sent, test.x, settings.threads)),
+        tested(mean_frac(sent, test_metered.x, settings.threads)),
         np.where(inside[..., None], tracked, np.nan)[shown],
-        {name: tested(said) for name, said in _rivals(basis, record, train, test, settings).items()},
+        {name: tested(said) for name, said in _rivals(metered, record, train_metered, test_metered, settings).items()},
     )
-
-
-def available_power_frac(record: StationRecord) -> FloatArray:
-    """Measured power, and irradiance times the usual yield where it was curtailed or out, shape (T,)."""
-    held = (record.marks == Mark.CURTAILED) | (record.marks == Mark.OUTAGE)
-    usual = usual_yield(record.power_frac, record.irradiance_w_m2)
-    possible = np.clip(usual * record.irradiance_w_m2 / STANDARD_SUN_W_M2, 0.0, 1.0)
-    # An idle night is no outage of the sun; an idle step without a working sensor has no known available power.
-    return np.where(held, possible, record.power_frac)
 
 
 def report_of(test: StationTest, site: int) -> dict[str, Any]:

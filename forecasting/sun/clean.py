@@ -40,6 +40,9 @@ HUMIDITY_MAX_PCT: Final = 105.0
 #: Under this sun the yield of a station is steady enough to be judged.
 JUDGED_SUN_W_M2: Final = 500.0
 CURTAILED_BELOW_FRAC: Final = 0.5
+#: A curtailment ends when the station gives this share of the usual again.
+STILL_BELOW_FRAC: Final = 0.6
+FAINT_SUN_W_M2: Final = 60.0
 OUTAGE_STEPS: Final = 4
 #: Days whose yield starts the usual one off.
 FIRST_DAYS: Final = 30
@@ -141,13 +144,22 @@ def mark_power(power_frac: FloatArray, irradiance_w_m2: FloatArray) -> MarkArray
     usual = usual_yield(power_frac, irradiance_w_m2)
     sunny = irradiance_w_m2 > JUDGED_SUN_W_M2
     weak = power_frac < CURTAILED_BELOW_FRAC * usual * irradiance_w_m2 / STANDARD_SUN_W_M2
-    marks[sunny & weak] = Mark.CURTAILED
+    marks[_grown(sunny & weak, irradiance_w_m2, power_frac, usual)] = Mark.CURTAILED
     for begin, length in zip(*runs_of(power_frac), strict=True):
         span = slice(begin, begin + length)
         if power_frac[begin] == 0 and np.nansum(irradiance_w_m2[span] > OUTAGE_SUN_W_M2) >= OUTAGE_STEPS:
             marks[span] = Mark.OUTAGE
     marks[copied_days(power_frac)] = Mark.COPIED
     return marks
+
+
+def _grown(found: BoolArray, irradiance_w_m2: FloatArray, power_frac: FloatArray, usual: FloatArray) -> BoolArray:
+    """Curtailed steps and those right after them that still give far less than usual under a lower sun, shape (T,)."""
+    still = (irradiance_w_m2 > FAINT_SUN_W_M2) & (power_frac < STILL_BELOW_FRAC * usual * irradiance_w_m2 / STANDARD_SUN_W_M2)
+    grown = found.copy()
+    for step in np.flatnonzero(still & ~found):
+        grown[step] = step > 0 and grown[step - 1]
+    return grown
 
 
 def _by_day(value: FloatArray) -> FloatArray:

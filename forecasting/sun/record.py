@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.history import STEP_US
+from forecasting.physics import STANDARD_SUN_W_M2
 from vpp.errors import ForecastError
 from vpp.series import StampArray
 from vpp.units import BoolArray, FloatArray
@@ -82,6 +83,21 @@ class StationRecord:
     def available_frac(self) -> FloatArray:
         """Power where it was available power, NaN elsewhere, shape (T,)."""
         return np.where(self.available, self.power_frac, np.nan)
+
+    def possible_frac(self, usual: FloatArray) -> FloatArray:
+        """Available power: what was measured, and where it was held down, what the usual yield makes of the sun, shape (T,).
+
+        Args:
+            usual: Share of capacity under standard sun, shape (T,).
+        """
+        held = (self.marks == Mark.CURTAILED) | (self.marks == Mark.OUTAGE)
+        by_sun = np.clip(usual * self.irradiance_w_m2 / STANDARD_SUN_W_M2, 0.0, 1.0)
+        return np.where(held, by_sun, self.power_frac)
+
+    def playing(self, power_frac: FloatArray) -> StationRecord:
+        """The same record with another power, which counts as measured wherever it is known."""
+        marks = np.where(np.isnan(power_frac), Mark.MISSING, Mark.MEASURED).astype(np.int8)
+        return replace(self, power_frac=power_frac, marks=marks)
 
     def before(self, end: int) -> StationRecord:
         """The first `end` readings: all that may be known then."""
