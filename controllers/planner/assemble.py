@@ -11,14 +11,25 @@ from typing import Final
 import numpy as np
 
 from controllers.dispatch.snapshot import ClusterReport, Reported, Snapshot
+from controllers.planner.asks import Asks, feed_in_duties, flow_limits, held_by_events, pins_of, rebounds_after
 from controllers.planner.blocks.furnace import heat_profile_mw
 from controllers.planner.blocks.hydrogen import hydrogen_curve
+from controllers.planner.blocks.quota import BAND_KINDS, band_limits
 from controllers.planner.expect import arriving_mw, expected_load_mw, firm_compute_mw
-from controllers.planner.problem import ComputeNeed, ConnectionTerms, EndValues, HeatNeed, Problem, Reserve, WorkItem
+from controllers.planner.problem import (
+    BandNeed,
+    ComputeNeed,
+    ConnectionTerms,
+    EndValues,
+    HeatNeed,
+    Problem,
+    Reserve,
+    WorkItem,
+)
 from forecasting.forecast import Forecast
 from vpp.ids import AssetId, ConnectionId
 from vpp.park import Asset, Connection, Park, tariff_prices
-from vpp.park.plates import AmmoniaLoopPlate, ArcFurnacePlate, BatteryPlate, ComputePlate
+from vpp.park.plates import AmmoniaLoopPlate, ArcFurnacePlate, BatteryPlate, ComputePlate, EvChargingPlate, ThermalUnitPlate
 from vpp.timegrid import TimeGrid
 from vpp.units import HOURS_PER_DAY, FloatArray, hours, s_to_h
 
@@ -29,7 +40,7 @@ ELECTRICITY_DAYS_PER_MONTH: Final = 30.0
 #: A furnace that comes free this far into an interval can still start its heat in it; the start just slips by so much.
 FREE_SOON_FRAC: Final = 0.35
 _FARMS: Final = ("wind", "solar")
-_FOLLOWERS: Final = ("base_load", "ev_charging")
+_DAYS_PER_YEAR: Final = 365.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,7 @@ def assemble(
     forecast: Forecast,
     month_peak_mw: Mapping[ConnectionId, float],
     reserve_rule: ReserveRule | None = None,
+    asks: Asks | None = None,
 ) -> Problem:
     """The problem of this moment.
 
@@ -71,8 +83,9 @@ def assemble(
         forecast: Of every wind and solar farm; its grid is the horizon.
         month_peak_mw: Highest 15-min import of the month so far, by connection to the grid.
         reserve_rule: What islands keep in hand; None for the defaults.
+        asks: Events, overrides, the published plan; None for nothing.
     """
-    grid = forecast.grid
+    grid, asked = forecast.grid, asks or Asks()
     known = _Known(park, snapshot, grid)
     states: dict[AssetId, Mapping[str, float]] = {
         i: {**said.state, "power_mw": said.power_mw} for i, said in snapshot.assets.items()
@@ -83,14 +96,72 @@ def assemble(
         grid=grid,
         states=states,
         available_mw={a.id: _available(a, forecast) for kind in _FARMS for a in park.assets_of(kind)},
-        load_mw={a.id: _load(known, a) for kind in _FOLLOWERS for a in park.assets_of(kind)},
+        load_mw={a.id: _load(known, a) for a in park.assets_of("base_load")},
         connections=connections,
         end_values=_end_values(known, connections),
         compute={a.id: _compute(known, a) for a in park.assets_of("compute")},
         heats={a.id: _heats(known, a) for a in park.assets_of("arc_furnace")},
         reserves=_reserves(known, reserve_rule or ReserveRule()),
         curtail_cny_per_mwh=park.prices.curtailment_cny_per_mwh,
+        bands={a.id: _band(known, a) for kind in BAND_KINDS for a in park.assets_of(kind)},
+        charging={a.id: _charging(known, a) for a in park.assets_of("ev_charging")},
+        held=held_by_events(asked.events, grid),
+        rebounds=rebounds_after(asked.events, grid, snapshot.import_mw, park),
+        pins=pins_of(asked.overrides, grid, {i: said.power_mw for i, said in snapshot.assets.items()}),
+        feed_in=feed_in_duties(park),
+        flows=flow_limits(park, asked.lines),
+        published=asked.published,
+        must_run={a.id: _must_run(known, a) for a in park.assets_of("thermal_unit")},
+        ammonia_owed_t={a.id: _ammonia_owed_t(a.plate, grid) for a in park.assets_of("ammonia_loop")},
     )
+
+
+def _band(known: _Known, asset: Asset) -> BandNeed:
+    """Each day's quota by its end; of today what telemetry says is owed beside the even pace; of a day cut off its even share."""
+    quota_mw, grid, zone = band_limits(asset).quota_mw, known.grid, known.park.zone
+    said = known.snapshot.assets.get(asset.id)
+    behind = 0.0 if said is None else said.state.get("owed_mwh", 0.0)
+    ends = [
+        t for t, edge in enumerate(grid.edges[1:])
+        if t == grid.n - 1 or (local := edge.astimezone(zone)).hour == 0 and local.minute == 0
+    ]  # fmt: skip
+    until_h = np.append(grid.offset_h[1:], hours(grid.end - grid.start))[ends]
+    owed = quota_mw * np.diff(until_h, prepend=0.0)
+    owed[0] = max(owed[0] + behind, 0.0)
+    if said is not None and "quota_left_mwh" in said.state and len(ends) > 1:
+        owed[0] = said.state["quota_left_mwh"]
+    return BandNeed(tuple(ends), tuple(owed.tolist()))
+
+
+def _charging(known: _Known, asset: Asset) -> ComputeNeed:
+    """Vehicles that wait, due evenly within their slack, and those that will arrive at their mean rate."""
+    plate: EvChargingPlate = asset.plate
+    grid, said = known.grid, known.snapshot.assets.get(asset.id)
+    state = {} if said is None else said.state
+    rate_mw = plate.energy_mwh_per_day / HOURS_PER_DAY
+    waiting = state.get("waiting_mwh", 0.5 * rate_mw * plate.slack_h)
+    parts = max(1, round(plate.slack_h))
+    now = tuple(WorkItem(asset.id, waiting / parts, -1.0, plate.slack_h * (k + 1) / parts) for k in range(parts) if waiting > 0.0)
+    later = tuple(
+        WorkItem(asset.id, rate_mw * float(step_h), float(at_h), float(at_h) + plate.slack_h)
+        for at_h, step_h in zip(grid.offset_h, grid.step_h, strict=True)
+    )
+    return ComputeNeed(np.zeros(grid.n), now + later, plate.power_mw)
+
+
+def _must_run(known: _Known, asset: Asset) -> int:
+    """Units that heat needs: as told, or in the plate's months as many as run."""
+    plate: ThermalUnitPlate = asset.plate
+    said = known.snapshot.assets.get(asset.id)
+    if said is not None and "must_run_units" in said.state:
+        return int(said.state["must_run_units"])
+    heating = known.grid.start.astimezone(known.park.zone).month in plate.heat_bound_months
+    return plate.units if heating and not plate.off_by_default else 0
+
+
+def _ammonia_owed_t(plate: AmmoniaLoopPlate, grid: TimeGrid) -> float:
+    """The contract's share of this horizon; a tonne short costs the same whenever the month is settled."""
+    return plate.contract_frac * plate.target_t_per_a * hours(grid.end - grid.start) / (_DAYS_PER_YEAR * HOURS_PER_DAY)
 
 
 def _reserves(known: _Known, rule: ReserveRule) -> dict[AssetId, Reserve]:

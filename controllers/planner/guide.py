@@ -17,6 +17,7 @@ from controllers.dispatch.guidance import (
     TailPoint,
 )
 from controllers.planner.problem import Problem
+from controllers.planner.read import GRID_FACTOR
 from controllers.planner.result import Result
 from forecasting.forecast import Forecast
 from vpp.ids import AreaId, AssetId, PlanId
@@ -30,8 +31,6 @@ __all__ = ["GRID_FACTOR", "PEAK_PRICE_CNY_PER_MWH", "grid_carbon_kg_per_mwh", "g
 PEAK_PRICE_CNY_PER_MWH = 3_000.0
 #: How many intervals of the plan a device keeps for the time when nobody renews its lease.
 _TAIL_STEPS = 3
-#: Emission factor that imported energy carries in signals: Chifeng hangs on the Northeast grid.
-GRID_FACTOR = "northeast_2023"
 
 
 def guidance_of(plan_id: PlanId, problem: Problem, result: Result, forecast: Forecast, at: datetime) -> Guidance:

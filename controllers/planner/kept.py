@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from controllers.planner.model import LinearModel
 from vpp.errors import PlanError
 from vpp.units import FloatArray
 
-__all__ = ["KeptModel", "MipLimits", "SilentHighs", "Solved"]
+__all__ = ["KeptModel", "MipLimits", "ModelCache", "SilentHighs", "Solved"]
 
 _COLWISE: Final = int(highspy.MatrixFormat.kColwise)
 _MINIMISE: Final = int(highspy.ObjSense.kMinimize)
@@ -133,13 +134,24 @@ class KeptModel:
         self._solver.changeColsBounds(moved.size, moved, model.low[moved], model.high[moved])
         return solved
 
-    def search(self, limits: MipLimits, start: FloatArray | None = None) -> Solved:
+    def search(self, limits: MipLimits, start: FloatArray | None = None, high: FloatArray | None = None) -> Solved:
         """Branch and bound on the whole columns.
 
         Args:
             limits: When to stop.
             start: A point to begin from; its whole columns are enough, the rest is completed.
+            high: Narrower upper bounds of the continuous columns; the model's own come back.
         """
+        model = self.model
+        narrower = np.zeros(0, dtype=np.int32)
+        if high is not None:
+            narrower = np.flatnonzero((high < model.high) & ~model.integer).astype(np.int32)
+            self._solver.changeColsBounds(narrower.size, narrower, model.low[narrower], high[narrower])
+        solved = self._search(limits, start)
+        self._solver.changeColsBounds(narrower.size, narrower, model.low[narrower], model.high[narrower])
+        return solved
+
+    def _search(self, limits: MipLimits, start: FloatArray | None) -> Solved:
         solver = self._solver
         self._set(
             mip_rel_gap=limits.gap_frac,
@@ -192,6 +204,36 @@ class KeptModel:
     def _set(self, **options: float | int | bool | str) -> None:
         for name, value in options.items():
             self._solver.setOptionValue(name, value)
+
+
+class ModelCache:
+    """Kept models by structure, the least recently used forgotten; it belongs to one worker and to nobody's result."""
+
+    def __init__(self, most: int = 64, **options: float | str | bool) -> None:
+        """An empty cache.
+
+        Args:
+            most: So many models are kept: one for each phase of the hour and part of the park.
+            options: HiGHS options of each.
+        """
+        self._most, self._options = most, options
+        self._kept: OrderedDict[tuple[int, ...], KeptModel] = OrderedDict()
+
+    def hold(self, model: LinearModel, place: int = 0) -> KeptModel:
+        """The solver that held a model of this structure last, with the new numbers in it; or a new one.
+
+        Args:
+            model: What it is to hold.
+            place: Which part of a problem it is: parts of equal structure are held side by side.
+        """
+        shape = model.matrix.shape
+        key = (place, shape[0], shape[1], model.matrix.nnz, hash(model.matrix.indices.tobytes()))
+        kept = self._kept.pop(key, None) or KeptModel(**self._options)
+        kept.hand_over(model)
+        self._kept[key] = kept
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+        return kept
 
 
 def _same_matrix(a: LinearModel, b: LinearModel) -> bool:

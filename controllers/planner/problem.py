@@ -11,7 +11,22 @@ from vpp.park import Park
 from vpp.timegrid import TimeGrid
 from vpp.units import FloatArray
 
-__all__ = ["ComputeNeed", "ConnectionTerms", "EndValues", "HeatNeed", "Problem", "Reserve", "WorkItem"]
+__all__ = [
+    "BandNeed",
+    "ComputeNeed",
+    "ConnectionTerms",
+    "EndValues",
+    "FeedIn",
+    "FlowLimit",
+    "HeatNeed",
+    "Held",
+    "Pin",
+    "Problem",
+    "Published",
+    "Rebound",
+    "Reserve",
+    "WorkItem",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +125,114 @@ class Reserve:
 
 
 @dataclass(frozen=True, slots=True)
+class BandNeed:
+    """What a load with a daily quota owes.
+
+    Args:
+        day_ends: Last interval of each park day that ends inside the horizon, and the horizon's last.
+        owed_mwh: Energy owed from the start until the end of each of them; for a day cut off by the horizon its even share.
+    """
+
+    day_ends: tuple[int, ...]
+    owed_mwh: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Net import that an event or a declared schedule asks of a connection; missing it costs money and is named.
+
+    Args:
+        name: Whose call it is.
+        low_mw: Least net import, -inf where nothing is asked, shape (T,).
+        high_mw: Most net import, inf where nothing is asked, shape (T,).
+        price_cny_per_mwh: For each MWh missed.
+    """
+
+    name: str
+    low_mw: FloatArray
+    high_mw: FloatArray
+    price_cny_per_mwh: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rebound:
+    """After an event not all that was shed is taken back at once: net import stays near what it was before.
+
+    Args:
+        name: After which event.
+        before_step: The interval before the event; None when it had begun, then `before_mw` counts.
+        before_mw: Net import before the event, where no interval of the plan shows it.
+        steps: Intervals in which the limit holds.
+        most_mw: How far net import may rise above what it was.
+        price_cny_per_mwh: For each MWh above.
+    """
+
+    name: str
+    before_step: int | None
+    before_mw: float
+    steps: tuple[int, ...]
+    most_mw: float
+    price_cny_per_mwh: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What a person decided about an asset's power; -inf and inf where nothing, shape (T,) each."""
+
+    low_mw: FloatArray
+    high_mw: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class FeedIn:
+    """A contract on how much of an area's own generation may leave it.
+
+    Args:
+        name: The contract.
+        area: Whose generation.
+        most_frac: Largest part of the generation used that may leave.
+        each_interval: Whether every interval counts by itself, or the horizon as a whole.
+        price_cny_per_mwh: For each MWh that leaves beyond it.
+    """
+
+    name: str
+    area: AreaId
+    most_frac: float
+    each_interval: bool
+    price_cny_per_mwh: float
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLimit:
+    """A line or transformer as a linear sensitivity: `|sum_i per_mw[i] p_i| <= limit`.
+
+    Args:
+        name: Of the branch.
+        per_mw: Flow for each MW that an asset draws (PTDF), by asset.
+        limit_mw: Either way.
+        price_cny_per_mwh: For each MWh above it.
+    """
+
+    name: str
+    per_mw: Mapping[AssetId, float]
+    limit_mw: float
+    price_cny_per_mwh: float
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The plan that is known outside: changing it has a price, so that plans do not flap.
+
+    Args:
+        power_mw: By asset, NaN where it says nothing, shape (T,).
+        change_cny_per_mwh: For each MWh beside it.
+    """
+
+    power_mw: Mapping[AssetId, FloatArray]
+    change_cny_per_mwh: float
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One planning problem; day-ahead and rolling are the same.
 
@@ -126,6 +249,17 @@ class Problem:
         reserves: What stores of an island keep in hand; where a grid stands behind, it is the reserve.
         curtail_cny_per_mwh: Price on curtailment in the plan (not in the score).
         unserved_cny_per_mwh: Price on an unmet balance; high enough that only physics makes it bind.
+        bands: What each load with a quota owes; without it the mean over the horizon.
+        charging: What each charging station must draw and may move; without it the load is no decision.
+        held: By connection, what events ask of it.
+        rebounds: By connection, what may be taken back after an event.
+        pins: By asset, what a person decided.
+        feed_in: Contracts on energy that leaves an area.
+        flows: Lines that may bind.
+        published: The plan known outside.
+        must_run: Units of each thermal plant that heat needs on.
+        steam_mw: What a steam-led plant generates, shape (T,).
+        ammonia_owed_t: What each loop owes by contract over the horizon.
     """
 
     park: Park
@@ -140,6 +274,17 @@ class Problem:
     reserves: Mapping[AssetId, Reserve] = field(default_factory=dict)
     curtail_cny_per_mwh: float = 50.0
     unserved_cny_per_mwh: float = 10_000.0
+    bands: Mapping[AssetId, BandNeed] = field(default_factory=dict)
+    charging: Mapping[AssetId, ComputeNeed] = field(default_factory=dict)
+    held: Mapping[ConnectionId, tuple[Held, ...]] = field(default_factory=dict)
+    rebounds: Mapping[ConnectionId, tuple[Rebound, ...]] = field(default_factory=dict)
+    pins: Mapping[AssetId, Pin] = field(default_factory=dict)
+    feed_in: tuple[FeedIn, ...] = ()
+    flows: tuple[FlowLimit, ...] = ()
+    published: Published | None = None
+    must_run: Mapping[AssetId, int] = field(default_factory=dict)
+    steam_mw: Mapping[AssetId, FloatArray] = field(default_factory=dict)
+    ammonia_owed_t: Mapping[AssetId, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = self.grid.n

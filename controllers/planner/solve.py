@@ -1,152 +1,179 @@
-"""Problem to result: build, relax, round the counts, fix, solve again for prices."""
+"""Problem to result: build, relax for the bound, round the counts, fix, solve again for prices, search while there is budget."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controllers.planner.blocks import BLOCKS
-from controllers.planner.blocks.base import BuildContext, Planned
-from controllers.planner.blocks.connection import PlannedArea, PlannedConnection, add_connection, close_area
-from controllers.planner.highs import Answer, SolveSettings, independent_parts, optimise
-from controllers.planner.model import LinearModel, ModelBuilder
+from controllers.planner.draw import Blueprint, draw
+from controllers.planner.highs import SolveSettings, independent_parts
+from controllers.planner.kept import KeptModel, MipLimits, ModelCache, Solved
 from controllers.planner.problem import Problem
-from controllers.planner.result import AssetSchedule, PlanStatus, Result, Unmet
+from controllers.planner.read import nothing_found, read_result
+from controllers.planner.result import Result
+from controllers.planner.rounding import netted_ties, opposed_pairs, rounded_bounds, without_opposed
 from vpp.errors import PlanError
-from vpp.units import BoolArray, FloatArray, IntArray
+from vpp.units import FloatArray, IntArray
 
 __all__ = ["SolveSettings", "solve"]
 
-#: A count this far above a whole number is rounded up; any monotone rule keeps "on" below "warm before".
-ROUND_UP_ABOVE = 0.3
-#: A batch starts in the interval in which its cumulative count passes this part of it.
-ROUND_BATCH_AT = 0.5
-#: Below this an unmet amount is rounding of the solver, not a promise broken.
-UNMET_TOLERANCE = 1e-4
+#: How often an answer in which a store charges and discharges at once is mended; each time at least one pair is settled.
+MENDS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class _Blueprint:
-    model: LinearModel
-    planned: tuple[Planned, ...]
-    connections: tuple[PlannedConnection, ...]
-    areas: tuple[PlannedArea, ...]
+@dataclass(slots=True)
+class _Whole:
+    """An answer of all parts together, and the bounds it was found between."""
+
+    x: FloatArray
+    row_dual: FloatArray
+    column_dual: FloatArray
+    objective_cny: float
+    bound_cny: float
+    proven: bool
+    low: FloatArray
+    high: FloatArray
 
 
-def solve(problem: Problem, settings: SolveSettings | None = None) -> Result:
+@dataclass(slots=True)
+class _Solver:
+    """The parts of one model, each kept in a solver of its own."""
+
+    blueprint: Blueprint
+    parts: list[tuple[IntArray, IntArray]]
+    kept: list[KeptModel]
+    settings: SolveSettings
+
+    @classmethod
+    def of(cls, blueprint: Blueprint, settings: SolveSettings, cache: ModelCache) -> _Solver:
+        model = blueprint.model
+        parts = independent_parts(model)
+        kept = [cache.hold(model.part(*part), place) for place, part in enumerate(parts)]
+        return cls(blueprint, parts, kept, settings)
+
+    def relax(self) -> _Whole | None:
+        """The linear program of the model's own bounds: nothing can cost less."""
+        model = self.blueprint.model
+        return self._gather([kept.relax(self.settings.guard_s) for kept in self.kept], model.low, model.high)
+
+    def fix(self, low: FloatArray, high: FloatArray) -> _Whole | None:
+        """The linear program between other bounds."""
+        solved = [
+            kept.fix(low[columns], high[columns], self.settings.guard_s)
+            for (columns, _), kept in zip(self.parts, self.kept, strict=True)
+        ]
+        return self._gather(solved, low, high)
+
+    def search(self, first: _Whole, bound_cny: float, gap_cny: float) -> _Whole | None:
+        """Branch and bound from an answer, in the parts that are not yet near enough to their own bound."""
+        solved = []
+        for (columns, _), kept in zip(self.parts, self.kept, strict=True):
+            limits = MipLimits(0.0, gap_cny / len(self.parts), self.settings.max_nodes, self.settings.guard_s)
+            solved.append(kept.search(limits, first.x[columns], first.high[columns]))
+        return self._gather(solved, first.low, first.high)
+
+    def _gather(self, solved: list[Solved], low: FloatArray, high: FloatArray) -> _Whole | None:
+        if not all(one.feasible for one in solved):
+            return None
+        model = self.blueprint.model
+        x, column_dual, row_dual = np.zeros(model.cost.shape), np.zeros(model.cost.shape), np.zeros(model.row_low.shape)
+        for (columns, rows), one in zip(self.parts, solved, strict=True):
+            x[columns] = one.x
+            if one.row_dual.size:
+                row_dual[rows], column_dual[columns] = one.row_dual, one.column_dual
+        objective = model.offset_cny + sum(one.objective_cny for one in solved)
+        bound = model.offset_cny + sum(one.bound_cny for one in solved)
+        proven = all(one.proven for one in solved)
+        return _Whole(x, row_dual, column_dual, objective, bound, proven, low, high)
+
+
+def solve(
+    problem: Problem,
+    settings: SolveSettings | None = None,
+    cache: ModelCache | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Result:
     """The best plan found within the budget.
 
     Args:
         problem: What is planned.
         settings: The budget.
+        cache: Models kept from earlier problems of the same structure; the answer is the same without it, to tolerance.
+        report: Told of each stage as it is reached: `built`, `bound`, `first`, `searched`.
 
     Raises:
         PlanError: An asset's kind has no block, so the park cannot be planned as a whole.
     """
-    budget = settings or SolveSettings()
-    blueprint = _draw(problem)
-    model = blueprint.model
-    parts = independent_parts(model)
-    searched = model if budget.search == "tree" else model.relaxed()
-    first = _merge(model, parts, [optimise(searched.part(*part), budget) for part in parts])
-    if first.status == "none":
-        return Result(problem.grid, "none", np.inf, -np.inf, {}, {}, {}, {}, ())
-    fixed = model.fixed(*_fix_counts(blueprint, first.x, searched.integer))
-    second = _merge(model, parts, [optimise(fixed.part(*part), budget) for part in parts])
-    if second.status == "none":
+    budget, tell = settings or SolveSettings(), report or _nobody
+    blueprint = draw(problem)
+    solver = _Solver.of(blueprint, budget, ModelCache() if cache is None else cache)
+    tell("built")
+    relaxed = solver.relax()
+    if relaxed is None:
+        return nothing_found(problem)
+    tell("bound")
+    rounded = _rounded(solver, relaxed)
+    if rounded is None:
         raise PlanError("the plan with rounded counts has no answer although every balance is elastic; the model is at fault")
-    return _read(problem, blueprint, replace(second, status=first.status, bound_cny=first.bound_cny))
+    bound = relaxed.bound_cny
+    tell("first")
+    best, source, proven = rounded, "rounded", True
+    gap_cny = budget.gap_frac * _gross_cny(blueprint, rounded.x)
+    if budget.search == "tree" and rounded.objective_cny - bound > gap_cny:
+        found = solver.search(rounded, bound, gap_cny)
+        proven = found is not None and found.proven
+        if found is not None and found.objective_cny < rounded.objective_cny:
+            priced = _priced(solver, found)
+            if priced is not None and priced.objective_cny < rounded.objective_cny:
+                best, source = priced, "searched"
+        # A search in which stores were kept from doing both at once bounds only that branch.
+        if found is not None and not _mended(blueprint, rounded):
+            bound = max(bound, min(found.bound_cny, best.objective_cny))
+        tell("searched")
+    status = "optimal" if proven else "incumbent"
+    answer = replace(best, x=netted_ties(blueprint, best.x), bound_cny=bound)
+    return read_result(problem, blueprint, answer, status=status, source=source)  # type: ignore[arg-type]  # literals above
 
 
-def _merge(model: LinearModel, parts: list[tuple[IntArray, IntArray]], answers: list[Answer]) -> Answer:
-    """Answers of the parts as one: as good as the worst of them."""
-    x, dual = np.zeros(model.cost.shape), np.zeros(model.row_low.shape)
-    for (columns, rows), answer in zip(parts, answers, strict=True):
-        x[columns], dual[rows] = answer.x, answer.dual
-    found: set[PlanStatus] = {answer.status for answer in answers}
-    status: PlanStatus = "none" if "none" in found else "incumbent" if "incumbent" in found else "optimal"
-    objective = model.offset_cny + sum(answer.objective_cny for answer in answers)
-    bound = model.offset_cny + sum(answer.bound_cny for answer in answers)
-    return Answer(status, x, dual, objective, bound)
+def _rounded(solver: _Solver, relaxed: _Whole) -> _Whole | None:
+    """Counts rounded and fixed; then, where a store still does both at once, the smaller power shut."""
+    model = solver.blueprint.model
+    pairs = opposed_pairs(solver.blueprint)
+    high, _ = without_opposed(pairs, relaxed.x, model.high)
+    low, high = rounded_bounds(solver.blueprint, relaxed.x, model.low, high)
+    return _mend(solver, pairs, low, high)
 
 
-def _draw(problem: Problem) -> _Blueprint:
-    ctx = BuildContext(problem, ModelBuilder())
-    unknown = sorted({a.kind for a in problem.park.assets} - set(BLOCKS))
-    if unknown:
-        raise PlanError(f"no planner block for kind {', '.join(unknown)}; add it to controllers.planner.blocks.BLOCKS")
-    # The loop that drains a hydrogen node comes after everything that fills it.
-    ordered = sorted(problem.park.assets, key=lambda a: a.kind == "ammonia_loop")
-    planned = tuple(BLOCKS[asset.kind](ctx, asset) for asset in ordered)
-    connections = tuple(add_connection(ctx, c) for c in problem.park.connections)
-    areas = tuple(close_area(ctx, area) for area in problem.park.area_ids)
-    return _Blueprint(ctx.builder.build(), planned, connections, areas)
+def _mend(solver: _Solver, pairs: tuple[IntArray, IntArray], low: FloatArray, high: FloatArray) -> _Whole | None:
+    found = solver.fix(low, high)
+    for _ in range(MENDS):
+        if found is None:
+            return None
+        high, both = without_opposed(pairs, found.x, high)
+        if not both.any():
+            break
+        found = solver.fix(low, high)
+    return found
 
 
-def _fix_counts(blueprint: _Blueprint, x: FloatArray, found_whole: BoolArray) -> tuple[FloatArray, FloatArray]:
-    """Bounds that hold every count where the first answer, rounded, left it.
-
-    Args:
-        blueprint: The model and how to read it.
-        x: The first answer.
-        found_whole: Columns that a tree search already made whole.
-    """
-    low, high = blueprint.model.low.copy(), blueprint.model.high.copy()
-    low[found_whole] = high[found_whole] = np.round(x[found_whole])
-    for planned in blueprint.planned:
-        inner_sum, inner_rounded = np.zeros(0), np.zeros(0)
-        for name in planned.nested:
-            # Counts nest (on inside warm): their running sum is rounded, so that each stays inside the next.
-            columns = planned.quantities[name]
-            summed = x[columns] + (inner_sum if inner_sum.size else 0.0)
-            rounded = np.ceil(summed - ROUND_UP_ABOVE)
-            low[columns] = high[columns] = np.maximum(rounded - (inner_rounded if inner_rounded.size else 0.0), 0.0)
-            inner_sum, inner_rounded = summed, rounded
-        for name in planned.batches:
-            # Batches are rounded on their cumulative sum, so that no more and no fewer are made and none moves far.
-            columns = planned.quantities[name]
-            made = np.floor(np.cumsum(x[columns]) + ROUND_BATCH_AT)
-            low[columns] = high[columns] = np.diff(made, prepend=0.0)
-    return low, high
+def _priced(solver: _Solver, found: _Whole) -> _Whole | None:
+    """The linear program with the counts of a search, for its prices."""
+    whole = solver.blueprint.model.integer
+    low, high = found.low.copy(), found.high.copy()
+    low[whole] = high[whole] = np.round(found.x[whole])
+    return _mend(solver, opposed_pairs(solver.blueprint), low, high)
 
 
-def _read(problem: Problem, blueprint: _Blueprint, answer: Answer) -> Result:
-    x, dual = answer.x, answer.dual
-    h = problem.grid.step_h
-    assets = {p.asset_id: _schedule(p, x, dual, problem.grid.n) for p in blueprint.planned}
-    return Result(
-        grid=problem.grid,
-        status=answer.status,
-        objective_cny=answer.objective_cny,
-        bound_cny=answer.bound_cny,
-        assets=assets,
-        area_price_cny_per_mwh={a.area: -dual[a.rows] / h for a in blueprint.areas},
-        import_mw={c.connection_id: x[c.imported] for c in blueprint.connections},
-        export_mw={c.connection_id: x[c.exported] for c in blueprint.connections},
-        unmet=_unmet(blueprint, x, h),
-    )
+def _mended(blueprint: Blueprint, answer: _Whole) -> bool:
+    free = ~blueprint.model.integer
+    return bool((answer.high[free] < blueprint.model.high[free]).any())
 
 
-def _schedule(planned: Planned, x: FloatArray, dual: FloatArray, n: int) -> AssetSchedule:
-    power = np.zeros(n) if planned.fixed_mw is None else planned.fixed_mw.copy()
-    for rows, columns, coefficients in planned.power:
-        np.add.at(power, rows, coefficients * x[columns])
-    value = None if planned.store_rows is None else -dual[planned.store_rows]
-    return AssetSchedule(planned.asset_id, power, {name: x[c] for name, c in planned.quantities.items()}, value)
+def _gross_cny(blueprint: Blueprint, x: FloatArray) -> float:
+    return sum(max(amount, 0.0) for amount in blueprint.model.cost_items_cny(x).values())
 
 
-def _unmet(blueprint: _Blueprint, x: FloatArray, step_h: FloatArray) -> tuple[Unmet, ...]:
-    found: list[Unmet] = []
-    named: list[tuple[str, str, IntArray]] = [
-        (p.asset_id, what, columns) for p in blueprint.planned for what, columns in p.unmet.items()
-    ]
-    named += [(a.area, "unserved_mwh", a.unserved) for a in blueprint.areas]
-    named += [(a.area, "surplus_mwh", a.spilled) for a in blueprint.areas]
-    for where, what, columns in named:
-        weights: FloatArray | Sequence[float] = step_h if columns.shape == step_h.shape else [1.0]
-        amount = float((x[columns] * np.asarray(weights)).sum())
-        if amount > UNMET_TOLERANCE:
-            found.append(Unmet(where, what, amount))
-    return tuple(found)
+def _nobody(stage: str) -> None:
+    del stage

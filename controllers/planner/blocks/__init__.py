@@ -6,13 +6,15 @@
 from typing import Final
 
 from controllers.planner.blocks.base import Block, BuildContext, Planned
-from controllers.planner.blocks.compute import add_compute
-from controllers.planner.blocks.fixed import add_fixed_load, add_idle
+from controllers.planner.blocks.compute import add_charging, add_compute
+from controllers.planner.blocks.feeder import add_feeder
+from controllers.planner.blocks.fixed import add_fixed_load
 from controllers.planner.blocks.furnace import add_furnace
 from controllers.planner.blocks.hydrogen import add_ammonia_loop, add_electrolyser
 from controllers.planner.blocks.quota import add_quota_load
 from controllers.planner.blocks.source import add_source
 from controllers.planner.blocks.storage import add_battery, add_compressed_air
+from controllers.planner.blocks.thermal import add_thermal_unit
 
 __all__ = ["BLOCKS", "Block", "BuildContext", "Planned"]
 
@@ -30,7 +32,7 @@ BLOCKS: Final[dict[str, Block]] = {
     "submerged_arc": add_quota_load,
     "flexible_load": add_quota_load,
     "base_load": add_fixed_load,
-    "ev_charging": add_fixed_load,
-    "thermal_unit": add_idle,
-    "feeder": add_idle,
+    "ev_charging": add_charging,
+    "thermal_unit": add_thermal_unit,
+    "feeder": add_feeder,
 }

@@ -60,7 +60,7 @@ def keep_reserve(ctx: BuildContext, asset: Asset, stored: IntArray) -> None:
     reserve = ctx.problem.reserves.get(asset.id)
     if reserve is None:
         return
-    missing = ctx.builder.columns(ctx.n, cost=reserve.price_cny_per_unit_h * ctx.step_h)
+    missing = ctx.builder.columns(ctx.n, cost=reserve.price_cny_per_unit_h * ctx.step_h, item="reserve")
     ctx.builder.rows(ctx.n, term(stored), term(missing), low=reserve.level)
 
 
@@ -74,8 +74,11 @@ class Planned:
         fixed_mw: Power that is no decision, shape (T,).
         quantities: Named columns worth reading, as in `stacks_on`, `soc_mwh`, `starts`.
         store_rows: Rows of its store's balance; their dual is the value of what is stored.
+        value_rows: Rows of the balances of several stores by name, where one asset has more than one.
         nested: Counts that are relaxed first and rounded after, the inner one first, as in stacks that are on inside those warm.
         batches: Starts of batches, rounded on their cumulative sum.
+        switches: Directions of which at most one is 1, rounded to the larger.
+        opposed: Two powers that must never flow at once.
         unmet: Named columns whose positive value is a promise not kept; one an interval is summed over time, as its name says:
             `late_mwh_h` is MWh late times hours of lateness, a column in kg/h makes `hydrogen_kg`.
     """
@@ -85,8 +88,11 @@ class Planned:
     fixed_mw: FloatArray | None = None
     quantities: dict[str, IntArray] = field(default_factory=dict)
     store_rows: IntArray | None = None
+    value_rows: dict[str, IntArray] = field(default_factory=dict)
     nested: tuple[str, ...] = ()
     batches: tuple[str, ...] = ()
+    switches: tuple[str, ...] = ()
+    opposed: tuple[str, str] | None = None
     unmet: dict[str, IntArray] = field(default_factory=dict)
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from controllers.planner.blocks.base import BuildContext, Planned, keep_reserve
-from controllers.planner.model import Term, lagged, term, window
+from controllers.planner.model import Term, first_since, lagged, spread, term, total
 from vpp.park import Asset
 from vpp.park.plates import AmmoniaLoopPlate, ElectrolyserPlate
 from vpp.units import HOURS_PER_DAY, FloatArray, IntArray, kwh_per_nm3_to_mwh_per_kg, s_to_h
@@ -18,6 +16,8 @@ __all__ = ["add_ammonia_loop", "add_electrolyser", "hydrogen_curve"]
 HYDROGEN_LACK_CNY_PER_KG = 200.0
 #: A cold start beyond the starts a stack may have is priced as so many; only counts that were rounded up pay it.
 EXCESS_START_FACTOR = 10.0
+#: Nothing starts faster than this in a plan, whose shortest interval is a quarter of an hour. [h]
+_SHORTEST_START_H = 1e-6
 
 
 def hydrogen_curve(plate: ElectrolyserPlate) -> tuple[FloatArray, FloatArray]:
@@ -35,10 +35,10 @@ def add_electrolyser(ctx: BuildContext, asset: Asset) -> Planned:
     plate: ElectrolyserPlate = asset.plate
     b, n, h = ctx.builder, ctx.n, ctx.step_h
     power_mw, kg_per_h = hydrogen_curve(plate)
-    on = b.columns(n, high=plate.stacks)
-    standby = b.columns(n, high=plate.stacks)
-    warmed = b.columns(n, cost=plate.cold_start_cny)
-    started = b.columns(n, cost=plate.warm_start_cny)
+    on = b.columns(n, high=plate.stacks, integer=True)
+    standby = b.columns(n, high=plate.stacks, integer=True)
+    warmed = b.columns(n, cost=plate.cold_start_cny, item="starts")
+    started = b.columns(n, cost=plate.warm_start_cny, item="starts")
     widths, slopes = np.diff(power_mw), np.diff(kg_per_h) / np.diff(power_mw)
     above = [b.columns(n) for _ in widths]
     for columns, width in zip(above, widths, strict=True):
@@ -53,9 +53,9 @@ def add_electrolyser(ctx: BuildContext, asset: Asset) -> Planned:
     made.append(term(on, float(kg_per_h[0])))
     made.extend(term(columns, float(slope)) for columns, slope in zip(above, slopes, strict=True))
     # Elastic, as the counts are rounded after the relaxation and their sum may then pass the quota.
-    excess, zeros = b.columns(1, cost=EXCESS_START_FACTOR * plate.cold_start_cny), np.zeros(n, dtype=np.int64)
+    excess = b.columns(1, cost=EXCESS_START_FACTOR * plate.cold_start_cny, item="hasty")
     quota = plate.starts_per_day * plate.stacks * h.sum() / HOURS_PER_DAY
-    b.rows(1, (zeros, warmed, np.ones(n)), (zeros[:1], excess, -np.ones(1)), high=quota)
+    b.rows(1, total(warmed), term(excess, -1.0), high=quota)
     quantities = {"stacks_on": on, "stacks_standby": standby, "cold_starts": warmed}
     return Planned(asset.id, power=power, quantities=quantities, nested=("stacks_on", "stacks_standby"))
 
@@ -63,25 +63,33 @@ def add_electrolyser(ctx: BuildContext, asset: Asset) -> Planned:
 def _tie_starts(
     ctx: BuildContext, asset: Asset, plate: ElectrolyserPlate, columns: tuple[IntArray, IntArray, IntArray, IntArray]
 ) -> None:
+    """Starts, stops and their times, each in hours, so that they hold on intervals of any length."""
     on, standby, warmed, started = columns
-    b, n, step_h = ctx.builder, ctx.n, float(ctx.step_h[0])
+    b, n, begin_h = ctx.builder, ctx.n, ctx.problem.grid.offset_h
     on_now = min(ctx.problem.fact(asset.id, "stacks_on", 0.0), plate.stacks)
     hot_now = min(on_now + ctx.problem.fact(asset.id, "stacks_standby", 0.0), plate.stacks)
     soon_now = min(hot_now + ctx.problem.fact(asset.id, "stacks_starting", 0.0), plate.stacks)
     was_hot, was_on = np.zeros(n), np.zeros(n)
     was_hot[0], was_on[0] = soon_now, on_now
     b.rows(n, term(warmed), term(on, -1.0), term(standby, -1.0), lagged(on, 1), lagged(standby, 1), low=-was_hot)
-    b.rows(n, term(started), term(on, -1.0), lagged(on, 1), low=-was_on)
+    stopped = b.columns(n)
+    b.rows(n, term(started), term(stopped, -1.0), term(on, -1.0), lagged(on, 1), low=-was_on, high=-was_on)
     # A stack must have been warm for a whole cold start before it can carry load; one warming up now is cold until it reports.
-    for lag in range(1, max(1, math.ceil(s_to_h(plate.cold_start_s) / step_h)) + 1):
-        limit = np.zeros(n)
-        limit[:lag] = hot_now
-        b.rows(n, term(on), lagged(on, lag, -1.0), lagged(standby, lag, -1.0), high=limit)
-    stay = math.ceil(plate.min_on_h / step_h)
-    if stay > 1:
-        # Elastic: counts are rounded after the relaxation, and one stack too few must not make a plan infeasible.
-        hasty = b.columns(n, cost=plate.cold_start_cny)
-        b.rows(n, window(started, stay), term(on, -1.0), term(hasty, -1.0), high=0.0)
+    cold_h = max(s_to_h(plate.cold_start_s), _SHORTEST_START_H)
+    first = first_since(begin_h, cold_h + _SHORTEST_START_H)
+    for lag in range(1, int((np.arange(n) - first).max()) + 1):
+        reaches = begin_h - np.concatenate([np.full(min(lag, n), -np.inf), (begin_h + ctx.step_h)[: max(n - lag, 0)]]) < cold_h
+        reaches[:lag] = begin_h[:lag] < cold_h
+        limit = np.where(reaches, np.where(np.arange(n) < lag, hot_now, 0.0), float(plate.stacks))
+        held = np.where(reaches, -1.0, 0.0)
+        b.rows(n, term(on), lagged(on, lag, held), lagged(standby, lag, held), high=limit)
+    # Elastic: counts are rounded after the relaxation, and one stack too few must not make a plan infeasible.
+    hasty = b.columns(n, cost=plate.cold_start_cny, item="hasty")
+    locked = np.where(begin_h < ctx.problem.fact(asset.id, "locked_on_h", 0.0), on_now, 0.0)
+    b.rows(n, spread(started, first_since(begin_h, plate.min_on_h)), term(on, -1.0), term(hasty, -1.0), high=-locked)
+    resting = np.where(begin_h < ctx.problem.fact(asset.id, "locked_off_h", 0.0), plate.stacks - hot_now, 0.0)
+    # A stack kept warm has not been purged: only those that were stopped and are not on again wait out the minimum.
+    b.rows(n, spread(stopped, first_since(begin_h, plate.min_off_h)), term(on), term(hasty, -1.0), high=plate.stacks - resting)
 
 
 def add_ammonia_loop(ctx: BuildContext, asset: Asset) -> Planned:
@@ -93,10 +101,10 @@ def add_ammonia_loop(ctx: BuildContext, asset: Asset) -> Planned:
     down = ctx.problem.fact(asset.id, "tripped", 0.0) > 0
     # A tripped loop comes back by its own sequence; the plan may only count on what it can then reach.
     low = 0.0 if down else min(rate_now, plate.min_load_frac * plate.loop_t_per_h)
-    rate = b.columns(n, low=low, high=plate.loop_t_per_h, cost=-plate.netback_cny_per_t * h)
+    rate = b.columns(n, low=low, high=plate.loop_t_per_h, cost=-plate.netback_cny_per_t * h, item="ammonia_income")
     tank = b.columns(n, high=plate.buffer_kg)
-    vented = b.columns(n, cost=plate.vent_cny_per_kg * h)
-    lacking = b.columns(n, cost=HYDROGEN_LACK_CNY_PER_KG * h)
+    vented = b.columns(n, cost=plate.vent_cny_per_kg * h, item="hydrogen_vented")
+    lacking = b.columns(n, cost=HYDROGEN_LACK_CNY_PER_KG * h, item="hydrogen_lacking")
     before = np.zeros(n)
     before[0] = tank_now
     flows = [(rows, columns, -coefficients * h[rows]) for rows, columns, coefficients in ctx.hydrogen[plate.hydrogen_node]]
@@ -112,11 +120,14 @@ def add_ammonia_loop(ctx: BuildContext, asset: Asset) -> Planned:
         high=before,
     )
     keep_reserve(ctx, asset, tank)
-    ramp = plate.ramp_frac_per_h * plate.loop_t_per_h * h
+    # Means of neighbouring intervals differ by what the ramp does from the middle of one to the middle of the next.
+    apart_h = h.copy()
+    apart_h[1:] = 0.5 * (h[1:] + h[:-1])
+    ramp = plate.ramp_frac_per_h * plate.loop_t_per_h * apart_h
     first = np.zeros(n)
     first[0] = rate_now
     b.rows(n, term(rate), lagged(rate, 1, -1.0), low=first - ramp, high=first + ramp)
-    end = b.columns(1, high=plate.buffer_kg, cost=-ctx.problem.end_values.hydrogen_cny_per_kg)
+    end = b.columns(1, high=plate.buffer_kg, cost=-ctx.problem.end_values.hydrogen_cny_per_kg, item="end_value")
     zero = np.zeros(1, dtype=np.int64)
     b.rows(1, (zero, end, np.ones(1)), (zero, tank[-1:], -np.ones(1)), high=0.0)
     fixed = np.full(n, plate.own_load_mw * plate.own_load_fixed_frac)
@@ -125,4 +136,9 @@ def add_ammonia_loop(ctx: BuildContext, asset: Asset) -> Planned:
     ctx.draw(asset.area, power)
     quantities = {"rate_t_per_h": rate, "buffer_kg": tank, "vented_kg_per_h": vented}
     unmet = {"hydrogen_kg": lacking}
+    owed_t = ctx.problem.ammonia_owed_t.get(asset.id, 0.0)
+    if owed_t > 0.0:
+        short = b.columns(1, cost=plate.shortfall_cny_per_t, item="ammonia_shortfall")
+        b.rows(1, total(rate, h), term(short), low=owed_t)
+        unmet["ammonia_t"] = short
     return Planned(asset.id, power=(power,), fixed_mw=fixed, quantities=quantities, store_rows=rows, unmet=unmet)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from controllers.planner.blocks.base import BuildContext, Planned, keep_reserve
 from controllers.planner.model import lagged, term
 from vpp.park import Asset
 from vpp.park.plates import BatteryPlate, CompressedAirPlate
-from vpp.units import FloatArray, IntArray
+from vpp.units import FloatArray, IntArray, s_to_h
 
 __all__ = ["add_battery", "add_compressed_air"]
 
@@ -24,8 +26,30 @@ def add_battery(ctx: BuildContext, asset: Asset) -> Planned:
 
 
 def add_compressed_air(ctx: BuildContext, asset: Asset) -> Planned:
-    """A store without auxiliaries; its minimum power and start delay are kept by the dispatch, not by this relaxation."""
-    return _add_store(ctx, asset, asset.plate, auxiliary_mw=0.0)
+    """A store whose machine runs in one direction or rests: minimum power, a start that takes time and money.
+
+    The two directions are whole numbers, so that the 65 % of its round trip never burn energy at a negative price.
+    """
+    plate: CompressedAirPlate = asset.plate
+    planned = _add_store(ctx, asset, plate, auxiliary_mw=0.0)
+    b, n = ctx.builder, ctx.n
+    mode_now = ctx.problem.fact(asset.id, "mode", 0.0)
+    modes: list[IntArray] = []
+    for name, sign in (("charge_mw", 1.0), ("discharge_mw", -1.0)):
+        power = planned.quantities[name]
+        running = b.columns(n, high=1.0, integer=True)
+        started = b.columns(n, high=1.0, cost=plate.start_cost_cny, item="starts")
+        was = np.zeros(n)
+        was[0] = 1.0 if mode_now == sign else 0.0
+        b.rows(n, term(started), term(running, -1.0), lagged(running, 1), low=-was)
+        # The machine gives nothing while it starts.
+        run_frac = np.clip(1.0 - s_to_h(plate.start_s) / ctx.step_h, 0.0, 1.0)
+        b.rows(n, term(power), term(running, -plate.power_mw), term(started, plate.power_mw * (1.0 - run_frac)), high=0.0)
+        b.rows(n, term(power), term(running, -plate.min_power_frac * plate.power_mw * run_frac), low=0.0)
+        modes.append(running)
+    b.rows(n, term(modes[0]), term(modes[1]), high=1.0)
+    quantities = {**planned.quantities, "compressing": modes[0], "generating": modes[1]}
+    return replace(planned, quantities=quantities, switches=("compressing", "generating"))
 
 
 def _add_store(ctx: BuildContext, asset: Asset, plate: BatteryPlate | CompressedAirPlate, *, auxiliary_mw: float) -> Planned:
@@ -35,7 +59,7 @@ def _add_store(ctx: BuildContext, asset: Asset, plate: BatteryPlate | Compressed
     start_mwh = ctx.problem.fact(asset.id, "soc_frac", plate.soc_min_frac) * plate.energy_mwh
 
     charge = builder.columns(n, high=plate.power_mw - auxiliary_mw)
-    discharge = builder.columns(n, high=plate.power_mw, cost=plate.wear_cny_per_mwh * h)
+    discharge = builder.columns(n, high=plate.power_mw, cost=plate.wear_cny_per_mwh * h, item="wear")
     # A store that telemetry reports outside its own band may come back, but not go further out.
     stored = builder.columns(n, low=min(low_mwh, start_mwh), high=max(high_mwh, start_mwh))
     before = np.zeros(n)
@@ -56,7 +80,9 @@ def _add_store(ctx: BuildContext, asset: Asset, plate: BatteryPlate | Compressed
     auxiliary = np.full(n, auxiliary_mw)
     ctx.draw_fixed(asset.area, auxiliary)
     quantities = {"charge_mw": charge, "discharge_mw": discharge, "stored_mwh": stored}
-    return Planned(asset.id, power=power, fixed_mw=auxiliary, quantities=quantities, store_rows=rows)
+    return Planned(
+        asset.id, power=power, fixed_mw=auxiliary, quantities=quantities, store_rows=rows, opposed=("charge_mw", "discharge_mw")
+    )
 
 
 def _value_the_end(
@@ -66,7 +92,7 @@ def _value_the_end(
     per_mwh = max(0.0, ctx.problem.end_values.energy_cny_per_mwh.get(asset.area, 0.0) - plate.wear_cny_per_mwh) * one_way
     width = (plate.soc_max_frac - plate.soc_min_frac) * plate.energy_mwh / len(END_VALUE_SHARES)
     parts: FloatArray = np.array(END_VALUE_SHARES) * per_mwh
-    held = ctx.builder.columns(len(parts), high=width, cost=-parts)
+    held = ctx.builder.columns(len(parts), high=width, cost=-parts, item="end_value")
     zeros = np.zeros(len(parts), dtype=np.int64)
     ctx.builder.rows(
         1,

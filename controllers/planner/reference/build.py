@@ -12,7 +12,7 @@ import numpy as np
 
 from controllers.planner.model import LinearModel, ModelBuilder, Term
 from controllers.planner.reference.data import JOBS, STEP_H, STEPS_PER_DAY, STORES, Park96, Profiles, Start
-from vpp.units import FloatArray, IntArray
+from vpp.units import KG_PER_T, FloatArray, IntArray
 
 __all__ = ["Columns", "ReferenceModel", "build"]
 
@@ -23,10 +23,11 @@ MIN_FRAC: Final = 0.25
 SEGMENT_FRAC: Final = 0.25
 STANDBY_FRAC: Final = 0.02
 KG_PER_MWH_AT_MIN: Final = 18.8
-KG_PER_MWH: Final = (1000.0 / 48.0, 1000.0 / 52.0, 1000.0 / 57.0)
+#: Specific energy in the three segments above minimum: 48, 52 and 57 MWh a tonne.
+KG_PER_MWH: Final = (KG_PER_T / 48.0, KG_PER_T / 52.0, KG_PER_T / 57.0)
 WARM_CNY_PER_MW, COLD_CNY_PER_MW = 6.0, 60.0
 TANK_KG, TANK_END_KG = 16_000.0, 8_000.0
-KG_PER_T: Final = 178.0
+HYDROGEN_KG_PER_T: Final = 178.0
 LOOP_T_PER_H: Final = (9.6, 32.0)
 LOOP_RAMP_T_PER_H: Final = 1.28
 LOOP_MWH_PER_T: Final = 0.65
@@ -201,7 +202,7 @@ def _ammonia(draft: _Draft, hydrogen: list[Term]) -> tuple[IntArray, ...]:
     tank = draft.block(1, full, TANK_KG)
     before_made, before_kg = _first(draft, np.array([was.made_t])), _first(draft, np.array([was.tank_kg]))
     b.rows(n, _at(made), _ago(made, -1.0), _at(rate, -STEP_H), low=before_made, high=before_made)
-    b.rows(n, _at(tank), _ago(tank, -1.0), *hydrogen, _at(rate, STEP_H * KG_PER_T), low=before_kg, high=before_kg)
+    b.rows(n, _at(tank), _ago(tank, -1.0), *hydrogen, _at(rate, STEP_H * HYDROGEN_KG_PER_T), low=before_kg, high=before_kg)
     before = _first(draft, np.array([was.ammonia_t_per_h]))
     b.rows(n, _at(rate), _ago(rate, -1.0), low=before - LOOP_RAMP_T_PER_H, high=before + LOOP_RAMP_T_PER_H)
     draft.balance.append(_summed(rate, -LOOP_MWH_PER_T))

@@ -230,9 +230,38 @@ def test_energy_owed_from_before_is_made_up() -> None:
     assert plan.assets[AssetId("ccus.a")].power_mw.sum() == pytest.approx(340.0)
 
 
-def test_what_the_plan_does_not_move_goes_on_as_it_is() -> None:
-    states = {AssetId("feeder.a"): {"power_mw": 7.0}, AssetId("unit.a"): {"power_mw": -3.0}}
-    idle = [asset("feeder.a", "feeder", builders.feeder(), "a"), asset("unit.a", "thermal_unit", builders.thermal_unit(), "a")]
-    plan = solve(hourly(idle, {GRID: terms_of([100.0, 200.0])}, states=states))
-    assert plan.import_mw[GRID.id] == pytest.approx([4.0, 4.0])
-    assert plan.objective_cny == pytest.approx(4.0 * 300.0)
+def test_a_feeder_is_supplied_until_its_call_is_cheaper_than_the_balance() -> None:
+    feeder = asset("feeder.a", "feeder", builders.feeder(power_mw=8.0, call_cny_per_mwh=3_000.0), "a")
+    states = {AssetId("feeder.a"): {"demand_mw": 7.0, "calls_left": 3.0, "hours_left_h": 10.0}}
+    plan = solve(hourly([feeder], {GRID: terms_of([100.0, 200.0], import_limit_mw=np.array([9.0, 5.0]))}, states=states))
+    assert plan.import_mw[GRID.id] == pytest.approx([7.0, 5.0])
+    assert plan.objective_cny == pytest.approx(7.0 * 100.0 + 5.0 * 200.0 + 2.0 * 3_000.0)
+    assert unmet(plan) == {("feeder.a", "called_mwh"): pytest.approx(2.0)}
+
+
+def test_a_feeder_without_calls_left_is_never_interrupted() -> None:
+    feeder = asset("feeder.a", "feeder", builders.feeder(power_mw=8.0), "a")
+    states = {AssetId("feeder.a"): {"demand_mw": 7.0, "calls_left": 0.0}}
+    plan = solve(hourly([feeder], {GRID: terms_of([100.0], import_limit_mw=np.array([5.0]))}, states=states))
+    assert unmet(plan) == {("a", "unserved_mwh"): pytest.approx(2.0)}
+
+
+@pytest.mark.parametrize(("price", "burns"), [(300.0, False), (900.0, True)])
+def test_a_unit_burns_where_fuel_is_cheaper_than_import(price: float, burns: bool) -> None:
+    plate = builders.thermal_unit(
+        units=1, unit_mw=10.0, min_load_frac=0.5, fuel_cost_cny_per_mwh=400.0, start_cost_cny=0.0, off_by_default=False,
+        heat_led=False, min_on_h=1.0, min_off_h=1.0, ramp_frac_per_min=1.0,
+    )  # fmt: skip
+    unit = asset("unit.a", "thermal_unit", plate, "a")
+    states = {AssetId("unit.a"): {"units_on": 1.0, "power_mw": -5.0}}
+    plan = solve(
+        hourly([asset(LOAD, "base_load", BASE, "a"), unit], {GRID: terms_of([price, price])}, states=states, **load(20.0, 20.0))
+    )
+    assert plan.assets[AssetId("unit.a")].power_mw == pytest.approx([-10.0, -10.0] if burns else [0.0, 0.0], abs=1e-6)
+
+
+def test_a_unit_held_in_reserve_is_not_started() -> None:
+    plate = builders.thermal_unit(off_by_default=True, heat_led=False, fuel_cost_cny_per_mwh=1.0)
+    unit = asset("unit.a", "thermal_unit", plate, "a")
+    plan = solve(hourly([asset(LOAD, "base_load", BASE, "a"), unit], {GRID: terms_of([500.0])}, **load(20.0)))
+    assert plan.assets[AssetId("unit.a")].power_mw == pytest.approx([0.0])

@@ -88,8 +88,8 @@ def test_generation_that_finds_no_place_is_curtailed_and_not_called_a_surplus() 
 
 def test_the_month_s_peak_is_not_lifted_where_the_charge_outweighs_the_energy() -> None:
     problem = problem_of(24)
-    free = solve(with_terms(problem, demand_cny_per_mw=0.0))
-    charged = solve(with_terms(problem, demand_cny_per_mw=5_000.0))
+    free = solve(with_terms(problem, demand_cny_per_mw=0.0, peak_so_far_mw=0.0))
+    charged = solve(with_terms(problem, demand_cny_per_mw=5_000.0, peak_so_far_mw=0.0))
     assert charged.import_mw[GRID].max() < free.import_mw[GRID].max() - 1.0
 
 
