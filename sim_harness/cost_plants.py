@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Final, TypeAlias
 
-from sim_harness.plants.zinc_electrowinning import RATED_MWH_PER_T
 from sim_harness.prices import FixedPrices
 from sim_harness.truth import Truth
 from vpp.errors import ScenarioError
@@ -137,7 +136,9 @@ def _quota_load(truth: Truth, asset: Asset, prices: FixedPrices) -> Iterator[Ite
     match asset.kind:
         case "zinc_electrowinning":
             yield "reductions", _read(truth.totals, asset, "below_band_mwh") * asset.plate.reduction_price_cny_per_mwh
-            yield "spoilt", _read(truth.totals, asset, "redissolved_t") * RATED_MWH_PER_T * short_cny_per_mwh
+            # What dissolves while the cells run in their band is inside the energy a tonne needs; below the protective current
+            # the cathodes lose what was made.
+            yield "spoilt", _read(truth.totals, asset, "below_protective_mwh") * short_cny_per_mwh
         case "copper_refining":
             yield "spoilt", _read(truth.totals, asset, "off_grade_mwh") * short_cny_per_mwh
         case "submerged_arc":

@@ -17,11 +17,14 @@ from vpp.park import Asset, Connection, Park
 from vpp.park.plates import BatteryPlate, CompressedAirPlate, ElectrolyserPlate
 from vpp.units import s_to_h
 
-__all__ = ["Machine", "TIE_CNY_PER_MWH", "bids_of", "machines", "ties_of"]
+__all__ = ["MARGIN_CNY_PER_MWH", "Machine", "TIE_CNY_PER_MWH", "bids_of", "machines", "ties_of"]
 
 #: Inside a machine's band, staying on the plan's side of its planned power is worth this much more: ties follow the plan, and a
 #: price that wobbles around a value does not throw a battery from end to end.
 TIE_CNY_PER_MWH = 8.0
+#: The last share of a connection's limit is left to noise and to what moves between two periods: using it costs this much more.
+LIMIT_MARGIN_FRAC = 0.02
+MARGIN_CNY_PER_MWH = 1_500.0
 #: A store may not bid energy it could not keep up for this long: the longest time between two commands. [s]
 STORE_HOLD_S = 120.0
 
@@ -142,9 +145,11 @@ def _split(low: float, high: float, worth: float, planned: float | None) -> tupl
 
 def _connection(connection: Connection, terms: ConnectionGuidance, snapshot: Snapshot) -> Machine:
     """A connection to the grid: giving up import is worth its price, export earns; the import that raises the peak is dear."""
-    free = min(max(terms.free_import_mw, 0.0), connection.import_limit_mw)
-    segments = (
-        (connection.import_limit_mw - free, terms.above_cny_per_mwh),
+    margin = LIMIT_MARGIN_FRAC * connection.import_limit_mw
+    free = min(max(terms.free_import_mw, 0.0), connection.import_limit_mw - margin)
+    segments: tuple[Segment, ...] = (
+        (margin, max(terms.above_cny_per_mwh, terms.import_cny_per_mwh + MARGIN_CNY_PER_MWH)),
+        (connection.import_limit_mw - margin - free, terms.above_cny_per_mwh),
         (free, terms.import_cny_per_mwh),
         (connection.export_limit_mw, terms.export_cny_per_mwh),
     )

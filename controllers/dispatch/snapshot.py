@@ -8,6 +8,7 @@ from datetime import datetime
 
 from vpp.events import Event
 from vpp.ids import AssetId, ConnectionId
+from vpp.spot import SpotPrices
 
 __all__ = ["ClusterReport", "Reported", "Snapshot", "Work"]
 
@@ -68,6 +69,7 @@ class Snapshot:
         import_mw: Measured at each connection; negative is export. [MW]
         silent: Devices that have spoken before and are overdue.
         events: Calls of the grid that bind now or later, neither refused nor cancelled.
+        spot: Published spot prices, by connection to the grid; empty where the tariff has the hours' prices.
     """
 
     at: datetime
@@ -76,3 +78,4 @@ class Snapshot:
     import_mw: Mapping[ConnectionId, float]
     silent: frozenset[AssetId] = field(default_factory=frozenset)
     events: tuple[Event, ...] = ()
+    spot: Mapping[ConnectionId, SpotPrices] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from controllers.dispatch.bids import TIE_CNY_PER_MWH, Machine, bids_of, machines, powers, ties_of
+from controllers.dispatch.bids import MARGIN_CNY_PER_MWH, TIE_CNY_PER_MWH, Machine, bids_of, machines, powers, ties_of
 from controllers.dispatch.clear import Tie, clear
 from controllers.dispatch.guidance import BandGuidance, ConnectionGuidance, Guidance, StackOrder, StoreGuidance
 from controllers.dispatch.snapshot import ClusterReport, Reported, Snapshot
@@ -133,13 +133,18 @@ def test_a_battery_discharges_before_the_months_peak_grows() -> None:
 
 def test_import_above_the_free_peak_is_the_dearest_of_a_connection() -> None:
     segments = bid_of(GRID, {}, guidance()).segments
-    assert segments == ((120.0, 30_000.0), (80.0, 500.0), (50.0, 150.0))
+    assert segments == ((4.0, 30_000.0), (116.0, 30_000.0), (80.0, 500.0), (50.0, 150.0))
 
 
-@pytest.mark.parametrize(("free_mw", "dear_mw"), [(-5.0, 200.0), (900.0, 0.0)])
+def test_the_last_share_of_a_connection_is_left_to_noise_even_where_no_peak_grows() -> None:
+    unbounded = replace(TERMS, free_import_mw=200.0, above_cny_per_mwh=500.0)
+    assert bid_of(GRID, {}, guidance(terms=unbounded)).segments[0] == (4.0, 500.0 + MARGIN_CNY_PER_MWH)
+
+
+@pytest.mark.parametrize(("free_mw", "dear_mw"), [(-5.0, 196.0), (900.0, 0.0)])
 def test_a_free_import_beyond_the_limits_of_the_connection_does_not_widen_it(free_mw: float, dear_mw: float) -> None:
     machine = bid_of(GRID, {}, guidance(terms=replace(TERMS, free_import_mw=free_mw)))
-    assert machine.segments[0][0] == pytest.approx(dear_mw)
+    assert machine.segments[1][0] == pytest.approx(dear_mw)
     assert band(machine) == pytest.approx((-200.0, 50.0))
 
 
