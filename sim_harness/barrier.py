@@ -237,7 +237,7 @@ class TalliedBus:
         if not other.connected:
             return
         if other.connections != 1 or self.counters.connections != 1:
-            await self._until_connected()
+            await self.until_connected()
             await self.flush()
             return
         end_s = _now_s() + _PATIENCE_S
@@ -251,7 +251,8 @@ class TalliedBus:
         if self.counters.connections != 1:
             await self.flush()
 
-    async def _until_connected(self) -> None:
+    async def until_connected(self) -> None:
+        """Returns when the connection stands, or when patience ends."""
         end_s = _now_s() + _PATIENCE_S
         # A bus says nothing when its connection comes back.
         while not self.connected and _now_s() < end_s:  # noqa: ASYNC110

@@ -45,6 +45,8 @@ def main(words: Sequence[str] | None = None) -> int:
 def _run(told: argparse.Namespace) -> int:
     level = logging.WARNING if told.verbose else logging.ERROR
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level), logger_factory=_to_stderr)
+    if logging.lastResort is not None:
+        logging.lastResort.setLevel(level)  # the bus logs without a handler of its own
     scenario = load(told.scenario).with_options(told.days, told.seed)
     _must_be_writable(told.json)
     console = Console(stderr=True)
