@@ -21,6 +21,7 @@ from forecasting.known import CheckedDoor, FarmSite
 from forecasting.model_store import train_cached
 from sim_harness.balance import check_energy, check_money, check_plants
 from sim_harness.clock import SimClock
+from sim_harness.clusters.source import job_facts, jobs_of
 from sim_harness.faults import Injector
 from sim_harness.scenario import Scenario, load_park_of
 from sim_harness.score import Conduct, Score, score
@@ -128,7 +129,9 @@ async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
     async with AsyncExitStack() as stack:
         wire: Wiring = LocalWire(make, clock) if options.wire == "local" else MqttWire(make, clock)
         await stack.enter_async_context(wire)
-        site = Site(park, scenario, weather, lambda _: wire.world_bus, clock)
+        jobs = jobs_of(park, scenario, options.data_dir)
+        site = Site(park, scenario, weather, lambda _: wire.world_bus, clock, jobs)
+        market = site.world.grid.market = scenario.market(park, options.data_dir)
         ear = ForecastEar(wire.world_bus, park.id)
         world = asyncio.ensure_future(advance(site, clock, scenario, wire))
         await wire.start(scenario.start)
@@ -146,7 +149,7 @@ async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
         scenario=scenario.name,
         seed=scenario.seed,
         policy=options.policy,
-        data="; ".join(weather.facts),
+        data="; ".join((*weather.facts, *job_facts(park, scenario, jobs), *(() if market is None else (market.facts,)))),
         wall_s=time.perf_counter() - began_s,
         commands=wire.commands,
         ack_p99_ms=wire.ack_p99_ms,

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sim_harness.faults import FaultEntry, Window, entry_faults, schedule_of
 from sim_harness.grid.events import ScenarioEvent, parse_events
+from sim_harness.grid.prices import PriceChoice, SpotMarket, open_market, with_spot
 from sim_harness.grid.surroundings import GridConditions, PowerFlow
 from sim_harness.ledger import REGISTER
 from sim_harness.weather.measured import SOLAR_FILE, WIND_FILE
@@ -28,6 +29,11 @@ SEEDS: Final = Path(__file__).resolve().parents[1] / "seeds"
 _FOLDER: Final = "scenarios"
 
 WeatherChoice: TypeAlias = Literal["measured", "generated", "auto"]
+ClusterChoice: TypeAlias = Literal["discrete", "fluid", "auto"]
+
+#: Under `auto`, clusters are run job by job up to this length and this control step, and as a fluid beyond.
+_DISCRETE_DAYS: Final = 31.0
+_DISCRETE_STEP_S: Final = 60.0
 
 #: What a scenario may set at the start, by kind; all of them shares of what the plate holds.
 _STOCKS: Final[Mapping[str, frozenset[str]]] = {
@@ -55,6 +61,8 @@ class _File(BaseModel):
     faults: tuple[FaultEntry, ...] = ()
     events: Any = ()
     power_flow: PowerFlow = "off"
+    prices: PriceChoice = "tariff"
+    clusters: ClusterChoice = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +83,8 @@ class Scenario:
         faults: What goes wrong on purpose.
         events: What the grid does and asks for.
         power_flow: When AC power flows are made, beside those at events.
+        prices: What energy costs: the tariff's hours, or the spot market's.
+        clusters: Computing work job by job, as a fluid of classes, or as the length of the run allows.
     """
 
     name: str
@@ -90,11 +100,29 @@ class Scenario:
     faults: tuple[FaultEntry, ...] = ()
     events: tuple[ScenarioEvent, ...] = ()
     power_flow: PowerFlow = "off"
+    prices: PriceChoice = "tariff"
+    clusters: ClusterChoice = "auto"
 
     @property
-    def grid_conditions(self) -> GridConditions:
+    def cluster_model(self) -> Literal["discrete", "fluid"]:
+        """How computing work is counted in this run."""
+        if self.clusters != "auto":
+            return self.clusters
+        return "discrete" if self.days <= _DISCRETE_DAYS and self.control_step_s <= _DISCRETE_STEP_S else "fluid"
+
+    def grid_conditions(self, park: Park) -> GridConditions:
         """What the world's grid needs to know."""
-        return GridConditions(self.events, self.seed, self.power_flow)
+        return GridConditions(self.events, self.seed, self.power_flow, self.market(park))
+
+    def market(self, park: Park, data_dir: Path | None = None) -> SpotMarket | None:
+        """The spot market, with measured shapes where the weather is measured too; None where the tariff has the prices.
+
+        Raises:
+            ScenarioError: It cannot be made for this park, or its file is missing.
+        """
+        if self.prices == "tariff":
+            return None
+        return open_market(park, self.start, self.end, self.seed, self.weather_from(data_dir) if data_dir is not None else None)
 
     @property
     def end(self) -> datetime:
@@ -185,7 +213,8 @@ def load_park_of(scenario: Scenario) -> Park:
     Raises:
         ParkError: The park file breaks its rules.
     """
-    return load_park(scenario.park_path, at=scenario.park_at)
+    park = load_park(scenario.park_path, at=scenario.park_at)
+    return with_spot(park) if scenario.prices == "spot" else park
 
 
 def _read(path: Path) -> _File:
@@ -251,8 +280,10 @@ def _scenario(written: _File, seeds: Path, start: datetime) -> Scenario:
         weather=written.weather,
         seed=written.seed,
         control_step_s=written.control_step_s,
+        clusters=written.clusters,
         faults=written.faults,
         power_flow=written.power_flow,
+        prices=written.prices,
         initial={AssetId(asset_id): dict(stocks) for asset_id, stocks in written.initial.items()},
     )
 

@@ -13,6 +13,7 @@ from controllers.bus.base import Bus
 from controllers.client import SchedulerClient
 from controllers.clock import Clock
 from controllers.edge import Device, Edge
+from sim_harness.clusters.job_stream import Trace
 from sim_harness.faults import Injector
 from sim_harness.grid.gateway import GridGateway
 from sim_harness.plants.ammonia_loop import AmmoniaLoop
@@ -55,6 +56,7 @@ class _Making:
     park: Park
     scenario: Scenario
     made: dict[AssetId, Plant]
+    jobs: Trace | None = None
 
     @property
     def start(self) -> datetime:
@@ -134,7 +136,7 @@ def _feeder(making: _Making, asset: Asset) -> Plant:
 
 
 def _compute(making: _Making, asset: Asset) -> Plant:
-    return ComputeCluster(asset, making.start, making.rng(asset))
+    return ComputeCluster(asset, making.start, making.rng(asset), making.scenario.cluster_model, making.jobs)
 
 
 #: How each kind is made; the loop before the stacks that feed it.
@@ -167,13 +169,13 @@ def farms_of(park: Park) -> tuple[Farm, ...]:
     )
 
 
-def _plants_of(park: Park, scenario: Scenario) -> tuple[Plant, ...]:
+def _plants_of(park: Park, scenario: Scenario, jobs: Trace | None) -> tuple[Plant, ...]:
     missing = [
         f"{scenario.name}: {a.id}: the world has no plant of kind {a.kind} yet" for a in park.assets if a.kind not in PLANTS
     ]
     if missing:
         raise ScenarioError(missing)
-    making = _Making(park, scenario, {})
+    making = _Making(park, scenario, {}, jobs)
     order = list(PLANTS)
     for asset in sorted(park.assets, key=lambda a: order.index(a.kind)):
         making.made[asset.id] = PLANTS[asset.kind](making, asset)
@@ -190,15 +192,18 @@ class Site:
         weather: Knows every farm.
         bus_of: The bus of an asset's edge or client; with None, of the grid's gateway.
         clock: The devices' own, but for the skew of those that have one.
+        jobs: The job trace that computing work is drawn from; None for the table fitted to it.
 
     Raises:
         ScenarioError: An asset's kind has no plant.
     """
 
-    def __init__(self, park: Park, scenario: Scenario, weather: Weather, bus_of: BusOf, clock: Clock) -> None:
+    def __init__(
+        self, park: Park, scenario: Scenario, weather: Weather, bus_of: BusOf, clock: Clock, jobs: Trace | None = None
+    ) -> None:
         #: What goes wrong in this run, and how much of it has shown.
         self.faults = Injector(scenario.faults_in(park), park.id, scenario.seed, clock)
-        grid, plants = scenario.grid_conditions, _plants_of(park, scenario)
+        grid, plants = scenario.grid_conditions(park), _plants_of(park, scenario, jobs)
         self.world = World(park, plants, weather, scenario.start, grid, forced_out=self.faults.tripped)
         self._park = park
         self.gateway = GridGateway(self.faults.bus(bus_of(None)), park, self.world.grid, scenario.seed)

@@ -1,8 +1,8 @@
 """Work as users send it: a day and a week in it, and bursts; drawn by quarter hour, the same for every policy.
 
 The shapes are assumptions in the manner of published cluster traces (work by day, less at weekends, heavy-tailed bursts that
-last for an hour or so); their mean is what the plate says. With the public job trace at hand, deferrable work comes in the hours of
-the trace instead (`trace_hours`), still at the plate's mean.
+last for an hour or so); their mean is what the plate says. With the public job trace at hand, deferrable work comes in the hours
+of the trace instead (`TraceHours`), still at the plate's mean.
 """
 
 from __future__ import annotations

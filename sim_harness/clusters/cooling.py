@@ -46,7 +46,8 @@ class Cooling:
         self._pue_frac = pue_frac
         self._it_mw = load_mw / pue_frac
         self._cooling_mw: float | None = None
-        self._share = 0.0
+        # Before the first step nobody knows the weather: the plate's own.
+        self._share = pue_frac - 1.0
         self._left = 1.0
         self._of = (math.nan, math.nan)
 
@@ -71,7 +72,7 @@ class Cooling:
         """What the meter reads some time after the load has changed to this, while cooling follows. [MW]."""
         it_mw = load_mw / self._pue_frac
         target_mw = self._share * it_mw
-        before_mw = target_mw if self._cooling_mw is None else self._cooling_mw
+        before_mw = self._share * self._it_mw if self._cooling_mw is None else self._cooling_mw
         return it_mw + target_mw + (before_mw - target_mw) * math.exp(-max(0.0, ahead_s) / LAG_S)
 
     def follow(self, load_mw: float) -> None:

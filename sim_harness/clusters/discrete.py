@@ -513,10 +513,8 @@ class DiscreteWork:
 
     def _virtual_at(self, time_s: float) -> float:
         """The virtual second at a second of the last hour; before the world began jobs ran at full speed."""
-        since_s, since_v, speed = self._speeds[0]
-        for since_s, since_v, speed in reversed(self._speeds):
-            if since_s <= time_s:
-                break
+        met = (entry for entry in reversed(self._speeds) if entry[0] <= time_s)
+        since_s, since_v, speed = next(met, self._speeds[0])
         return since_v + (time_s - since_s) * (speed if time_s >= since_s else 1.0)
 
     # Looking through the queue ----------------------------------------------------------------------------------------------

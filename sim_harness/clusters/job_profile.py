@@ -1,7 +1,7 @@
 """The latest way to do all jobs: how much of each class must be done by when, found for all jobs at once.
 
-A job with `need` seconds left on `g` accelerators that is due at D can be put off until D - need and then has to run: by T it must
-have had `g * (max(T - (D - need), 0) - max(T - D, 0))`. At the edges of a grid the sum over jobs comes from four histograms.
+A job with `need` seconds left on `g` accelerators that is due at D can be put off until D - need and then has to run: by T it
+must have had `g * (max(T - (D - need), 0) - max(T - D, 0))`. At the edges of a grid the sum over jobs comes from four histograms.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@ SOURCE: Alibaba cluster-trace-gpu-v2023 (Q. Weng et al., USENIX ATC 2023), files
 openb_node_list_gpu_node.csv: pods that hold a GPU, were scheduled, were created in days 116-148 (before that only what was still
 alive is listed, and day 149 is cut off), ended before the trace did (34 pods end with it: censored) and ran for 30 s to 24 h.
 What ran longer is counted with the work that does not wait. 5,870 pods remain; few of them are gangs (75 of all 8,152 pods ask
-for more than one GPU), and they are taken as they are. The fitted table holds quantiles of their run time and the shares of their widths; run time and width are
-almost independent (correlation of logarithms -0.08). The trace knows neither deadlines nor tiers.
+for more than one GPU), and they are taken as they are. The fitted table holds quantiles of their run time and the shares of
+their widths; run time and width are almost independent (correlation of logarithms -0.08). The trace knows neither deadlines nor
+tiers.
 """
 
 from __future__ import annotations

@@ -29,9 +29,9 @@ class JobState(IntEnum):
 class JobTable:
     """Columns of jobs; a job's number is its row until `compact` drops the rows of old jobs.
 
-    `work_s` is its run time without a cap, `left_s` what it needed when it last stood still, `end_v` the
-    virtual second (see `discrete`) at which a running job will be done, `from_s` the second at which it began to make progress. The memoryviews write through to
-    the arrays: reading one cell of an array by its index costs three times as much.
+    `work_s` is its run time without a cap, `left_s` what it needed when it last stood still, `end_v` the virtual second (see
+    `discrete`) at which a running job will be done, `from_s` the second at which it began to make progress. The memoryviews write
+    through to the arrays: reading one cell of an array by its index costs three times as much.
     """
 
     def __init__(self) -> None:

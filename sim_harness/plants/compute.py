@@ -309,7 +309,7 @@ class ComputeCluster:
         self._intended_mw = over.meter_mw(base_mw + ran.power_mw)
 
     def _give_way(self, short_mw: float) -> tuple[float, float, float]:
-        """Power that was intended is not there: share of deferrable work carried, and what tier 0 and idle machines lose, in MW."""
+        """Power is missing: the share of deferrable work carried, and what tier 0 and idle machines lose, in MW."""
         step = self._step
         jobs_mw = step.ran.power_mw
         cut_mw = min(short_mw, jobs_mw)

@@ -1,8 +1,8 @@
 """The test bed of the Phoenix field demonstration: 256 GPUs, six jobs in three tiers, for the same event on our side.
 
 SOURCE: P. Colangelo et al., "Turning AI Data Centers into Grid-Interactive Assets" (arXiv 2507.00909), public project
-ai-emerald/emerald-ai-demo-may-2025, Apache-2.0: jobs and tiers from `emerald_phoenix_event_performance.csv`, uncapped draw per GPU
-and throughput under caps from `gpu_power_cap_sweep.csv`. The published names say 32 and 48 GPUs for the inference jobs; the
+ai-emerald/emerald-ai-demo-may-2025, Apache-2.0: jobs and tiers from `emerald_phoenix_event_performance.csv`, uncapped draw per
+GPU and throughput under caps from `gpu_power_cap_sweep.csv`. The published names say 32 and 48 GPUs for the inference jobs; the
 other three jobs share 128 GPUs, split here (64, 24, 40) so that the published shares of throughput weigh up to the published
 mean, 0.909 against 0.9096: inferred, not published. Power is that of the GPUs alone, as in the record: no PUE, no idle share.
 """

@@ -100,6 +100,8 @@ def test_a_cluster_loses_no_work_and_keeps_its_promises(
     orders: list[tuple[float, float, int]], dt_s: float, temperature_c: float, seed: int
 ) -> None:
     desk = Desk(dt_s=dt_s, seed=seed, temperature_c=temperature_c)
+    # Before its first step a scheduler does not know the weather that its cooling works against.
+    desk.run.step()
     for target_mw, cap_mw, hours in orders:
         answer = desk.send(target_mw, cap_mw=cap_mw)
         kept_mw = max([cap_mw, *(i.power_mw for i in answer.intervals)])
