@@ -128,7 +128,7 @@ def quarter_hours(mean_frac: FloatArray, rng: np.random.Generator) -> FloatArray
     noise = unit_ar1(rng.standard_normal((1, mean_frac.size * ratio)), GUST_MEMORY_QUARTERS)
     padded = np.concatenate((mean_frac[:1], mean_frac, mean_frac[-1:]))[None]
     spread = GUST_FRAC * 4.0 * mean_frac * (1.0 - mean_frac)
-    return shape_steps(padded, spread[None], noise, ratio)[0]
+    return shape_steps(padded, spread[None], noise, ratio).reshape(-1)
 
 
 def refine(
@@ -149,4 +149,4 @@ def refine(
     ratio = step // fine_step
     noise = unit_ar1(rng.standard_normal((1, mean_frac.size * ratio)), TURBULENCE_TIME / fine_step)
     padded = np.concatenate((mean_frac[:1], mean_frac, mean_frac[-1:]))[None]
-    return shape_steps(padded, turbulence_spread(mean_frac, capacity_mw)[None], noise, ratio)[0]
+    return shape_steps(padded, turbulence_spread(mean_frac, capacity_mw)[None], noise, ratio).reshape(-1)

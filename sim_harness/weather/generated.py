@@ -119,7 +119,7 @@ class GeneratedWeather:
     def facts(self) -> tuple[str, ...]:
         """What is made up: all of it."""
         return (
-            f"weather: generated from seed {self._seed}; power, runs, temperature and clouds are all made up, "
+            f"weather: generated from seed {self._seed}, power, runs, temperature and clouds are all made up, "
             "sized on the measured series (docs/weather.md)",
             "weather: wakes, air density, storm stops, icing, outages, PV snow, module temperature and clipping are in it",
         )

@@ -166,7 +166,7 @@ def _wind(farm: Farm, zones: dict[int, Zone], seed: int) -> tuple[FarmSeries, st
     ratio = HOUR // STEP
     spread = turbulence_spread(mean, farm.capacity_mw)
     series = FarmSeries(to_utc(zone.starts[0]), mean, spread, np.repeat(zone.running_frac, ratio), np.repeat(bad, ratio))
-    return series, f"{farm.asset_id}: zone {number}, g={g:.3f}, hours {_count(zone.marks)}; made up: all within {HOUR}"
+    return series, f"{farm.asset_id}: zone {number}, g={g:.3f}, hours {_count(zone.marks)}, made up: all within {HOUR}"
 
 
 def _sun(farm: Farm, station: Station, as_measured: bool) -> tuple[FarmSeries, str]:
@@ -174,10 +174,11 @@ def _sun(farm: Farm, station: Station, as_measured: bool) -> tuple[FarmSeries, s
     power = station_power_frac(station, farm, as_measured)
     g = level_exponent(power, farm.capacity_factor_frac)
     mean = 1.0 - (1.0 - power) ** g
-    running = np.where(station.marks == Mark.OUTAGE, 0.0, 1.0)
+    stood = (station.marks == Mark.OUTAGE) & as_measured
+    running = np.where(stood, 0.0, 1.0)
     series = FarmSeries(station.start, mean, local_spread(mean), running, station.marks == Mark.MISSING)
-    made_up = f"all within {STEP}" if as_measured else f"when its clouds come, its mounting, all within {STEP}"
-    return series, f"{farm.asset_id}: PV site {SOLAR_SITE}, g={g:.3f}, quarters {_count(station.marks)}; made up: {made_up}"
+    made_up = f"all within {STEP}" if as_measured else f"when its clouds come, its mounting, no outages, all within {STEP}"
+    return series, f"{farm.asset_id}: PV site {SOLAR_SITE}, g={g:.3f}, quarters {_count(station.marks)}, made up: {made_up}"
 
 
 def _count(marks: MarkArray) -> str:

@@ -1,7 +1,8 @@
 """The measured PV station: State Grid site 1 on park time, cleaned, and how other stations of the park follow it.
 
 The largest PV farm plays the station as it was measured. The others have its clouds some minutes earlier or later, as clouds
-travel, under the clear sky of their own mounting; roofs lie flat. That is made up, and said in the facts.
+travel, under the clear sky of their own mounting; roofs lie flat, and where the station stood still or was held back they go on.
+That is made up, and said in the facts.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from sim_harness.weather.sky import ClearSky, clear_sky
 from sim_harness.weather.stations import is_roof
 from sim_harness.weather.sun_runs import SUN_FEATURES, SunTruth, sun_runs
 from sim_harness.weather.table import to_utc
-from vpp.series import StampArray, to_stamp
+from vpp.series import to_stamp
 from vpp.units import FloatArray
 
 __all__ = [
@@ -129,19 +130,12 @@ def station_power_frac(station: Station, farm: Farm, as_measured: bool) -> Float
     """
     if as_measured:
         return station.power_frac
-    lag = _lag_quarters(farm)
-    index = np.roll(
-        np.where(
-            station.clear_frac > LOW_SUN_FRAC, station.power_frac / np.maximum(station.clear_frac, LOW_SUN_FRAC), station.index
-        ),
-        lag,
-    )
+    index = np.roll(station.index, _lag_quarters(farm))
     clear = station.clear_frac
     if is_roof(farm.asset_id):
         flat = dc_power_frac(station.sky, np.ones(clear.size), station.temperature_c, ROOF)
         clear = flat * float(clear.sum() / flat.sum())
-    moved = clear * np.clip(index, 0.0, HIGHEST_INDEX)
-    return np.clip(moved, 0.0, 1.0)
+    return np.asarray(np.clip(clear * index, 0.0, 1.0), dtype=np.float64)
 
 
 def _lag_quarters(farm: Farm) -> int:
@@ -153,7 +147,7 @@ def sun_archive(station: Station, seed: int) -> RunArchive:
     """Runs for the sun and the air, made up from what the station had; issued daily at 00:00 UTC."""
     skip = -(station.start - station.start.replace(hour=0, minute=0)) % DAY // STEP
     hourly = slice(skip, None, PER_HOUR)
-    first: StampArray = to_stamp(station.start) + skip * np.timedelta64(STEP)
+    first = to_stamp(station.start) + skip * np.timedelta64(STEP)
     index, air = station.index[hourly], station.temperature_c[hourly]
     clear = clear_sky(first + np.arange(index.size) * np.timedelta64(HOUR)).ghi_w_m2
     value = sun_runs(SunTruth(clear, index, air), CARRIED_LEAD // HOUR, seed)
@@ -164,14 +158,15 @@ def sun_archive(station: Station, seed: int) -> RunArchive:
 def station_facts(station: Station) -> Iterator[str]:
     """What is known to be wrong with the station, each with what the world makes of it."""
     count = {mark: int((station.marks == mark).sum()) for mark in Mark}
-    yield f"sun.outages: {count[Mark.OUTAGE]} quarter hours without power in full sun; played as they were, the running share is 0"
-    yield f"sun.derated: {count[Mark.DERATED]} quarter hours at less than half the usual output (May 2020 and others); played as they were"
+    yield f"sun.outages: {count[Mark.OUTAGE]} quarters without power in full sun, played as they were, the running share is 0"
+    yield f"sun.derated: {count[Mark.DERATED]} quarters at under half the usual output (May 2020 and others), played as they were"
     if count[Mark.MISSING]:
-        yield f"sun.leap_day: {count[Mark.MISSING]} quarter hours of a 29 February that the data lack; the day before stands in"
+        yield f"sun.leap_day: {count[Mark.MISSING]} quarter hours of a 29 February that the data lack, the day before stands in"
     yield "sun.site_3: not used, 2020 is 2019 times 0.985, total irradiance is broken from 2019-08, temperatures lost their sign"
-    yield "sun.late_noon: site 1's noon is at 13:35 Beijing time; moved by -90 min"
-    yield "sun.column_names: direct and global irradiance are not what they are called; only total irradiance marks outages"
-    yield "sun.sentinels: -99 in 60 rows and the logger frozen for 27.75 h from 2019-09-06 bridged in temperature; humidity (wrapped) not used"
+    yield "sun.late_noon: site 1's noon is at 13:35 Beijing time, moved by -90 min"
+    yield "sun.column_names: direct and global irradiance are not what they are called, only total irradiance marks outages"
+    yield "sun.sentinels: -99 in 60 rows and the logger frozen for 27.75 h (2019-09-06) bridged in temperature"
+    yield "sun.humidity: wrapped readings, not used"
     yield "sun.night: readings below zero are zero"
-    yield "sun.clipping: site 1 never exceeds 0.97 of nominal; snow, module temperature and clipping are in the data already"
-    yield "sun.temperature: measured in a desert some 1,700 km west; moved to Chifeng's monthly normals, its days and spells kept"
+    yield "sun.clipping: site 1 never exceeds 0.97 of nominal, snow, module temperature and clipping are in the data already"
+    yield "sun.temperature: measured in a desert some 1,700 km west, moved to Chifeng's monthly normals, its days and spells kept"

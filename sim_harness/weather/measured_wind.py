@@ -120,24 +120,24 @@ def zone_facts(zones: Mapping[int, Zone], used: set[int]) -> Iterator[str]:
         return ", ".join(f"zone {n} {count[mark]} h" for n, count in counts.items() if count[mark])
 
     if text := named(Mark.MISSING):
-        yield f"wind.nulls: {text}; the world goes on from the near farms, the meter shows nothing"
+        yield f"wind.nulls: {text}, the world goes on from the near farms, the meter shows nothing"
     if text := named(Mark.STUCK):
-        yield f"wind.stuck_readings: {text}; the world goes on from the near farms, the meter shows nothing"
+        yield f"wind.stuck_readings: {text}, the world goes on from the near farms, the meter shows nothing"
     if text := named(Mark.OUTAGE):
-        yield f"wind.outages: {text} without power in good wind; played as they were, the running share is 0"
+        yield f"wind.outages: {text} without power in good wind, played as they were, the running share is 0"
     down = {n: zones[n].running_frac for n in sorted(used)}
     partly = [
         f"zone {n} {(share[(share > 0) & (share < 1)]).size} h" for n, share in down.items() if ((share > 0) & (share < 1)).any()
     ]
     if partly:
-        yield f"wind.partly_down_months: {', '.join(partly)}; played as they were, the running share says so"
+        yield f"wind.partly_down_months: {', '.join(partly)}, played as they were, the running share says so"
     if 9 in used:
-        yield "wind.drift: zone 9 gives less for its wind in Q1 2013, and zone 8 all along; left as measured"
+        yield "wind.drift: zone 9 gives less for its wind in Q1 2013, and zone 8 all along, left as measured"
     twins = [f"{a}/{b}" for b, a in NWP_CELL.items() if {a, b} & used]
     if twins:
-        yield f"wind.shared_cells: zones {', '.join(twins)} have identical forecast winds; their made-up leads are identical too"
+        yield f"wind.shared_cells: zones {', '.join(twins)} have identical forecast winds, their made-up leads are identical too"
     if 1 in used:
-        yield "wind.zone_1_forecast: zone 1's own forecast winds fit it badly (0.72); they are served as published"
-    yield "wind.run_seam: runs start at 00:00 of the data's UTC; the jump from one run to the next is in the series"
-    yield "wind.phase: zones 3, 5, 6, 10 follow the forecast an hour early and zone 1 an hour late; left as measured"
-    yield "wind.top: values near 1 are rare and nothing is clipped; farm effects, icing and storm stops are in the data already"
+        yield "wind.zone_1_forecast: zone 1's own forecast winds fit it badly (0.72), they are served as published"
+    yield "wind.run_seam: runs start at 00:00 of the data's UTC, the jump from one run to the next is in the series"
+    yield "wind.phase: zones 3, 5, 6, 10 follow the forecast an hour early and zone 1 an hour late, left as measured"
+    yield "wind.top: values near 1 are rare and nothing is clipped, farm effects, icing and storm stops are in the data already"

@@ -25,7 +25,7 @@ __all__ = ["running_frac"]
 
 @dataclass(frozen=True, slots=True)
 class _Cause:
-    """Mean time between the ends and the starts of standstills, and their mean length. [h]"""
+    """Mean time between the ends and the starts of standstills, and their mean length, in hours."""
 
     up_h: float
     down_h: float

@@ -117,10 +117,10 @@ def wind_portrait(weather: Weather) -> WindPortrait:
         quarter_ramp_std_frac=ramps(quarter, 1).std(axis=1),
         ramp_kurtosis=np.array([excess_kurtosis(ramps(own, 1)) for own in hourly]),
         memory=np.array([[autocorrelation(own, lag) for lag in LAGS_H] for own in hourly]),
-        correlation=np.corrcoef(hourly),
+        correlation=np.atleast_2d(np.corrcoef(hourly)),
         error_rms_frac=np.array([[error.rms(lead, lead + LEAD_CLASS_H - 1) for lead in classes] for error in errors]),
         error_memory=np.array([[autocorrelation(own, lag) for lag in LAGS_H] for own in newest]),
-        error_correlation=np.corrcoef(newest),
+        error_correlation=np.atleast_2d(np.corrcoef(newest)),
     )
 
 

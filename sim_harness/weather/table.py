@@ -154,7 +154,7 @@ class FarmTable:
         offset, width = (start - self._origin) / STEP, step / STEP
         if offset.is_integer() and width.is_integer():
             edge = int(offset) + int(width) * np.arange(n + 1)
-            total = self._sums[np.ix_(rows, edge)]
+            total = self._sums[rows][:, edge]
         else:
             total = np.stack([self._total(offset + width * i, rows) for i in range(n + 1)], axis=1)
         return np.asarray(np.clip(np.diff(total, axis=1) / width, 0.0, 1.0), dtype=np.float64)

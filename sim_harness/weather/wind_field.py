@@ -39,12 +39,12 @@ class _Part:
     smooth_h: float
 
 
-DISTRICT: Final = _Part(0.51, 19.0, 3.0)
+DISTRICT: Final = _Part(0.50, 19.0, 3.0)
 GROUP: Final = _Part(0.335, 15.0, 2.0)
-MESO: Final = _Part(0.05, 2.5, 0.15)
-OWN: Final = _Part(0.105, 2.2, 0.15)
+MESO: Final = _Part(0.055, 2.5, 0.25)
+OWN: Final = _Part(0.10, 2.2, 0.25)
 #: Squalls and convection come in spells: the mesoscale's size is log-normal with this spread and memory. [-, h]
-SPELL_SIGMA: Final = 0.65
+SPELL_SIGMA: Final = 0.5
 SPELL_MEMORY_H: Final = 10.0
 #: Weibull shape of wind at 100 m on the plateau north of the Yan mountains.
 WEIBULL_SHAPE: Final = 2.15
@@ -54,7 +54,7 @@ MODEL_SHAPE: Final = 2.6
 GALE_FROM: Final = 2.0
 GALE_STRETCH: Final = 0.13
 #: Strongest in the afternoon and in spring (mid-April), as in the Mongolian plateau's climate. [latent sigma]
-DIURNAL_SIGMA: Final = 0.22
+DIURNAL_SIGMA: Final = 0.17
 DIURNAL_PEAK_H: Final = 15.0
 SEASONAL_SIGMA: Final = 0.17
 SEASONAL_PEAK: Final = 0.29
@@ -67,9 +67,11 @@ HEADING_ERROR_DEG: Final = 12.0
 LONGEST_LAG_H: Final = 2.5
 #: Correlation of what a run says of a synoptic part with the truth: at issue, and e-folding of what is lost. [h]
 RHO_AT_ISSUE: Final = 0.998
-RHO_MEMORY_H: Final = 330.0
+RHO_MEMORY_H: Final = 190.0
 GROUP_RHO_AT_ISSUE: Final = 0.985
 GROUP_RHO_MEMORY_H: Final = 62.0
+#: What a run knows is lost slowly at first and faster later: exponent of the lead.
+RHO_POWER: Final = 1.4
 #: Memory of a run's error over its leads, and the part of its variance that all runs for an hour have in common.
 ERROR_MEMORY_H: Final = 9.0
 STUBBORN_FRAC: Final = 0.7
@@ -164,8 +166,8 @@ def forecast_runs(field: WindField, group: str, scale_m_s: float, seed: int, lea
     hour = int(HOURS_PER_DAY) * np.arange(days)[:, None] + np.arange(1, leads + 1)
     lead = np.arange(1.0, leads + 1.0)
     parts = (
-        (DISTRICT.share, field.district[group], "wind.district", RHO_AT_ISSUE * np.exp(-lead / RHO_MEMORY_H)),
-        (GROUP.share, field.group[group], group, GROUP_RHO_AT_ISSUE * np.exp(-lead / GROUP_RHO_MEMORY_H)),
+        (DISTRICT.share, field.district[group], "wind.district", RHO_AT_ISSUE * np.exp(-((lead / RHO_MEMORY_H) ** RHO_POWER))),
+        (GROUP.share, field.group[group], group, GROUP_RHO_AT_ISSUE * np.exp(-((lead / GROUP_RHO_MEMORY_H) ** RHO_POWER))),
     )
     seen = field.wave[::PER_HOUR][hour]
     for share, truth, name, rho in parts:
