@@ -89,17 +89,19 @@ def _tariff(truth: Truth, connection: Connection) -> Tariff:
     if connection.tariff is None:
         raise ScenarioError([f"{connection.id}: has no tariff; its energy cannot be priced"])
     tariff = truth.park.tariff(connection.tariff)
-    if tariff.pricing != "time_of_use":
-        raise ScenarioError([f"{connection.id}: tariff {tariff.id} is {tariff.pricing}; the score knows time_of_use only"])
+    if (tariff.pricing == "spot") != (truth.spot_cny_per_mwh is not None):
+        raise ScenarioError([f"{connection.id}: tariff {tariff.id} is {tariff.pricing}; spot prices go with a spot tariff only"])
     return tariff
 
 
 def _grid_items(truth: Truth, prices: FixedPrices) -> Iterator[Item]:
     for connection, imported, exported in _grid(truth):
         tariff = _tariff(truth, connection)
-        priced = tariff_prices(tariff, truth.grid, truth.park.zone)
+        priced = tariff_prices(tariff, truth.grid, truth.park.zone, truth.spot_cny_per_mwh)
         cost_cny = imported * priced.import_cny_per_mwh
-        for period in tariff.import_cny_per_mwh:
+        if tariff.pricing == "spot":
+            yield "energy_spot", float(np.sum(cost_cny))
+        for period in tariff.import_cny_per_mwh if tariff.pricing == "time_of_use" else ():
             inside = np.array([name == period for name in priced.period], dtype=np.bool_)
             yield f"energy_{period}", float(np.sum(cost_cny[inside]))
         yield "export", -float(np.sum(exported * priced.export_cny_per_mwh))

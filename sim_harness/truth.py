@@ -40,6 +40,7 @@ class Truth:
         stock_first: What each plant held when the run began.
         stock_last: What it holds at the end.
         balances: Conservation laws of each plant.
+        spot_cny_per_mwh: What energy came to at the market, shape (T,); None where a tariff has the hours' prices. [CNY/MWh]
     """
 
     park: Park
@@ -61,6 +62,7 @@ class Truth:
     stock_first: Mapping[AssetId, Mapping[str, float]]
     stock_last: Mapping[AssetId, Mapping[str, float]]
     balances: Mapping[AssetId, tuple[Balance, ...]]
+    spot_cny_per_mwh: FloatArray | None = None
 
     def rows_of(self, kind: str | None = None, area: str | None = None) -> BoolArray:
         """Which rows of (A, T) arrays are of a kind, in an area, or both."""

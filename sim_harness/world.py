@@ -164,7 +164,8 @@ class World:
 
     def truth(self) -> Truth:
         """Everything that happened so far, frozen."""
-        return self.ledger.truth()
+        truth, market = self.ledger.truth(), self.grid.market
+        return truth if market is None else replace(truth, spot_cny_per_mwh=market.realised_on(truth.grid))
 
 
 def _check_plants(park: Park, plants: Sequence[Plant]) -> None:

@@ -11,14 +11,16 @@ from controllers.bus.base import Bus
 from controllers.dispatch.events import EventBook
 from controllers.dispatch.snapshot import ClusterReport, Reported, Snapshot, Work
 from vpp.ids import AssetId, ConnectionId
+from vpp.spot import SpotPrices
+from vpp.timegrid import TimeGrid
 from vpp.wire.codec import decode
-from vpp.wire.messages import Ack, Backlog, ComputeTelemetry, GridEvent, GridMeasurement, Status, Telemetry
+from vpp.wire.messages import Ack, Backlog, ComputeTelemetry, GridEvent, GridMeasurement, GridPrice, Status, Telemetry
 from vpp.wire.topics import Channel, filter_of, parse
 
 __all__ = ["Inbox", "InboxSettings"]
 
 #: Channels whose last word the broker keeps for whoever joins late, and must not lose.
-_KEPT: Final = frozenset({Channel.ASSET_STATUS, Channel.GRID_EVENT})
+_KEPT: Final = frozenset({Channel.ASSET_STATUS, Channel.GRID_EVENT, Channel.GRID_PRICE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Inbox:
         self._now, self._settings = now, settings or InboxSettings()
         self._on_ack, self._on_event = on_ack, on_event
         self._events = EventBook({})
+        self._spot: dict[ConnectionId, SpotPrices] = {}
         self._telemetry: dict[AssetId, Telemetry] = {}
         self._taken: dict[str, datetime] = {}
         #: What was made of the words below, until one of them changes.
@@ -72,6 +75,7 @@ class Inbox:
             (Channel.COMPUTE_BACKLOG, self._on_backlog),
             (Channel.GRID_MEASUREMENT, self._on_grid),
             (Channel.GRID_EVENT, self._on_grid_event),
+            (Channel.GRID_PRICE, self._on_price),
         ):
             bus.subscribe(filter_of(park, channel), handler, qos=1 if channel in _KEPT else 0)
 
@@ -90,6 +94,7 @@ class Inbox:
             import_mw={i: m.import_mw for i, m in self._grid.items() if self._measured[i] >= since},
             silent=silent,
             events=self._events.open_at(at),
+            spot=dict(self._spot),
         )
 
     def _reported(self, asset_id: AssetId, telemetry: Telemetry) -> Reported:
@@ -179,3 +184,7 @@ class Inbox:
         connection, said = ConnectionId(parse(topic).subject), decode(GridEvent, topic, payload)
         if self._on_event is None or self._on_event(connection, said):
             self._events = self._events.taken(said, connection, self._now())
+
+    def _on_price(self, topic: str, payload: bytes) -> None:
+        connection, said = ConnectionId(parse(topic).subject), decode(GridPrice, topic, payload)
+        self._spot[connection] = SpotPrices(TimeGrid(said.edges), said.energy_cny_per_mwh)

@@ -64,7 +64,7 @@ class RuleGuide:
     async def guide(self, snapshot: Snapshot) -> Guidance | None:
         """What the rules say."""
         plan_id = PlanId(f"rules.{snapshot.at:%Y%m%dT%H%M%S}")
-        return rule_guidance(plan_id, self.park, snapshot, self.thresholds, self._facts)
+        return rule_guidance(plan_id, self.park, snapshot, self.thresholds, self._facts.at_prices(snapshot.spot))
 
     def announce(self, commander: Commander) -> None:
         """Rules have no plan to show."""

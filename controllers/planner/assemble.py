@@ -30,6 +30,7 @@ from forecasting.forecast import Forecast
 from vpp.ids import AssetId, ConnectionId
 from vpp.park import Asset, Connection, Park, tariff_prices
 from vpp.park.plates import AmmoniaLoopPlate, ArcFurnacePlate, BatteryPlate, ComputePlate, EvChargingPlate, ThermalUnitPlate
+from vpp.spot import spot_or_mean
 from vpp.timegrid import TimeGrid
 from vpp.units import HOURS_PER_DAY, FloatArray, hours, s_to_h
 
@@ -201,7 +202,10 @@ def _terms(known: _Known, connection: Connection, peak_mw: float) -> ConnectionT
         free = np.zeros(n)
         limits = np.full(n, connection.import_limit_mw), np.full(n, connection.export_limit_mw)
         return ConnectionTerms(free, free, *limits, demand_cny_per_mw=0.0, peak_so_far_mw=0.0)
-    prices = tariff_prices(known.park.tariff(connection.tariff), known.grid, known.park.zone)
+    tariff, spot = known.park.tariff(connection.tariff), None
+    if tariff.pricing == "spot":
+        spot = spot_or_mean(known.snapshot.spot.get(connection.id), tariff, known.grid)
+    prices = tariff_prices(tariff, known.grid, known.park.zone, spot)
     days = float(known.grid.step_h.sum()) / HOURS_PER_DAY
     return ConnectionTerms(
         import_cny_per_mwh=prices.import_cny_per_mwh,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -11,13 +12,14 @@ import numpy as np
 
 from controllers.planner.expect import firm_compute_mw
 from controllers.planner.guide import grid_carbon_kg_per_mwh
-from vpp.ids import AreaId, AssetId
+from vpp.ids import AreaId, AssetId, ConnectionId
 from vpp.park import Asset, Park, Tariff, TariffId, tariff_prices
 from vpp.park.tariff import period_slots
+from vpp.spot import SpotPrices
 from vpp.timegrid import TimeGrid
 from vpp.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE
 
-__all__ = ["PriceTable", "RuleFacts"]
+__all__ = ["PriceTable", "RuleFacts", "SpotTable"]
 
 _QUARTER: Final = timedelta(minutes=15)
 _MINUTES_PER_SLOT: Final = _QUARTER / timedelta(minutes=1)
@@ -71,6 +73,34 @@ class PriceTable:
         return slot, minutes / _MINUTES_PER_SLOT - slot
 
 
+class SpotTable:
+    """The same for a tariff on spot prices: what the market has published, with network and fees on top.
+
+    Args:
+        tariff: The tariff.
+        spot: What is published; None before the first word, when energy is taken to cost the flat price.
+    """
+
+    def __init__(self, tariff: Tariff, spot: SpotPrices | None) -> None:
+        self._added = tariff.network_cny_per_mwh + tariff.system_fees_cny_per_mwh
+        self._flat = float(np.mean(list(tariff.import_cny_per_mwh.values())))
+        self._spot = spot
+        self.export_cny_per_mwh = tariff.export_cny_per_mwh
+
+    def import_cny_per_mwh(self, at: datetime) -> float:
+        """Price of imported energy at an instant (UTC). [CNY/MWh]."""
+        return self._flat if self._spot is None else self._spot.at(at) + self._added
+
+    def first_at_or_below(self, price_cny_per_mwh: float, start: datetime, quarters: int) -> datetime:
+        """The first quarter of an hour from `start` on that costs no more; the end of the search where all are dearer."""
+        at = start
+        for _ in range(quarters):
+            if self.import_cny_per_mwh(at) <= price_cny_per_mwh:
+                break
+            at += _QUARTER
+        return at
+
+
 class RuleFacts:
     """A park as the rules look at it.
 
@@ -82,7 +112,10 @@ class RuleFacts:
         self.park = park
         zone = park.zone
         used = {c.tariff for c in park.connections if c.tariff is not None}
-        self.tables: dict[TariffId, PriceTable] = {i: PriceTable(park.tariff(i), zone) for i in used}
+        self._spot = tuple(i for i in used if park.tariff(i).pricing == "spot")
+        self.tables: dict[TariffId, PriceTable | SpotTable] = {
+            i: SpotTable(park.tariff(i), None) if i in self._spot else PriceTable(park.tariff(i), zone) for i in used
+        }
         areas = park.area_ids
         self.farms = {z: _ids(a for a in park.assets if a.area == z and a.kind in _FARMS) for z in areas}
         self.farm_capacity_mw = {
@@ -94,13 +127,23 @@ class RuleFacts:
         self.loads = {z: _ids(a for a in park.assets if a.area == z and a.kind not in idle) for z in areas}
         self.on_grid = {z: bool(park.connections_of(z)) for z in areas}
         #: The table of the first connection with a tariff through which an area is supplied.
-        self.table_of_area: dict[AreaId, PriceTable | None] = {z: self._first_table(z) for z in areas}
+        self.table_of_area: dict[AreaId, PriceTable | SpotTable | None] = {z: self._first_table(z) for z in areas}
         loops = park.assets_of("ammonia_loop")
         self.loop_of = {a.id: _loop_of(a, loops) for a in park.assets_of("electrolyser")}
         self.grid_carbon_kg_per_mwh = grid_carbon_kg_per_mwh(park)
         self.firm_mw = {a.id: float(firm_compute_mw(a.plate, None, 1)[0]) for a in park.assets_of("compute")}
 
-    def _first_table(self, area: AreaId) -> PriceTable | None:
+    def at_prices(self, spot: Mapping[ConnectionId, SpotPrices]) -> RuleFacts:
+        """The same facts with what the market has published; themselves where no tariff is on spot prices."""
+        if not self._spot:
+            return self
+        now = copy(self)
+        published = {c.tariff: spot[c.id] for c in self.park.connections if c.id in spot}
+        now.tables = {**self.tables, **{i: SpotTable(self.park.tariff(i), published.get(i)) for i in self._spot}}
+        now.table_of_area = {area: now._first_table(area) for area in self.park.area_ids}
+        return now
+
+    def _first_table(self, area: AreaId) -> PriceTable | SpotTable | None:
         """What the area pays, straight or through the areas it hangs on; None for an island."""
         asked: set[str] = set()
         waiting: list[str] = [area]

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from controllers.dispatch.guidance import BandGuidance
 from controllers.dispatch.snapshot import Reported
-from controllers.planner.rule_facts import PriceTable
+from controllers.planner.rule_facts import PriceTable, SpotTable
 from vpp.park import Asset
 from vpp.park.plates import FeederPlate, SubmergedArcPlate, ThermalUnitPlate, ZincElectrowinningPlate
 from vpp.units import HOURS_PER_DAY, hours
@@ -41,7 +41,7 @@ class QuotaRule:
     dear_above_cny_per_mwh: float
     zone: ZoneInfo
 
-    def hours_left(self, at: datetime, table: PriceTable | None) -> tuple[float, float]:
+    def hours_left(self, at: datetime, table: PriceTable | SpotTable | None) -> tuple[float, float]:
         """Hours until midnight, all of them and those that are not dear. [h]."""
         local = at.astimezone(self.zone)
         midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -57,7 +57,7 @@ class QuotaRule:
         return left_h, cheap_h
 
 
-def quota_band(asset: Asset, said: Reported, at: datetime, table: PriceTable | None, rule: QuotaRule) -> BandGuidance:
+def quota_band(asset: Asset, said: Reported, at: datetime, table: PriceTable | SpotTable | None, rule: QuotaRule) -> BandGuidance:
     """The band of a load with a daily quota: more than it wants is cheap, less costs what is then not made."""
     plate = asset.plate
     rated_mw: float = plate.furnaces * plate.furnace_mw if isinstance(plate, SubmergedArcPlate) else plate.rated_mw

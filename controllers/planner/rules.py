@@ -87,7 +87,7 @@ def rule_guidance(
         thresholds: See `RuleThresholds`.
         facts: Of the same park, where somebody keeps them; None to look them up anew.
     """
-    seen = _Seen(facts if facts is not None else RuleFacts(park), snapshot, thresholds)
+    seen = _Seen(facts if facts is not None else RuleFacts(park).at_prices(snapshot.spot), snapshot, thresholds)
     return Guidance(
         plan_id=plan_id,
         source="rules",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -16,7 +16,7 @@ from sim_harness.grid.surroundings import Surroundings
 from vpp.ids import AreaId, ConnectionId
 from vpp.park.schema import Park
 from vpp.wire.codec import decode, encode
-from vpp.wire.messages import GridEvent, GridEventAnswer, GridMeasurement
+from vpp.wire.messages import GridEvent, GridEventAnswer, GridMeasurement, GridPrice
 from vpp.wire.topics import Channel, filter_of, topic_of
 
 __all__ = ["Answered", "GridGateway"]
@@ -53,6 +53,7 @@ class GridGateway:
         self._meters = Meters((c.id for c in park.connections), seed)
         self._areas: dict[ConnectionId, AreaId] = {c.id: c.area for c in park.connections}
         self._now: datetime | None = None
+        self._next_prices = datetime.min.replace(tzinfo=UTC)
         self._said: dict[tuple[str, int], datetime] = {}
         self._first: dict[tuple[str, int], datetime] = {}
         self._alarmed: set[tuple[str, int]] = set()
@@ -71,8 +72,21 @@ class GridGateway:
                 voltage_kv=self._grid.voltage_kv(connection),
             )
             self._bus.post(topic_of(self._park.id, Channel.GRID_MEASUREMENT, connection), encode(shown))
+        self._publish_prices(at)
         for call in self._grid.calls(at):
             self._call(call, at)
+
+    def _publish_prices(self, at: datetime) -> None:
+        """The day-ahead curve, once whenever another day of it is known."""
+        market = self._grid.market
+        if market is None or at < self._next_prices:
+            return
+        self._next_prices = market.next_publication(at)
+        grid, price = market.published(at)
+        said = encode(GridPrice(issued_at=at, edges=grid.edges, energy_cny_per_mwh=tuple(price.round(2).tolist())))
+        for connection in self._park.connections:
+            if connection.is_grid:
+                self._bus.post(topic_of(self._park.id, Channel.GRID_PRICE, connection.id), said, qos=1, retain=True)
 
     def _call(self, call: Call, at: datetime) -> None:
         key = (call.event_id, call.revision)

@@ -12,6 +12,7 @@ from sim_harness.grid.conditions import Call, call_of, limits_of, line_calls, ou
 from sim_harness.grid.events import ScenarioEvent
 from sim_harness.grid.frequency import NOMINAL_HZ, GridFrequency
 from sim_harness.grid.network import NetworkFlow, NetworkModel, Outages
+from sim_harness.grid.prices import SpotMarket
 from sim_harness.plants.base import Plant
 from vpp.ids import AreaId, BusId, ConnectionId
 from vpp.park.schema import Bus, Connection, Park
@@ -35,11 +36,13 @@ class GridConditions:
         events: In any order.
         seed: Of the frequency's background and of the meters; None for neither.
         power_flow: See `PowerFlow`.
+        market: Spot prices; None where the tariff has the hours' prices.
     """
 
     events: tuple[ScenarioEvent, ...] = ()
     seed: int | None = None
     power_flow: PowerFlow = "off"
+    market: SpotMarket | None = None
 
 
 @dataclass(slots=True)
@@ -98,6 +101,8 @@ class Surroundings:
         self._calls: dict[str, Call] = {}
         self._known: set[str] = set()
         self._outages: Outages = frozenset()
+        #: Spot prices; None where the tariff has the hours' prices.
+        self.market = conditions.market
         self._grid = tuple(k for k, branch in enumerate(topology.branches) if branch.connection.is_grid)
         self._islands = self._island_areas()
         self._bus = {c.id: _meter_bus(park, c) for c in park.connections}

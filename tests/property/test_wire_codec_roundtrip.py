@@ -85,6 +85,13 @@ def grid_events(draw: st.DrawFn) -> m.GridEvent:
 
 
 @st.composite
+def grid_prices(draw: st.DrawFn) -> m.GridPrice:
+    edges = draw(rising())
+    prices = draw(st.lists(number, min_size=len(edges) - 1, max_size=len(edges) - 1))
+    return m.GridPrice(issued_at=draw(instants), edges=edges, energy_cny_per_mwh=tuple(prices))
+
+
+@st.composite
 def fallbacks(draw: st.DrawFn) -> m.FallbackProfile:
     after_s = sorted(draw(st.sets(st.floats(0.0, 1e5), max_size=4)))
     points = tuple(m.FallbackPoint(after_s=s, power_mw=draw(mw)) for s in after_s)
@@ -236,6 +243,7 @@ STRATEGIES: dict[str, Callable[[], st.SearchStrategy[Any]]] = {
         voltage_kv=maybe(size_mw),
         quality=quality,
     ),
+    "GridPrice": grid_prices,
     "GridEvent": grid_events,
     "GridEventAnswer": lambda: st.builds(
         m.GridEventAnswer,

@@ -45,6 +45,7 @@ _TRAFFIC: Final = {
     Channel.COMPUTE_RESPONSE: Traffic("scheduler", 1, retain=False, subject="cluster"),
     Channel.COMPUTE_TELEMETRY: Traffic("scheduler", 0, retain=False, subject="cluster"),
     Channel.GRID_MEASUREMENT: Traffic("grid gateway", 0, retain=False, subject="connection"),
+    Channel.GRID_PRICE: Traffic("grid gateway", 1, retain=True, subject="connection"),
     Channel.GRID_EVENT: Traffic("grid gateway", 1, retain=True, subject="connection"),
     Channel.GRID_EVENT_ANSWER: Traffic("controller", 1, retain=False, subject="connection"),
     Channel.PLAN_CURRENT: Traffic("controller", 1, retain=True),

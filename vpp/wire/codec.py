@@ -38,6 +38,7 @@ MESSAGE_OF: Final[Mapping[Channel, type[m.Message]]] = MappingProxyType(
         Channel.COMPUTE_RESPONSE: m.ShiftResponse,
         Channel.COMPUTE_TELEMETRY: m.ComputeTelemetry,
         Channel.GRID_MEASUREMENT: m.GridMeasurement,
+        Channel.GRID_PRICE: m.GridPrice,
         Channel.GRID_EVENT: m.GridEvent,
         Channel.GRID_EVENT_ANSWER: m.GridEventAnswer,
         Channel.PLAN_CURRENT: m.PlanCurrent,

@@ -33,6 +33,7 @@ class Channel(Enum):
     COMPUTE_RESPONSE = "compute/{id}/response"
     COMPUTE_TELEMETRY = "compute/{id}/telemetry"
     GRID_MEASUREMENT = "grid/{id}/measurement"
+    GRID_PRICE = "grid/{id}/price"
     GRID_EVENT = "grid/{id}/event"
     GRID_EVENT_ANSWER = "grid/{id}/event_answer"
     PLAN_CURRENT = "plan/current"

@@ -32,7 +32,7 @@ from vpp.wire.messages.compute import (
     ShiftResponse,
 )
 from vpp.wire.messages.fields import Mode, Outcome, Quality
-from vpp.wire.messages.grid import GridEvent, GridEventAnswer, GridEventKind
+from vpp.wire.messages.grid import GridEvent, GridEventAnswer, GridEventKind, GridPrice
 from vpp.wire.messages.park import ForecastCurrent, ForecastSeries, GridMeasurement, PlanCurrent, PlannedPower
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "GridEventAnswer",
     "GridEventKind",
     "GridMeasurement",
+    "GridPrice",
     "HeatStart",
     "Issued",
     "LadderPlace",

@@ -7,14 +7,34 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
-from vpp.wire.messages.base import Issued, Message, Reason
-from vpp.wire.messages.fields import Count, Instant, MagnitudeMw, Mw
+from vpp.wire.messages.base import Issued, Message, Reason, edge_faults
+from vpp.wire.messages.fields import Count, Instant, MagnitudeMw, Mw, Quantity
 
 #: Less import at the peak; more at the valley; a limit on import or export; at once and above all else.
 GridEventKind: TypeAlias = Literal["peak", "valley", "import_limit", "export_limit", "emergency"]
 GridEventOutcome: TypeAlias = Literal["acknowledged", "accepted", "refused"]
 #: The caller's own name of an event; it never travels in a topic.
 EventId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$(?!\n)")]
+
+
+class GridPrice(Message, frozen=True, kw_only=True):
+    """The market's day-ahead curve at a connection, as far as it is published.
+
+    Args:
+        issued_at: When it was published.
+        edges: T + 1 instants, rising.
+        energy_cny_per_mwh: Energy alone, without network and fees, T of them; negative where the market pays. [CNY/MWh]
+    """
+
+    issued_at: Instant
+    edges: Annotated[tuple[Instant, ...], Meta(min_length=2)]
+    energy_cny_per_mwh: tuple[Quantity, ...]
+
+    def faults(self) -> Iterator[str]:
+        """Edges that do not rise, or another number of prices."""
+        yield from edge_faults("$.edges", self.edges)
+        if len(self.energy_cny_per_mwh) != len(self.edges) - 1:
+            yield f"$.energy_cny_per_mwh: {len(self.energy_cny_per_mwh)} values for {len(self.edges) - 1} intervals"
 
 
 class GridEvent(Message, frozen=True, kw_only=True):
