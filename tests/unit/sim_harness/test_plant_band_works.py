@@ -104,8 +104,17 @@ def test_a_restless_current_spoils_copper_and_a_steady_one_does_not() -> None:
     for hour in range(12):
         restless.apply(Target(power_mw=51.0 if hour % 2 else 63.0), None)
         pass_time(restless, 1.0, at=START + timedelta(hours=hour))
-    assert steady.totals()["off_grade_t"] < 0.005 * steady.totals()["copper_t"]
-    assert restless.totals()["off_grade_t"] > 0.03 * restless.totals()["copper_t"]
+    assert steady.totals()["off_grade_t"] < 0.002 * steady.totals()["copper_t"]
+    assert restless.totals()["off_grade_t"] > 0.005 * restless.totals()["copper_t"]
+
+
+def test_a_standstill_spoils_copper_and_cools_its_bath() -> None:
+    plant = copper()
+    pass_time(plant, 6.0, supplied=0.0)
+    assert plant.read().state["bath_c"] < 55.0
+    pass_time(plant, 6.0, at=START + timedelta(hours=6))
+    assert plant.totals()["off_grade_t"] > 0.1 * plant.totals()["copper_t"]
+    assert worst_residual(plant) < 1e-9
 
 
 def test_capture_answers_power_with_the_delay_of_its_column() -> None:
