@@ -29,7 +29,7 @@ WAKE_FADES_TO_M_S: Final = 13.5
 STORM_STOP_M_S: Final = 25.0
 STORM_RESTART_M_S: Final = 20.0
 #: Wind of the turbine groups of a farm, as parts of the farm's mean.
-GROUP_WIND: Final = (0.94, 0.97, 1.0, 1.03, 1.06)
+GROUP_WIND: Final = (0.88, 0.92, 0.96, 1.0, 1.04, 1.08, 1.12)
 #: Density at which curves are given, and of the park's air at its height. [kg/m3, Pa]
 STANDARD_DENSITY_KG_M3: Final = 1.225
 AIR_PRESSURE_PA: Final = 92_000.0
@@ -89,5 +89,5 @@ def storm_stop_frac(speed_m_s: FloatArray) -> FloatArray:
         event = np.where(wind > STORM_STOP_M_S, 1, np.where(wind < STORM_RESTART_M_S, -1, 0))
         event[breaks & (event == 0)] = -1
         last = np.maximum.accumulate(np.where(event != 0, np.arange(event.size), 0))
-        still[windy] += (event[last] > 0) / len(GROUP_WIND)
-    return still
+        still[windy] += event[last] > 0
+    return still / len(GROUP_WIND)
