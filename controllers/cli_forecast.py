@@ -39,8 +39,10 @@ class Words:
 
 
 def _commands() -> Mapping[str, Words]:
-    """What stands below `vpp forecast`; imported late, because each brings LightGBM along."""
-    return {}
+    """What stands below `vpp forecast`."""
+    from controllers import cli_forecast_park
+
+    return {"train": cli_forecast_park.TRAIN, "predict": cli_forecast_park.PREDICT}
 
 
 def _backtests() -> Mapping[str, Words]:

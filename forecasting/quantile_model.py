@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import lightgbm as lgb
@@ -13,6 +14,7 @@ from forecasting.calibrate import conformal_shifts, horizon_group, pooled_shifts
 from forecasting.features import SOLAR_COLUMNS, WIND_COLUMNS
 from forecasting.forecast import MODEL_LEVELS
 from forecasting.known import FarmKind
+from forecasting.parallel import Spread, one_by_one
 from forecasting.settings import ForecastSettings
 from forecasting.training_set import TrainingSet
 from vpp.units import FloatArray, IntArray
@@ -44,15 +46,21 @@ class KindModel:
     threads: int
 
 
-def fit(kind: FarmKind, data: TrainingSet, settings: ForecastSettings) -> KindModel:
+def fit(kind: FarmKind, data: TrainingSet, settings: ForecastSettings, spread: Spread = one_by_one) -> KindModel:
     """Train on the rows not kept out, calibrate on those kept out.
+
+    Args:
+        kind: Wind or solar.
+        data: Rows of all farms of the kind.
+        settings: Sizes and seed.
+        spread: Carries out the independent trainings, here or on other machines.
 
     Rows weigh by their scale, so that the loss of a ratio to the clear sky is the loss of power. Same data, settings and
     LightGBM version: same bits.
     """
-    train = np.flatnonzero(~data.kept_out)
-    models = [_boost(kind, data, train, settings, {"objective": "quantile", "alpha": level}) for level in MODEL_LEVELS]
-    mean = _boost(kind, data, train, settings, {"objective": "regression"})
+    objectives: list[Mapping[str, object]] = [{"objective": "quantile", "alpha": level} for level in MODEL_LEVELS]
+    texts = spread(partial(_boost, kind, data, settings), [*objectives, {"objective": "regression"}])
+    *models, mean = (lgb.Booster(model_str=text) for text in texts)
     out = np.flatnonzero(data.kept_out)
     raw = _raw(models, data.x[out], settings.threads)
     horizon_h = data.x[out, COLUMNS[kind].index("horizon_h")]
@@ -88,10 +96,9 @@ def _shifts(y: FloatArray, quantile: FloatArray, horizon_h: FloatArray, farm: In
     return np.stack([own.get(number, shared) for number in range(int(farm.max(initial=-1)) + 2)])
 
 
-def _boost(
-    kind: FarmKind, data: TrainingSet, rows: np.ndarray, settings: ForecastSettings, objective: Mapping[str, object]
-) -> lgb.Booster:
-    """One trained model, passed through its text form so that a stored one predicts the same."""
+def _boost(kind: FarmKind, data: TrainingSet, settings: ForecastSettings, objective: Mapping[str, object]) -> str:
+    """One trained model as LightGBM's text: a stored one, or one from another machine, predicts the same."""
+    rows = np.flatnonzero(~data.kept_out)
     parameters = {
         **objective,
         "num_leaves": settings.leaves,
@@ -114,8 +121,7 @@ def _boost(
         categorical_feature=[FARM_COLUMN],
         params=parameters,
     )
-    trained = lgb.train(parameters, frame, num_boost_round=settings.rounds)
-    return lgb.Booster(model_str=trained.model_to_string())
+    return str(lgb.train(parameters, frame, num_boost_round=settings.rounds).model_to_string())
 
 
 def _raw(models: list[lgb.Booster] | tuple[lgb.Booster, ...], x: FloatArray, threads: int) -> FloatArray:

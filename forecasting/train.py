@@ -14,6 +14,7 @@ from forecasting.baselines import Climatology, fit_climatology
 from forecasting.dependence import Dependence
 from forecasting.hindcast import hindcast_dependence
 from forecasting.known import FarmKind, FarmSite, KnownDoor
+from forecasting.parallel import Spread, one_by_one
 from forecasting.quantile_model import COLUMNS, KindModel, fit
 from forecasting.settings import ForecastSettings
 from forecasting.training_set import Past, TrainingSet, read_past, training_set
@@ -85,7 +86,12 @@ class Lessons:
 
 
 def train(
-    door: KnownDoor, farms: Sequence[FarmSite], *, known_at: datetime, settings: ForecastSettings | None = None
+    door: KnownDoor,
+    farms: Sequence[FarmSite],
+    *,
+    known_at: datetime,
+    settings: ForecastSettings | None = None,
+    spread: Spread = one_by_one,
 ) -> ForecastModels:
     """Train on all that was known at an instant.
 
@@ -94,12 +100,13 @@ def train(
         farms: Farms of any kind; one without a past is forecast by climatology until it has one.
         known_at: What was received later is not seen (UTC).
         settings: None for the defaults.
+        spread: Carries out the independent trainings; wherever it does, the models are the same.
 
     Raises:
         ForecastError: No farm is given or one twice, or the door's stamps are off the quarter hours.
     """
     chosen = settings or ForecastSettings()
-    return train_on(read_lessons(door, farms, known_at=known_at, settings=chosen), chosen)
+    return train_on(read_lessons(door, farms, known_at=known_at, settings=chosen), chosen, spread)
 
 
 def read_lessons(door: KnownDoor, farms: Sequence[FarmSite], *, known_at: datetime, settings: ForecastSettings) -> Lessons:
@@ -116,19 +123,17 @@ def read_lessons(door: KnownDoor, farms: Sequence[FarmSite], *, known_at: dateti
     return Lessons(tuple(farms), sets, climatology, known_at, _key(tuple(farms), sets, climatology, settings), pasts)
 
 
-def train_on(lessons: Lessons, settings: ForecastSettings, fitted: Sequence[KindModel] | None = None) -> ForecastModels:
+def train_on(lessons: Lessons, settings: ForecastSettings, spread: Spread = one_by_one) -> ForecastModels:
     """Fit the models, and learn from their past errors what hangs together in them.
 
     Args:
         lessons: What was read.
         settings: As the lessons were read with.
-        fitted: The kinds' models, where other workers have fitted them.
+        spread: Carries out the independent trainings.
     """
-    kinds = tuple(fit(kind, data, settings) for kind, data in lessons.sets if data is not None) if fitted is None else fitted
+    kinds = tuple(fit(kind, data, settings, spread) for kind, data in lessons.sets if data is not None)
     with_runs = frozenset(past.site.asset_id for past in lessons.pasts if past.runs.n)
-    models = ForecastModels(
-        lessons.farms, tuple(kinds), lessons.climatology, settings, lessons.known_at, lessons.key, None, with_runs
-    )
+    models = ForecastModels(lessons.farms, kinds, lessons.climatology, settings, lessons.known_at, lessons.key, None, with_runs)
     if not kinds:
         return models
     return replace(models, dependence=hindcast_dependence(kinds, lessons.pasts, lessons.known_at, settings))

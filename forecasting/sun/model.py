@@ -57,8 +57,8 @@ class StationSettings:
         threads: LightGBM threads; fixed, because sums depend on it.
     """
 
-    share_frac: float = 0.4
-    rounds: int = 350
+    share_frac: float = 0.25
+    rounds: int = 300
     leaves: int = 31
     folds: int = 3
     spread_rounds: int = 120

@@ -1,0 +1,128 @@
+"""A door to history out of files: metered power and weather runs as tables, each value with the time it was known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from forecasting.history import STEP
+from forecasting.known import WIND_FEATURES, WeatherRuns
+from vpp.errors import ForecastError
+from vpp.ids import AssetId
+from vpp.series import Series, StampArray
+
+__all__ = ["ArchiveDoor", "read_power", "read_runs"]
+
+POWER_COLUMNS: Final = ("asset_id", "measured_at", "available_frac")
+RUN_COLUMNS: Final = ("asset_id", "issued_at", "received_at", "lead_h")
+RECEIVED: Final = "received_at"
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveDoor:
+    """A `forecasting.known.KnownDoor` on what is held in memory.
+
+    Args:
+        power_of: Metered available power as shares of capacity.
+        runs_of: Weather runs.
+    """
+
+    power_of: Mapping[AssetId, Series]
+    runs_of: Mapping[AssetId, WeatherRuns] = field(default_factory=dict)
+
+    def power(self, farm_id: AssetId, *, known_at: datetime, start: datetime, end: datetime) -> Series:
+        """As the protocol: only what had been received by `known_at`; empty for a farm nobody knows."""
+        empty = np.array([], dtype="datetime64[us]")
+        series = self.power_of.get(farm_id, Series("available_frac", empty, empty, np.array([])))
+        return series.known(known_at).between(start, end)
+
+    def weather_runs(self, farm_id: AssetId, *, known_at: datetime) -> WeatherRuns:
+        """As the protocol: only the runs that had been received by `known_at`."""
+        return self.runs_of.get(farm_id, WeatherRuns.none()).known(known_at)
+
+
+def read_power(path: Path) -> dict[AssetId, Series]:
+    """Metered power of farms out of a parquet or CSV table.
+
+    Columns: `asset_id`, `measured_at` (start of each quarter hour, with its offset from UTC), `available_frac`, and, if it is
+    known, `received_at`; without it a value counts as received at the end of its interval.
+
+    Raises:
+        ForecastError: No such file, a column is missing, a stamp is naive, doubled, or off the quarter hours.
+    """
+    frame = _table(path, POWER_COLUMNS)
+    measured = _utc(frame, "measured_at", path)
+    received = _utc(frame, RECEIVED, path) if RECEIVED in frame.columns else measured + np.timedelta64(STEP)
+    value = frame["available_frac"].to_numpy(dtype=np.float64, na_value=np.nan)
+    result: dict[AssetId, Series] = {}
+    for asset_id, rows in frame.groupby("asset_id", sort=True).indices.items():
+        order = rows[np.argsort(measured[rows], kind="stable")]
+        doubled = np.flatnonzero(np.diff(measured[order]) == np.timedelta64(0, "us"))
+        if doubled.size:
+            raise ForecastError(
+                f"{path.name}: {asset_id}: {doubled.size} doubled stamps, the first {measured[order][doubled[0]]}; keep one"
+            )
+        result[AssetId(str(asset_id))] = Series("available_frac", measured[order], received[order], value[order])
+    return result
+
+
+def read_runs(path: Path) -> dict[AssetId, WeatherRuns]:
+    """Weather runs of farms out of a parquet or CSV table: one row for each run and lead, one column for each quantity.
+
+    Columns: `asset_id`, `issued_at`, `received_at`, `lead_h`, and the quantities with their unit, as in `WIND_FEATURES`.
+
+    Raises:
+        ForecastError: No such file, a column is missing, a stamp is naive, or a run has a lead twice.
+    """
+    frame = _table(path, RUN_COLUMNS)
+    issued, received = _utc(frame, "issued_at", path), _utc(frame, RECEIVED, path)
+    names = [name for name in frame.columns if name not in RUN_COLUMNS]
+    result: dict[AssetId, WeatherRuns] = {}
+    for asset_id, rows in frame.groupby("asset_id", sort=True).indices.items():
+        runs, run_of = np.unique(issued[rows], return_inverse=True)
+        leads, lead_of = np.unique(frame["lead_h"].to_numpy(dtype=np.float64)[rows], return_inverse=True)
+        if np.unique(np.column_stack((run_of, lead_of)), axis=0).shape[0] != rows.size:
+            raise ForecastError(f"{path.name}: {asset_id}: a run has a lead twice; each run and lead is one row")
+        own = [name for name in names if frame[name].iloc[rows].notna().any()]
+        # Wind is read by place, whatever the order of the columns.
+        features = (*(n for n in WIND_FEATURES if n in own), *(n for n in own if n not in WIND_FEATURES))
+        value = np.full((runs.size, leads.size, len(features)), np.nan)
+        value[run_of, lead_of] = frame[list(features)].to_numpy(dtype=np.float64, na_value=np.nan)[rows]
+        last = np.full(runs.size, received[rows].min())
+        np.maximum.at(last, run_of, received[rows])
+        result[AssetId(str(asset_id))] = WeatherRuns(runs, last, leads, features, value)
+    return result
+
+
+def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    if not path.is_file():
+        raise ForecastError(f"{path}: no such file; it needs a table with the columns {', '.join(columns)}")
+    try:
+        frame = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise ForecastError(f"{path}: neither a parquet nor a CSV table ({error})") from error
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise ForecastError(f"{path.name}: column {', '.join(missing)} is missing; it needs {', '.join(columns)}")
+    return frame
+
+
+def _utc(frame: pd.DataFrame, column: str, path: Path) -> StampArray:
+    """A column of instants as UTC stamps; a naive one is refused, nobody knows whose clock it is."""
+    try:
+        stamps = pd.to_datetime(frame[column])
+    except (ValueError, TypeError):
+        stamps = pd.to_datetime(frame[column], utc=True, errors="coerce")
+    if stamps.isna().any():
+        raise ForecastError(f"{path.name}: {column}: row {int(stamps.isna().argmax())} is no instant")
+    if stamps.dt.tz is None:
+        raise ForecastError(
+            f"{path.name}: {column} is without a zone; write instants with their offset, as in 2030-01-01T00:00+00:00"
+        )
+    return np.asarray(stamps.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(), dtype="datetime64[us]")
