@@ -54,6 +54,7 @@ class SchedulerClient:
         self._bus, self._cluster, self._clock = bus, cluster, clock
         self._fallback_cap_mw, self._on_shift = fallback_cap_mw, on_shift
         self._shift: ComputeShift | None = None
+        self._held: ShiftInterval | None = None
         self._backlog = topic_of(park, Channel.COMPUTE_BACKLOG, cluster)
         self._response = topic_of(park, Channel.COMPUTE_RESPONSE, cluster)
         self._telemetry = topic_of(park, Channel.COMPUTE_TELEMETRY, cluster)
@@ -71,9 +72,11 @@ class SchedulerClient:
 
     def interval_now(self) -> ShiftInterval | None:
         """The interval that holds this moment; None outside the signal's horizon."""
-        now = self._clock.now()
-        intervals = self._shift.intervals if self._shift is not None else ()
-        return next((i for i in intervals if i.start <= now < i.end), None)
+        now, held = self._clock.now(), self._held
+        if held is None or not held.start <= now < held.end:
+            intervals = self._shift.intervals if self._shift is not None else ()
+            self._held = held = next((i for i in intervals if i.start <= now < i.end), None)
+        return held
 
     def cap_now_mw(self) -> float:
         """The cap to keep at this moment, in MW.
@@ -154,7 +157,7 @@ class SchedulerClient:
             raise WireError(f"{topic}: $.cluster: {shift.cluster!r} is not the cluster of the topic")
         if not self._is_newer(shift):
             return
-        self._shift = shift
+        self._shift, self._held = shift, None
         if self._on_shift is not None:
             self._on_shift(shift)
 

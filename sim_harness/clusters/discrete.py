@@ -47,6 +47,7 @@ SCAN_S: Final = 300.0
 BAND_FRAC: Final = 0.005
 #: Jobs behind one that does not fit that may overtake it in a cycle.
 OVERTAKING: Final = 4
+_NOTHING_GPU_S: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -153,7 +154,10 @@ class DiscreteWork:
     def due(self) -> Due:
         """All work by when it must be done: a job that takes hours must be done hour by hour before its deadline."""
         profile = self._look()
-        return Due(profile.edge_s, profile.need_gpu_s.sum(axis=0) * self._mwh)
+        need = profile.need_gpu_s.sum(axis=0)
+        # Where nothing has to be done yet nothing is due.
+        first = int(np.searchsorted(need, _NOTHING_GPU_S, side="right"))
+        return Due(profile.edge_s[first:], need[first:] * self._mwh)
 
     def buckets(self, index: int) -> tuple[Bucket, ...]:
         """What is left of a class, by when it must be done; each bucket is due at the beginning of its span, to be safe."""
@@ -162,9 +166,7 @@ class DiscreteWork:
 
     def most_urgent(self) -> int | None:
         """The class whose work must be done first."""
-        need = self._look().need_gpu_s
-        due = np.flatnonzero(need[:, -1] > 0.0)
-        return int(due[np.argmax(np.argmax(need[due] > 0.0, axis=1) * -1)]) if due.size else None
+        return self._look().first_class
 
     def counters(self) -> Mapping[str, float]:
         """Jobs by what became of them, work by what it cost beside itself."""

@@ -31,11 +31,13 @@ class DueProfile:
         edge_s: Seconds of the run, a quarter hour apart, shape (n,). [s]
         need_gpu_s: Work of each class that must be done by each edge, shape (classes, n). [GPU-seconds]
         gpus: All accelerators that jobs of each class ask for, shape (classes,).
+        first_class: The class of which something must be done first; None when nothing is left.
     """
 
     edge_s: FloatArray
     need_gpu_s: FloatArray
     gpus: FloatArray
+    first_class: int | None
 
     def buckets(self, index: int, now_s: float, mwh_per_gpu_s: float, mw_per_gpu: float) -> tuple[Bucket, ...]:
         """Spans with work in them, finer near than far; each is due when its span begins, the first when it ends.
@@ -67,16 +69,21 @@ def due_profile(
     """The profile of all jobs that are left, from the next quarter hour after `now_s` on; shapes (jobs,)."""
     if not gpus.size:
         edge = np.array([now_s + QUARTER_S])
-        return DueProfile(edge, np.zeros((classes, 1)), np.zeros(classes))
+        return DueProfile(edge, np.zeros((classes, 1)), np.zeros(classes), None)
     n = int((float(deadline_s.max()) - now_s) // QUARTER_S) + 2
     n = max(n, 1)
     need = np.zeros((classes, n))
+    edge = QUARTER_S * np.arange(1, n + 1)
+    row, wide = job_class * n, gpus.astype(np.float64)
     for sign, at_s in ((1.0, deadline_s - need_s), (-1.0, deadline_s)):
-        after_s = np.maximum(at_s - now_s, -1e12)
-        cell = np.clip(after_s // QUARTER_S, 0, n - 1).astype(np.int64) + job_class * n
-        count = np.bincount(cell, gpus, classes * n).reshape(classes, n)
-        moment = np.bincount(cell, gpus * after_s, classes * n).reshape(classes, n)
-        edge = QUARTER_S * np.arange(1, n + 1)
+        after_s = at_s - now_s
+        # Truncation is the floor of what is not negative, and far cheaper; what lies behind us counts from the first edge on.
+        cell = np.minimum((np.maximum(after_s, 0.0) * (1.0 / QUARTER_S)).astype(np.int64), n - 1) + row
+        count = np.bincount(cell, wide, classes * n).reshape(classes, n)
+        moment = np.bincount(cell, wide * after_s, classes * n).reshape(classes, n)
         need += sign * (edge * np.cumsum(count, axis=1) - np.cumsum(moment, axis=1))
     width = np.bincount(job_class, gpus, classes)
-    return DueProfile(now_s + QUARTER_S * np.arange(1, n + 1), np.maximum.accumulate(np.maximum(need, 0.0), axis=1), width)
+    need = np.maximum.accumulate(np.maximum(need, 0.0), axis=1)
+    must = need > _NOTHING_GPU_S
+    first = int(np.argmin(np.where(must.any(axis=1), must.argmax(axis=1), n))) if must.any() else None
+    return DueProfile(now_s + edge, need, width, first)
