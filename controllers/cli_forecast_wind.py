@@ -66,6 +66,7 @@ def _run(told: argparse.Namespace) -> tuple[Mapping[str, Any], str]:
         for task in tasks:
             progress.update(bar, description=f"task {task.number}")
             runs.append(_one(task, settings, pool, lambda done: progress.advance(bar, done)))
+            progress.console.print(f"task {task.number}: pinball {runs[-1].score.pinball:.5f}, {runs[-1].train_s:.0f} s")
     best = gefcom.leaderboard(told.data)
     return _facts(runs, settings, panel, best), _table(runs, settings, best)
 

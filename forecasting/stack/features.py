@@ -9,7 +9,7 @@ import numpy as np
 from forecasting.stack.arrays import Float32Array, centred_mean, moved
 from forecasting.stack.panel import WindPanel, grid_points
 from vpp.series import StampArray
-from vpp.units import FloatArray
+from vpp.units import HOURS_PER_DAY, FloatArray
 
 __all__ = ["calendar", "mean_inputs", "net_inputs", "own_wind", "soft_curve_frac"]
 
@@ -66,7 +66,7 @@ def net_inputs(panel: WindPanel) -> Float32Array:
     low, high = np.hypot(u10, v10), np.hypot(u100, v100)
     steps = [moved(part, lead) for lead in NET_LEADS_H for part in (u100, v100, soft_curve_frac(high))]
     hour, sine, cosine = calendar(panel.start).T
-    angle = 2.0 * np.pi * hour / 24.0
+    angle = 2.0 * np.pi * hour / HOURS_PER_DAY
     clock = [np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle), sine, cosine]
     raw = np.column_stack([*steps, u10, v10, low, high, *clock])
     return np.asarray((raw - raw.mean(axis=0)) / (raw.std(axis=0) + 1e-9), dtype=np.float32)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from joblib import Parallel, delayed
 
-from forecasting.stack.arrays import IntArray
 from forecasting.stack.features import mean_inputs, net_inputs
 from forecasting.stack.first_stage import FirstStage, combine_parts, mean_of_part, net_of_part
 from forecasting.stack.folds import deal_blocks
 from forecasting.stack.levels import at_levels
 from forecasting.stack.panel import WindPanel
 from forecasting.stack.quality import find_stopped, find_stuck
-from forecasting.stack.second_stage import pooled_inputs, quantiles_of_level
+from forecasting.stack.second_stage import PooledRows, pooled_inputs, quantiles_of_levels
 from forecasting.stack.settings import StackSettings
 from vpp.errors import ForecastError
 from vpp.units import HOURS_PER_DAY, BoolArray, FloatArray
@@ -25,6 +24,7 @@ from vpp.units import HOURS_PER_DAY, BoolArray, FloatArray
 __all__ = ["StackForecast", "forecast_panel", "jobs_of"]
 
 Progress = Callable[[int], None]
+LEVELS_TOGETHER: Final = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +67,7 @@ class _Run:
 def jobs_of(zones: int, settings: StackSettings) -> int:
     """Steps that `forecast_panel` reports to its progress."""
     first = (zones + settings.net.members) * settings.folds
-    return first + settings.second_seeds * len(settings.levels)
+    return first + settings.second_seeds * len(_shares(settings.levels))
 
 
 def forecast_panel(
@@ -85,7 +85,7 @@ def forecast_panel(
         hidden: Hours to forecast, shape (T,).
         levels: Q increasing levels.
         settings: How much work.
-        pool: Worker processes (`joblib`, results as a generator in the order of the jobs); the answer does not depend on their number.
+        pool: Worker processes of joblib that hand results over one by one and in order; their number changes no result.
         done: Called with the number of jobs done since the last call, `jobs_of` in all.
 
     Raises:
@@ -142,16 +142,13 @@ def _second_stage(run: _Run, first: FirstStage) -> tuple[FloatArray, float]:
     """Quantiles at the fitted levels, mean over the seeds, shape (hours, Z, levels)."""
     settings, panel = run.settings, run.panel
     zones = len(panel.zones)
-    x = pooled_inputs(panel, first)
-    y = panel.power_frac.ravel()
-    weight = _weights(run).ravel()
-    rows = np.repeat(run.hidden, zones)
+    data = PooledRows(pooled_inputs(panel, first), panel.power_frac.ravel(), _weights(run).ravel(), np.repeat(run.hidden, zones))
     results, cpu_s = run.each(
-        (quantiles_of_level, (x, y, weight, rows, level, settings.second, settings.seed + member))
+        (quantiles_of_levels, (data, levels, settings.second, settings.seed + member))
         for member in range(settings.second_seeds)
-        for level in settings.levels
+        for levels in _shares(settings.levels)
     )
-    every = np.stack(results).reshape(settings.second_seeds, len(settings.levels), -1, zones)
+    every = np.concatenate(results).reshape(settings.second_seeds, len(settings.levels), -1, zones)
     return np.moveaxis(every.mean(axis=0), 0, 2), cpu_s
 
 
@@ -168,6 +165,11 @@ def _bounded(run: _Run, quantile: FloatArray) -> FloatArray:
 
 def _groups(values: list[FloatArray], size: int) -> list[list[FloatArray]]:
     return [values[at : at + size] for at in range(0, len(values), size)]
+
+
+def _shares(levels: tuple[float, ...]) -> list[tuple[float, ...]]:
+    """Levels that are fitted together: few enough to fill the workers, enough to share their histograms."""
+    return [levels[at : at + LEVELS_TOGETHER] for at in range(0, len(levels), LEVELS_TOGETHER)]
 
 
 def _timed(function: Callable[..., FloatArray], arguments: tuple[Any, ...]) -> tuple[FloatArray, float]:

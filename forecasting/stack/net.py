@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from forecasting.stack.arrays import Float32Array
+from forecasting.stack.arrays import Float32Array, IntArray
 from forecasting.stack.settings import NetSettings
 from vpp.units import FloatArray
 
@@ -50,29 +51,29 @@ def fit_net(x: Float32Array, y: FloatArray, levels: tuple[float, ...], settings:
         seed: Of the start and of the order of the rows.
     """
     random = np.random.default_rng(seed)
-    shape = (y.shape[1], len(levels))
-    weights = _start(x.shape[1], settings.hidden, y, levels, random)
-    mean = [np.zeros_like(w) for w in weights]
-    square = [np.zeros_like(w) for w in weights]
-    average = [np.zeros_like(w) for w in weights]
     level = np.array(levels, dtype=np.float32)
     target = y.astype(np.float32)
-    per_epoch = -(-x.shape[0] // settings.batch)
-    steps = per_epoch * settings.epochs
-    averaged = 0
-    for step in range(steps):
-        if step % per_epoch == 0:
-            order = random.permutation(x.shape[0])
-        place = step % per_epoch * settings.batch
-        rows = order[place : place + settings.batch]
+    weights = _start(x.shape[1], settings.hidden, y, levels, random)
+    adam = _Adam(weights, [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights])
+    average = [np.zeros_like(w) for w in weights]
+    steps = settings.epochs * -(-x.shape[0] // settings.batch)
+    first_kept = int(settings.average_from_frac * steps)
+    for step, rows in enumerate(_batches(x.shape[0], settings, random)):
         gradient = _gradient(x[rows], target[rows], level, weights, settings.dropout, random)
-        rate = settings.learning_rate * (LAST_RATE_FRAC + (1 - LAST_RATE_FRAC) * 0.5 * (1 + np.cos(np.pi * step / steps)))
-        _adam(weights, gradient, mean, square, np.float32(rate), step + 1, settings.weight_decay)
-        if step >= settings.average_from_frac * steps:
-            averaged += 1
+        fall = LAST_RATE_FRAC + (1 - LAST_RATE_FRAC) * 0.5 * (1 + np.cos(np.pi * step / steps))
+        adam.step(gradient, np.float32(settings.learning_rate * fall), step + 1, settings.weight_decay)
+        if step >= first_kept:
             for kept, now in zip(average, weights, strict=True):
-                kept += (now - kept) / np.float32(averaged)
-    return QuantileNet(tuple(average), shape)
+                kept += (now - kept) / np.float32(step - first_kept + 1)
+    return QuantileNet(tuple(average), (y.shape[1], len(levels)))
+
+
+def _batches(rows: int, settings: NetSettings, random: np.random.Generator) -> Iterator[IntArray]:
+    """Rows of each step, every row once an epoch."""
+    for _ in range(settings.epochs):
+        order = random.permutation(rows)
+        for place in range(0, rows, settings.batch):
+            yield order[place : place + settings.batch]
 
 
 def _start(inputs: int, hidden: int, y: FloatArray, levels: tuple[float, ...], random: np.random.Generator) -> Weights:
@@ -118,14 +119,20 @@ def _gradient(
     return [x.T @ back1, back1.sum(0), first.T @ back2, back2.sum(0), second.T @ slope, slope.sum(0)]
 
 
-def _adam(
-    weights: Weights, gradient: Weights, mean: Weights, square: Weights, rate: np.float32, step: int, weight_decay: float
-) -> None:
-    """One step in place: Adam with the weight decay beside the gradient (Loshchilov and Hutter, 2019)."""
-    unbias1, unbias2 = 1 - ADAM_MEAN**step, 1 - ADAM_SQUARE**step
-    for w, g, m, s in zip(weights, gradient, mean, square, strict=True):
-        m += np.float32(1 - ADAM_MEAN) * (g - m)
-        s += np.float32(1 - ADAM_SQUARE) * (g * g - s)
-        if w.ndim == 2:
-            w *= np.float32(1 - rate * weight_decay)
-        w -= rate * (m / np.float32(unbias1)) / (np.sqrt(s / np.float32(unbias2)) + np.float32(ADAM_EPSILON))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Adam:
+    """Moments of the gradient; the weights change in place."""
+
+    weights: Weights
+    mean: Weights
+    square: Weights
+
+    def step(self, gradient: Weights, rate: np.float32, count: int, weight_decay: float) -> None:
+        """One step, with the weight decay beside the gradient (Loshchilov and Hutter, 2019); `count` starts at 1."""
+        unbias1, unbias2 = np.float32(1 - ADAM_MEAN**count), np.float32(1 - ADAM_SQUARE**count)
+        for w, g, m, s in zip(self.weights, gradient, self.mean, self.square, strict=True):
+            m += np.float32(1 - ADAM_MEAN) * (g - m)
+            s += np.float32(1 - ADAM_SQUARE) * (g * g - s)
+            if w.ndim > 1:
+                w *= np.float32(1 - rate * weight_decay)
+            w -= rate * (m / unbias1) / (np.sqrt(s / unbias2) + np.float32(ADAM_EPSILON))

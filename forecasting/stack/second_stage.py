@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Final
+
 import lightgbm as lgb
 import numpy as np
 
@@ -13,10 +16,27 @@ from forecasting.stack.panel import WindPanel, grid_points
 from forecasting.stack.settings import BoostSettings
 from vpp.units import BoolArray, FloatArray
 
-__all__ = ["pooled_inputs", "quantiles_of_level"]
+__all__ = ["PooledRows", "pooled_inputs", "quantiles_of_levels"]
 
-ZONE_COLUMN = 0
-LEADS_H = (-6, -3, -1, 1, 3, 6)
+ZONE_COLUMN: Final = 0
+LEADS_H: Final = (-6, -3, -1, 1, 3, 6)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PooledRows:
+    """Hours and zones as one table of N rows.
+
+    Args:
+        x: Columns of `pooled_inputs`, shape (N, C).
+        y: Power, NaN where unknown, shape (N,).
+        weight: Of a training row, shape (N,); zero leaves it out.
+        asked: Rows to forecast and not to learn from, shape (N,).
+    """
+
+    x: FloatArray
+    y: FloatArray
+    weight: FloatArray
+    asked: BoolArray
 
 
 def pooled_inputs(panel: WindPanel, first: FirstStage) -> FloatArray:
@@ -56,25 +76,21 @@ def _around(value: FloatArray) -> FloatArray:
     return np.column_stack([value, means[0], means[1], ramps[1], spread, means[2], *steps, means[3], ramps[0]])
 
 
-def quantiles_of_level(
-    x: FloatArray, y: FloatArray, weight: FloatArray, rows: BoolArray, level: float, settings: BoostSettings, seed: int
-) -> FloatArray:
-    """One quantile of the rows to forecast.
-
-    Args:
-        x: Columns, shape (N, C).
-        y: Power, NaN where unknown, shape (N,).
-        weight: Of the training rows, shape (N,); zero leaves a row out.
-        rows: To forecast, shape (N,).
-        level: Of the quantile.
-        settings: Size of the model.
-        seed: Of the model.
+def quantiles_of_levels(data: PooledRows, levels: tuple[float, ...], settings: BoostSettings, seed: int) -> FloatArray:
+    """Quantiles of the rows asked for, on histograms that all levels share.
 
     Returns:
-        Shape (rows,).
+        Shape (levels, asked), not yet sorted.
     """
-    train = ~np.isnan(y) & ~rows & (weight > 0.0)
-    parameters = boost_parameters(settings, {"objective": "quantile", "alpha": level}, seed)
-    data = lgb.Dataset(x[train], y[train], weight=weight[train], params=parameters, categorical_feature=[ZONE_COLUMN])
-    model = lgb.train(parameters, data, num_boost_round=settings.rounds)
-    return np.asarray(model.predict(x[rows], num_threads=1), dtype=np.float64)
+    train = ~np.isnan(data.y) & ~data.asked & (data.weight > 0.0)
+    shared = boost_parameters(settings, {}, seed)
+    rows = lgb.Dataset(
+        data.x[train], data.y[train], weight=data.weight[train], params=shared, categorical_feature=[ZONE_COLUMN]
+    ).construct()
+    asked = data.x[data.asked]
+    found = []
+    for level in levels:
+        parameters = boost_parameters(settings, {"objective": "quantile", "alpha": level}, seed)
+        model = lgb.train(parameters, rows, num_boost_round=settings.rounds)
+        found.append(np.asarray(model.predict(asked, num_threads=1), dtype=np.float64))
+    return np.stack(found)

@@ -88,7 +88,7 @@ class StackSettings:
     folds: int = 5
     block_days: int = 6
     second_seeds: int = 1
-    net_share: float = 0.15
+    net_share: float = 0.0
     outage_weight: float = 1.0
     recency_days: float | None = None
     seed: int = 0
@@ -98,11 +98,13 @@ RECORD = StackSettings(
     name="record",
     first=BoostSettings(300, 15, 80, 0.05, 0.3, 0.8, 63, True),
     second=BoostSettings(200, 31, 200, 0.05, 0.3, 0.8, 63, True),
+    net=NetSettings(members=2),
 )
 FAST = StackSettings(
     name="fast",
-    first=BoostSettings(150, 15, 80, 0.08, 0.3, 0.5, 63, True),
-    second=BoostSettings(100, 31, 200, 0.1, 0.3, 0.5, 63, True),
+    first=BoostSettings(150, 15, 80, 0.1, 0.3, 0.5, 63, True),
+    second=BoostSettings(110, 31, 200, 0.09, 0.3, 0.5, 63, True),
+    net=NetSettings(epochs=20),
     levels=(0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98),
 )
 SETTINGS = {setting.name: setting for setting in (RECORD, FAST)}
