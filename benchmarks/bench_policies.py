@@ -1,6 +1,6 @@
 """What each policy costs on several samples of the reporting months, not only on the first days.
 
-Samples of `real-month` begin on fixed days of the month; every policy meets the same world. Prints a table and writes JSON. The
+Samples of `first-month` begin on fixed days of the month; every policy meets the same world. Prints a table and writes JSON. The
 control step is the scenario's own, so this takes minutes: about 25 s of one core for a simulated day of all three policies.
 """
 
@@ -38,7 +38,7 @@ KEYS = (
 
 def sample(first_day: int, policy: Policy, data_dir: Path | None) -> dict[str, Any]:
     """One policy on one sample."""
-    scenario = load("real-month")
+    scenario = load("first-month")
     scenario = replace(scenario, start=scenario.start + timedelta(days=first_day), days=SAMPLE_DAYS)
     facts = run_scenario(scenario, RunOptions(policy, data_dir)).to_json()
     chosen = {key: facts[key] for key in KEYS} | {"green_share_frac": facts["green_share_frac"]["total"]}

@@ -105,24 +105,31 @@ class CallScore:
 
 
 def score_calls(
-    calls: Sequence[ScenarioEvent], run_start: datetime, truth: Truth, trace: CallTrace, twin: CallTrace | None
+    calls: Sequence[ScenarioEvent],
+    run_start: datetime,
+    truths: Sequence[Truth],
+    trace: CallTrace,
+    twin: CallTrace | None,
 ) -> tuple[CallScore, ...]:
     """Every call of a run, in the scenario's order.
 
     Args:
         calls: Of the scenario; what is no call is left out.
         run_start: Of the run (UTC).
-        truth: Of the run, for its registers.
+        truths: Of the run, and of the days before it if they were run; each goes on where the one before it ended.
         trace: Of the run.
         twin: Of the run without the calls; None if it was not made, and what needs it is then None.
     """
     asked = [call for call in calls if call.is_call and call.connection is not None]
-    days = {call.start(run_start).astimezone(truth.park.zone).date() for call in asked}
-    return tuple(_score(call, run_start, truth, (trace, twin), days) for call in asked)
+    zone = truths[-1].park.zone
+    days = {call.start(run_start).astimezone(zone).date() for call in asked}
+    return tuple(
+        _score(call, run_start, _registers(call.connection or ConnectionId(""), truths, days), (trace, twin)) for call in asked
+    )
 
 
 def _score(
-    call: ScenarioEvent, run_start: datetime, truth: Truth, traces: tuple[CallTrace, CallTrace | None], event_days: set[date]
+    call: ScenarioEvent, run_start: datetime, registers: Registers, traces: tuple[CallTrace, CallTrace | None]
 ) -> CallScore:
     connection = call.connection or ConnectionId("")
     start, end = call.start(run_start), run_start + timedelta(hours=call.end_h)
@@ -131,7 +138,7 @@ def _score(
     facts: dict[str, Any] = {}
     if twin is not None:
         facts = _against_twin(call, (start, end), sign, trace, twin)
-    frac = _against_baseline(call, (start, end), sign, truth, event_days)
+    frac = _against_baseline(call, (start, end), sign, registers)
     keys = ("requested_mw", "delivered_mw_mean", "delivered_frac", "seconds_to_90pct", "undershoot_frac", "error_std_frac")
     return CallScore(
         id=call.event_id,
@@ -195,17 +202,12 @@ def _after(
     return {"rebound_mw": max(0.0, float(beyond.max())), "recovered": bool(np.any(near))}
 
 
-def _against_baseline(
-    call: ScenarioEvent, span: tuple[datetime, datetime], sign: float, truth: Truth, event_days: set[date]
-) -> float | None:
-    row = truth.connections.index(call.connection or ConnectionId(""))
-    import_mw = (truth.import_mwh[row] - truth.export_mwh[row]) / truth.grid.step_h
-    registers = Registers(_whole(truth.grid), import_mw[: _whole(truth.grid).n], truth.park.zone, (), event_days)
+def _against_baseline(call: ScenarioEvent, span: tuple[datetime, datetime], sign: float, registers: Registers) -> float | None:
     found = baseline("jiangsu", registers, *span)
     if found is None:
         return None
-    n = len(found.import_mw)
-    actual = np.array([registers.at(span[0] + i * (truth.grid.edges[1] - truth.grid.edges[0])) for i in range(n)])
+    step = registers.grid.edges[1] - registers.grid.edges[0]
+    actual = np.array([registers.at(span[0] + i * step) for i in range(len(found.import_mw))])
     requested = _requested_mw(call, sign, float(found.import_mw.mean()))
     change = sign * (found.import_mw - actual)
     if requested <= _NOTHING_MW or np.isnan(change).any():
@@ -213,7 +215,17 @@ def _against_baseline(
     return float(np.clip(change, 0.0, requested).mean() / requested)
 
 
+def _registers(connection: ConnectionId, truths: Sequence[Truth], event_days: set[date]) -> Registers:
+    """Whole 15-min registers of a connection over all runs; a last one that a run's end cut short is left out."""
+    edges: list[datetime] = []
+    import_mw: list[FloatArray] = []
+    for truth in truths:
+        grid, row = _whole(truth.grid), truth.connections.index(connection)
+        edges += grid.edges[:-1] if truth is not truths[-1] else grid.edges
+        import_mw.append((truth.import_mwh[row] - truth.export_mwh[row])[: grid.n] / grid.step_h)
+    return Registers(TimeGrid(tuple(edges)), np.concatenate(import_mw), truths[-1].park.zone, (), event_days)
+
+
 def _whole(grid: TimeGrid) -> TimeGrid:
-    """The registers without a last one that the run's end cut short."""
     short = grid.n > 1 and hours(grid.edges[-1] - grid.edges[-2]) < hours(grid.edges[1] - grid.edges[0])
     return TimeGrid(grid.edges[:-1]) if short else grid

@@ -15,8 +15,9 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from sim_harness.experiment import run_experiment
 from sim_harness.live import LiveOptions, run_live
-from sim_harness.run import POLICIES, RunOptions, run_scenario
+from sim_harness.run import POLICIES, RunOptions
 from sim_harness.scenario import Scenario, list_scenarios, load
 from sim_harness.tables import scenario_table, score_table
 from sim_harness.weather.source import default_data_dir
@@ -48,7 +49,8 @@ def _run(told: argparse.Namespace) -> int:
     if logging.lastResort is not None:
         logging.lastResort.setLevel(level)  # the bus logs without a handler of its own
     scenario = load(told.scenario).with_options(told.days, told.seed)
-    _must_be_writable(told.json)
+    _must_be_writable("--json", told.json)
+    _must_be_writable("--report", told.report)
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),
@@ -62,13 +64,21 @@ def _run(told: argparse.Namespace) -> int:
     with bar:
         task = bar.add_task(f"{scenario.name}, {told.policy}", total=1.0)
         options = RunOptions(told.policy, told.data, told.wire, progress=lambda done: bar.update(task, completed=done))
-        outcome = run_scenario(scenario, options)
-    facts = outcome.to_json()
-    Console().print(score_table(facts))
+        found = run_experiment(scenario, options, whole=told.whole or told.days is not None)
+    Console().print(score_table(found.facts))
     if told.json is not None:
-        told.json.parent.mkdir(parents=True, exist_ok=True)
-        told.json.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        _write(told.json, json.dumps(found.facts, indent=2, ensure_ascii=False) + "\n")
+    if told.report is not None:
+        page = found.report()
+        if page is None:
+            raise ScenarioError([f"--report: {scenario.name} was run as sampled days; name --whole or --days to show one run"])
+        _write(told.report, page)
     return 0
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def _to_stderr(*_: object) -> structlog.PrintLogger:
@@ -88,10 +98,10 @@ def _list(told: argparse.Namespace) -> int:
     return 0
 
 
-def _must_be_writable(path: Path | None) -> None:
+def _must_be_writable(option: str, path: Path | None) -> None:
     """A run of minutes must not end in an error that could have been seen at its start."""
     if path is not None and path.is_dir():
-        raise ScenarioError([f"--json: {path}: is a folder; name a file"])
+        raise ScenarioError([f"{option}: {path}: is a folder; name a file"])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,10 +113,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--policy", choices=POLICIES, default="mpc", help="who controls (default: mpc)")
     run.add_argument("--wire", choices=("local", "mqtt"), default="local", help="in process, or over a real broker")
     run.add_argument("--json", type=Path, metavar="FILE", help="write every figure for machines")
+    run.add_argument("--report", type=Path, metavar="FILE.html", help="write the run as one page with plots")
+    run.add_argument("--whole", action="store_true", help="all days of a scenario that is else run as sampled days")
     run.add_argument("--verbose", action="store_true", help="show the controller's warnings")
     live = commands.add_parser("live", help="the living park over a real broker, with a view on the terminal")
     live.set_defaults(act=_live)
-    _scenario_options(live, scenario_default="real-month")
+    _scenario_options(live, scenario_default="first-month")
     live.add_argument("--speed", type=float, default=1.0, help="park seconds in a second; up to 10 at 1 s control")
     listing = commands.add_parser("list", help="the scenarios and what they are for")
     listing.set_defaults(act=_list)

@@ -20,9 +20,12 @@ from controllers.service import Controller, ControllerSettings
 from forecasting.known import CheckedDoor, FarmSite
 from forecasting.model_store import train_cached
 from sim_harness.balance import check_energy, check_money, check_plants
+from sim_harness.call_score import CallScore, CallTrace
 from sim_harness.clock import SimClock
 from sim_harness.clusters.source import job_facts, jobs_of
 from sim_harness.faults import Injector
+from sim_harness.grid.events import ScenarioEvent
+from sim_harness.report.plan_ear import PlanEar
 from sim_harness.scenario import Scenario, load_park_of
 from sim_harness.score import Conduct, Score, score
 from sim_harness.site import Site, farms_of
@@ -33,6 +36,7 @@ from sim_harness.weather.door import WeatherDoor
 from sim_harness.weather.source import open_weather
 from sim_harness.wires import LocalWire, MqttWire, Wiring
 from vpp.park import Park
+from vpp.units import FloatArray
 
 __all__ = ["POLICIES", "Outcome", "Policy", "RunOptions", "Wire", "advance", "forecaster_of", "make_controller", "run_scenario"]
 
@@ -58,6 +62,7 @@ class RunOptions:
         wire: In process, or over a real broker that the run starts, with the controller in a process of its own.
         cache_dir: Where trained models are kept.
         progress: Told the share of simulated time that has passed.
+        watch: Calls around which import is kept step by step; None for the scenario's own. A twin watches those it is not told.
     """
 
     policy: Policy
@@ -65,6 +70,7 @@ class RunOptions:
     wire: Wire = "local"
     cache_dir: Path = Path("out/models")
     progress: Progress | None = None
+    watch: tuple[ScenarioEvent, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +83,19 @@ class Outcome:
         conduct: How the run was made.
         faults: How many faults of each kind showed; their sum is `conduct.faults_injected`.
         malformed: Messages that somebody refused to read.
+        trace: Import around calls, step by step.
+        planned_mw: What the plan in force had for each asset, shape (A, T), NaN where there was none.
+        calls: What calls came to, once somebody has compared the run with its twin.
     """
 
     truth: Truth
     score: Score
     conduct: Conduct
+    trace: CallTrace
+    planned_mw: FloatArray
     faults: Mapping[str, int] = field(default_factory=dict)
     malformed: int = 0
+    calls: tuple[CallScore, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The facts as `--json` writes them."""
@@ -132,8 +144,9 @@ async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
         jobs = jobs_of(park, scenario, options.data_dir)
         site = Site(park, scenario, weather, lambda _: wire.world_bus, clock, jobs)
         market = site.world.grid.market = scenario.market(park, options.data_dir)
-        ear = ForecastEar(wire.world_bus, park.id)
-        world = asyncio.ensure_future(advance(site, clock, scenario, wire))
+        ear, plans = ForecastEar(wire.world_bus, park.id), PlanEar(wire.world_bus, park.id)
+        trace = CallTrace(scenario.events if options.watch is None else options.watch, scenario.start)
+        world = asyncio.ensure_future(advance(site, clock, scenario, wire, trace))
         await wire.start(scenario.start)
         await clock.wait_for_participants(1 + wire.participants)
         await _pass_time(clock, scenario, options, wire.fence)
@@ -156,7 +169,9 @@ async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
         forecast=ear.skill(truth),
         faults_injected=site.faults.injected,
     )
-    return Outcome(truth, result, conduct, dict(sorted(site.faults.counts.items())), wire.malformed)
+    planned_mw = plans.planned_mw(truth.assets, truth.grid)
+    counts = dict(sorted(site.faults.counts.items()))
+    return Outcome(truth, result, conduct, trace, planned_mw, counts, wire.malformed)
 
 
 def _weather(park: Park, scenario: Scenario, data_dir: Path | None) -> Weather:
@@ -182,7 +197,9 @@ def make_controller(
     return Controller(park, bus, clock, settings, forecaster), _LOOPS[policy]
 
 
-async def advance(site: Site, clock: SimClock, scenario: Scenario, wire: Wiring | None = None) -> None:
+async def advance(
+    site: Site, clock: SimClock, scenario: Scenario, wire: Wiring | None = None, trace: CallTrace | None = None
+) -> None:
     """The world's turn at every control step: let the step behind us pass, then report.
 
     Args:
@@ -190,12 +207,15 @@ async def advance(site: Site, clock: SimClock, scenario: Scenario, wire: Wiring 
         clock: Its time.
         scenario: How long a step is.
         wire: Whose broker restarts are carried out.
+        trace: Who watches imports around calls.
     """
     before: datetime | None = None
     restarts = site.faults.broker_restarts
     async for at in clock.every(timedelta(seconds=scenario.control_step_s), priority=_WORLD_FIRST):
         if before is not None:
-            site.world.step(before, (at - before).total_seconds())
+            flows = site.world.step(before, (at - before).total_seconds())
+            if trace is not None:
+                trace.record(before, flows.dt_s, flows.import_mw)
         if wire is not None:
             await wire.tend_broker(at, wanted_down=any(window.holds(at) for window in restarts))
         site.report(at)

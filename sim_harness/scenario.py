@@ -21,8 +21,9 @@ from vpp.errors import ParkError, ScenarioError
 from vpp.ids import AssetId
 from vpp.park import Park
 from vpp.park import load as load_park
+from vpp.units import HOURS_PER_DAY
 
-__all__ = ["SEEDS", "Scenario", "WeatherChoice", "list_scenarios", "load", "load_park_of"]
+__all__ = ["SEEDS", "Scenario", "Strata", "WeatherChoice", "list_scenarios", "load", "load_park_of"]
 
 #: The seeds that travel with the checkout.
 SEEDS: Final = Path(__file__).resolve().parents[1] / "seeds"
@@ -41,6 +42,20 @@ _STOCKS: Final[Mapping[str, frozenset[str]]] = {
     "compressed_air": frozenset({"soc_frac"}),
     "ammonia_loop": frozenset({"level_frac"}),
 }
+
+
+class Strata(BaseModel):
+    """How a long run is stood for by single days.
+
+    Args:
+        quarters: Parts of the run, of equal length.
+        levels: Classes of wind and sun within each part, of equal size.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    quarters: Annotated[int, Field(ge=1, le=12)]
+    levels: Annotated[int, Field(ge=1, le=10)]
 
 
 class _File(BaseModel):
@@ -63,6 +78,8 @@ class _File(BaseModel):
     power_flow: PowerFlow = "off"
     prices: PriceChoice = "tariff"
     clusters: ClusterChoice = "auto"
+    history_days: Annotated[int, Field(ge=0, le=60)] = 0
+    strata: Strata | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +102,8 @@ class Scenario:
         power_flow: When AC power flows are made, beside those at events.
         prices: What energy costs: the tariff's hours, or the spot market's.
         clusters: Computing work job by job, as a fluid of classes, or as the length of the run allows.
+        history_days: Days before the start that are run in quarters of an hour, for the settlement baseline of calls.
+        strata: How single days stand for the whole run; None if they do not.
     """
 
     name: str
@@ -102,6 +121,8 @@ class Scenario:
     power_flow: PowerFlow = "off"
     prices: PriceChoice = "tariff"
     clusters: ClusterChoice = "auto"
+    history_days: int = 0
+    strata: Strata | None = None
 
     @property
     def cluster_model(self) -> Literal["discrete", "fluid"]:
@@ -147,6 +168,8 @@ class Scenario:
         faults = [f"--days: {changed.days:g}: must be above 0 and at most 366"] if not 0 < changed.days <= 366 else []
         faults += [f"--days: {changed.days:g}: must be whole control steps"] if not faults and _ragged(changed) else []
         faults += [f"--seed: {changed.seed}: must not be negative"] if changed.seed < 0 else []
+        late = [event.event_id for event in changed.events if event.end_h > changed.days * HOURS_PER_DAY]
+        faults += [f"--days: {changed.days:g}: ends before {', '.join(late)} of the scenario's events is over"] if late else []
         if faults:
             raise ScenarioError(faults)
         return changed
@@ -284,6 +307,8 @@ def _scenario(written: _File, seeds: Path, start: datetime) -> Scenario:
         faults=written.faults,
         power_flow=written.power_flow,
         prices=written.prices,
+        history_days=written.history_days,
+        strata=written.strata,
         initial={AssetId(asset_id): dict(stocks) for asset_id, stocks in written.initial.items()},
     )
 

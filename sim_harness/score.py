@@ -21,7 +21,7 @@ __all__ = ["ComputeScore", "Conduct", "GreenShare", "Score", "score"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GreenShare:
-    """15-min matched green share of what loads used; the rule is that of `sim_harness.green`."""
+    """Of all loads and of each area's: the 15-min matched green share (see `sim_harness.green`), or what it refers to."""
 
     total: float | None
     by_area: Mapping[AreaId, float | None]
@@ -36,6 +36,7 @@ class ComputeScore:
         missed_mwh: Work that was not done by its deadline. [MWh]
         tier0_curtailed_mwh: What the work that must not be touched lost. [MWh]
         shifted_mwh: Energy used later than as it came. [MWh]
+        work_arrived_mwh: What `work_done_frac` refers to. [MWh]
     """
 
     energy_mwh: float | None
@@ -45,6 +46,7 @@ class ComputeScore:
     tier0_curtailed_mwh: float | None
     green_share_frac: float | None
     shifted_mwh: float | None
+    work_arrived_mwh: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +74,18 @@ class Conduct:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """Truth in figures; keys as in the contract of the command line."""
+    """Truth in figures; keys as in the contract of the command line.
+
+    Args:
+        load_mwh: What the green shares refer to, in all and by area. [MWh]
+        available_mwh: What utilisation refers to: wind and sun that could have been generated. [MWh]
+    """
 
     simulated_s: float
     green_share_frac: GreenShare
+    load_mwh: GreenShare
     renewable_utilisation_frac: float | None
+    available_mwh: float
     curtailed_mwh: float
     import_mwh: float
     export_mwh: float
@@ -102,8 +111,8 @@ class Score:
     def to_json(self, conduct: Conduct) -> dict[str, Any]:
         """One flat mapping for the wire of people: how the run was made, then what came of it."""
         figures = asdict(self)
-        share = figures["green_share_frac"]
-        figures["green_share_frac"] = {"total": share["total"], **share["by_area"]}
+        for name in ("green_share_frac", "load_mwh"):
+            figures[name] = {"total": figures[name]["total"], **figures[name]["by_area"]}
         return {**asdict(conduct), **figures, "peak_events": []}
 
 
@@ -119,7 +128,9 @@ def score(truth: Truth, prices: FixedPrices = FIXED) -> Score:
     return Score(
         simulated_s=h_to_s(float(np.sum(truth.grid.step_h))),
         green_share_frac=_green_share(truth, green),
+        load_mwh=_loads(truth, green),
         renewable_utilisation_frac=_utilisation(truth),
+        available_mwh=_available_mwh(truth),
         curtailed_mwh=float(np.sum(truth.curtailed_mwh)),
         import_mwh=float(np.sum(truth.import_mwh[on_grid])),
         export_mwh=float(np.sum(truth.export_mwh[on_grid])),
@@ -150,10 +161,21 @@ def _green_share(truth: Truth, green: GreenAccount) -> GreenShare:
     return GreenShare(total=green.share_frac(everybody), by_area=by_area)
 
 
+def _loads(truth: Truth, green: GreenAccount) -> GreenShare:
+    everybody: BoolArray = np.ones(len(truth.assets), dtype=np.bool_)
+    return GreenShare(
+        total=green.used_mwh(everybody), by_area={area: green.used_mwh(truth.rows_of(area=area)) for area in truth.areas}
+    )
+
+
+def _available_mwh(truth: Truth) -> float:
+    return float(np.sum(truth.available_mwh[truth.rows_of("wind") | truth.rows_of("solar")]))
+
+
 def _utilisation(truth: Truth) -> float | None:
     """Generated over available, wind and sun of all areas."""
     rows = truth.rows_of("wind") | truth.rows_of("solar")
-    available_mwh = float(np.sum(truth.available_mwh[rows]))
+    available_mwh = _available_mwh(truth)
     return -float(np.sum(truth.energy_mwh[rows])) / available_mwh if available_mwh > 0.0 else None
 
 
@@ -195,6 +217,7 @@ def _compute(truth: Truth, green: GreenAccount) -> ComputeScore:
         tier0_curtailed_mwh=truth.total("tier0_curtailed_mwh", "compute"),
         green_share_frac=green.share_frac(clusters),
         shifted_mwh=truth.total("shifted_mwh", "compute"),
+        work_arrived_mwh=arrived_mwh,
     )
 
 

@@ -32,7 +32,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(policy: Policy, models: Path, *, days: float, data: bool, wire: str = "local") -> Outcome:
-    scenario = load("real-month" if data else "first-week").with_options(days=days)
+    scenario = load("first-month" if data else "first-week").with_options(days=days)
     options = RunOptions(policy, DATA_DIR if data else None, "mqtt" if wire == "mqtt" else "local", cache_dir=models)
     return run_scenario(scenario, options)
 

@@ -33,7 +33,7 @@ def children_of(pid: int) -> set[int]:
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     program = Path(sys.executable).with_name("vpp-sim")
-    words = [str(program), "live", "real-month", "--speed", "60"]
+    words = [str(program), "live", "first-month", "--speed", "60"]
     # Told to leave its caches here; a session of its own, so that the interrupt reaches this park and nobody else.
     process = subprocess.Popen(
         words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True

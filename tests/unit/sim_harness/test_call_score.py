@@ -33,7 +33,7 @@ def trace(of: ScenarioEvent, import_mw: object) -> CallTrace:
 
 
 def scored(of: ScenarioEvent, actual: object, without: object):  # noqa: ANN201  one CallScore
-    return score_calls([of], START, nothing_before(), trace(of, actual), trace(of, without))[0]
+    return score_calls([of], START, [nothing_before()], trace(of, actual), trace(of, without))[0]
 
 
 def truth_of_import(levels_mw: list[float]) -> Truth:
@@ -93,7 +93,7 @@ def test_what_was_shed_and_comes_back_at_once_is_a_rebound() -> None:
 
 def test_without_a_twin_nothing_is_claimed_against_it() -> None:
     of = call()
-    found = score_calls([of], START, nothing_before(), trace(of, lambda s: 60.0), None)[0]
+    found = score_calls([of], START, [nothing_before()], trace(of, lambda s: 60.0), None)[0]
     assert found.delivered_frac is None
     assert found.baseline_delivered_frac is None  # and no day before it either
 
@@ -103,5 +103,5 @@ def test_the_settlement_baseline_is_that_of_the_working_days_before() -> None:
     levels = [100.0] * 8 * 96
     levels[7 * 96 + 4 : 7 * 96 + 8] = [80.0] * 4
     of = call(start_h=7 * 24 + 1.0)
-    found = score_calls([of], START, truth_of_import(levels), CallTrace([of], START), None)[0]
+    found = score_calls([of], START, [truth_of_import(levels)], CallTrace([of], START), None)[0]
     assert found.baseline_delivered_frac == pytest.approx(0.5)
