@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -47,6 +48,8 @@ INVERTER_LIMIT_FRAC: Final = 0.98
 MODEL_SCALE_M_S: Final = 7.2
 LEVEL_BISECTIONS: Final = 40
 SUN_CELL: Final = "sun"
+#: Worlds kept in memory, some 60 MB each.
+KEPT_WORLDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,16 @@ class _Sky:
     index: FloatArray
     air: Air
     stations: dict[AssetId, FloatArray]
+
+
+@dataclass(frozen=True, slots=True)
+class _Years:
+    """The weather of whole calendar years: when it begins, farms, air on the hours in degC, runs."""
+
+    first: datetime
+    series: dict[AssetId, FarmSeries]
+    air_c: FloatArray
+    runs: RunArchive
 
 
 class GeneratedWeather:
@@ -71,34 +84,24 @@ class GeneratedWeather:
         farms: The park's farms.
         start: First instant wanted (UTC); a year or more before a scenario, so that forecasters can learn.
         end: First instant no longer wanted (UTC).
+        first_year: Calendar year that the making begins with, if earlier than that of `start`: windows into the same years
+            have the same weather.
 
     Raises:
         ScenarioError: `end` is less than a day after `start`, or a farm is wrong or cannot reach its capacity factor.
     """
 
-    def __init__(self, seed: int, farms: Iterable[Farm], start: datetime, end: datetime) -> None:
+    def __init__(self, seed: int, farms: Iterable[Farm], start: datetime, end: datetime, first_year: int | None = None) -> None:
         self._farms = check_farms(farms)
         self._seed = seed
         if require_utc(end, "end") - require_utc(start, "start") < DAY:
             raise ScenarioError([f"weather: end {end} is less than a day after start {start}; it needs a day or more"])
-        self._first = datetime(start.year, 1, 1, tzinfo=UTC)
-        years = (end - timedelta(microseconds=1)).year - start.year + 1
-        self._days = (datetime(start.year + years, 1, 1, tzinfo=UTC) - self._first) // DAY
-        level_days = (datetime(start.year + min(LEVEL_YEARS, years), 1, 1, tzinfo=UTC) - self._first) // DAY
-        self._level = slice(0, level_days * (DAY // STEP))
-        # The last runs look past the end, so the weather goes on until there.
-        self._stamps = to_stamp(self._first) + np.arange((self._days * DAY + CARRIED_LEAD + HOUR) // STEP) * np.timedelta64(STEP)
-        self._iced: dict[str, FloatArray] = {}
-        sky = self._sky()
-        self._air = sky.air
-        wind_ids = [farm.asset_id for farm in self._farms if farm.kind == "wind"]
-        field = blow(wind_ids, hour_of_day(self._stamps), year_frac(self._stamps), seed)
-        series = {
-            farm.asset_id: self._wind(farm, field, sky.air) if farm.kind == "wind" else self._sun(farm, sky)
-            for farm in self._farms
-        }
-        self._table = FarmTable(series, seed, floor_to(start, STEP), floor_to(end + STEP - timedelta(microseconds=1), STEP))
-        self._runs = self._archive(field, sky)
+        first = start.year if first_year is None else min(first_year, start.year)
+        self._years = _years(seed, self._farms, first, (end - timedelta(microseconds=1)).year)
+        self._first, self._air_c = self._years.first, self._years.air_c
+        bounds = floor_to(start, STEP), floor_to(end + STEP - timedelta(microseconds=1), STEP)
+        self._table = FarmTable(self._years.series, seed, *bounds)
+        self._runs = self._years.runs.since(to_stamp(start - CARRIED_LEAD))
 
     @property
     def farms(self) -> tuple[Farm, ...]:
@@ -148,9 +151,9 @@ class GeneratedWeather:
         """
         position = (at - self._first) / HOUR
         left = int(position)
-        if position < 0 or left + 1 >= self._air.temperature_c.size:
+        if position < 0 or left + 1 >= self._air_c.size:
             raise ScenarioError([f"weather: temperature at {at} is outside [{self.start}, {self.end})"])
-        low, high = self._air.temperature_c.item(left), self._air.temperature_c.item(left + 1)
+        low, high = self._air_c.item(left), self._air_c.item(left + 1)
         return float(low + (position - left) * (high - low))
 
     def history(self, farm_id: AssetId, start: datetime, end: datetime) -> Series:
@@ -162,6 +165,32 @@ class GeneratedWeather:
         kind = next((farm.kind for farm in self._farms if farm.asset_id == farm_id), None)
         cell = None if kind is None else group_of(farm_id) if kind == "wind" else SUN_CELL
         return self._runs.known(cell, known_at)
+
+
+class _Maker:
+    """Makes the weather of some calendar years; the last is included."""
+
+    def __init__(self, seed: int, farms: tuple[Farm, ...], first_year: int, last_year: int) -> None:
+        self._farms = farms
+        self._seed = seed
+        self._first = datetime(first_year, 1, 1, tzinfo=UTC)
+        self._days = (datetime(last_year + 1, 1, 1, tzinfo=UTC) - self._first) // DAY
+        level_end = datetime(min(first_year + LEVEL_YEARS, last_year + 1), 1, 1, tzinfo=UTC)
+        self._level = slice(0, (level_end - self._first) // STEP)
+        # The last runs look past the end, so the weather goes on until there.
+        self._stamps = to_stamp(self._first) + np.arange((self._days * DAY + CARRIED_LEAD + HOUR) // STEP) * np.timedelta64(STEP)
+        self._iced: dict[str, FloatArray] = {}
+
+    def make(self) -> _Years:
+        """All of it."""
+        sky = self._sky()
+        wind_ids = [farm.asset_id for farm in self._farms if farm.kind == "wind"]
+        field = blow(wind_ids, hour_of_day(self._stamps), year_frac(self._stamps), self._seed)
+        series = {
+            farm.asset_id: self._wind(farm, field, sky.air) if farm.kind == "wind" else self._sun(farm, sky)
+            for farm in self._farms
+        }
+        return _Years(self._first, series, sky.air.temperature_c, self._archive(field, sky))
 
     def _sky(self) -> _Sky:
         clear = clear_sky(self._stamps + np.timedelta64(STEP / 2))
@@ -225,6 +254,12 @@ class GeneratedWeather:
         features[SUN_CELL] = SUN_FEATURES
         issued_at = to_stamp(self._first) + np.arange(self._days) * np.timedelta64(DAY)
         return RunArchive(issued_at, {cell: runs[: self._days] for cell, runs in value.items()}, features)
+
+
+@lru_cache(maxsize=KEPT_WORLDS)
+def _years(seed: int, farms: tuple[Farm, ...], first_year: int, last_year: int) -> _Years:
+    """Kept, because the days of a stratified year are windows into one and the same weather."""
+    return _Maker(seed, farms, first_year, last_year).make()
 
 
 def _level(farm: Farm, mean: Callable[[float], float], low: float, high: float) -> float:

@@ -78,6 +78,11 @@ class RunArchive:
     value: Mapping[str, FloatArray]
     features: Mapping[str, tuple[str, ...]]
 
+    def since(self, first: np.datetime64) -> RunArchive:
+        """Only the runs issued from `first` on; views, no copies."""
+        n = int(np.searchsorted(self.issued_at, first))
+        return RunArchive(self.issued_at[n:], {cell: runs[n:] for cell, runs in self.value.items()}, self.features)
+
     def known(self, cell: str | None, known_at: datetime) -> WeatherRuns:
         """The runs of a cell received by `known_at`, none for a cell nobody knows; views, no copies."""
         if cell is None or cell not in self.value:

@@ -16,6 +16,8 @@ __all__ = ["LEARNING_TIME", "default_data_dir", "open_weather"]
 
 #: History generated before a scenario, about as much as the measured wind has before the reporting months.
 LEARNING_TIME: Final = timedelta(days=450)
+#: Calendar years generated before that of a run; as many as `LEARNING_TIME` may reach back.
+YEARS_BEFORE: Final = 2
 
 
 def default_data_dir() -> Path | None:
@@ -38,7 +40,8 @@ def open_weather(data_dir: Path | None, farms: Iterable[Farm], *, seed: int, sta
         ScenarioError: The folder or a file in it is missing, or the measured series do not cover the run.
     """
     if data_dir is None:
-        return GeneratedWeather(seed, farms, start - LEARNING_TIME, end)
+        # One first year for all runs of a year, so that a week of June is the June of the whole year.
+        return GeneratedWeather(seed, farms, start - LEARNING_TIME, end, first_year=start.year - YEARS_BEFORE)
     if not data_dir.is_dir():
         raise ScenarioError([f"--data {data_dir}: no such folder; leave the option out to generate weather"])
     weather = MeasuredWeather(data_dir, farms, seed=seed, target_year=start.year)

@@ -101,6 +101,9 @@ class FarmTable:
         self._origin = first.replace(hour=0, minute=0, second=0, microsecond=0)
         last = max(one.start + STEP * one.mean_frac.size for one in series.values())
         n = -(-(last - self._origin) // DAY) * QUARTERS
+        # Meters tell of the time that may be asked for; where nothing bounds it, of all that each farm has.
+        told_from = first if start is None else max(start, self._origin)
+        self._told = slice((told_from - self._origin) // STEP, n if end is None else -(-(end - self._origin) // STEP))
         self._mean, self._spread = np.full((len(series), n), np.nan), np.zeros((len(series), n))
         self._running = np.ones((len(series), n))
         self._unmetered = np.zeros((len(series), n), dtype=np.bool_)
@@ -166,6 +169,7 @@ class FarmTable:
             empty = np.array([], dtype="datetime64[us]")
             return Series(METER_NAME, empty, empty, np.array([]))
         first, last = self._span[row]
+        first, last = max(first, self._told.start), min(last, self._told.stop)
         low = max(first, -(-(start - self._origin) // STEP))
         high = max(low, min(last, (end - self._origin) // STEP))
         measured_at: StampArray = to_stamp(self._origin) + np.arange(low, high) * np.timedelta64(STEP)
