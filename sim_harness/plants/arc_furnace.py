@@ -27,6 +27,8 @@ __all__ = ["ArcFurnaces"]
 PARK_ZONE: Final = ZoneInfo("Asia/Shanghai")
 #: Long steps are cut into pieces in which furnaces and caster see each other.
 PIECE_S: Final = 60.0
+#: But not into more than so many: a year's run has steps of 15 min and no caps that come and go within them.
+MOST_PIECES: Final = 6
 #: The latest start for the day's count keeps this much time in hand. Assumption.
 DAY_MARGIN: Final = 1.05
 _EPS: Final = 1e-9
@@ -73,7 +75,7 @@ class ArcFurnaces(Station):
         """The heats go through the step; its mean power is what they take. Nothing pushes an arc."""
         if ambient.at != self._advanced_at:
             self._advanced_at = ambient.at
-            pieces = max(1, math.ceil(ambient.dt_s / PIECE_S - _EPS))
+            pieces = min(MOST_PIECES, max(1, math.ceil(ambient.dt_s / PIECE_S - _EPS)))
             piece_s = ambient.dt_s / pieces
             taken_mwh = sum(self._run_piece(self._time_s + i * piece_s, piece_s) for i in range(pieces))
             self._time_s += ambient.dt_s
