@@ -66,7 +66,8 @@ class ThermalUnit(Station):
         on = not plate.off_by_default
         self._boilers = tuple(Boiler(plate, on=on, rng=rng) for _ in range(plate.units))
         self._units_wanted = plate.units if on else 0
-        self._first_on = self._units_wanted
+        self._first_on = self._units_on = self._units_wanted
+        self._starting = 0
         self._steam = Drift(STEAM_NOISE, STEAM_MEMORY_H, rng)
         self._heat_frac, self._look_in_s, self._heat_season, self._shift = 0.0, 0.0, False, 0.0
         self._ramp_frac_per_s = plate.ramp_frac_per_min * MINUTES_PER_HOUR / h_to_s(1.0)
@@ -87,6 +88,7 @@ class ThermalUnit(Station):
         before = self._units_on
         for boiler in self._boilers:
             boiler.advance(dt_s)
+        self._count()
         self._commit()
         on = self._units_on
         if on < before:
@@ -94,7 +96,8 @@ class ThermalUnit(Station):
         elif on > before:
             # Synchronising and going to the least load is the new unit's own affair, not the ramp's.
             self._generation_mw += (on - before) * plate.unit_mw * plate.min_load_frac
-        low_mw, high_mw = on * plate.unit_mw * self._least_frac, on * plate.unit_mw * self._most_frac
+        least_frac, most_frac = self._least_frac, self._most_frac
+        low_mw, high_mw = on * plate.unit_mw * least_frac, on * plate.unit_mw * most_frac
         goal_mw = min(max(self._goal_mw(low_mw), low_mw), high_mw)
         rate = ramp_mw_per_s(self._ramp_frac_per_s * plate.unit_mw * max(on, 1), self._asked_ramp)
         now_mw = min(max(self._generation_mw, low_mw), high_mw)
@@ -225,13 +228,12 @@ class ThermalUnit(Station):
             return clamped(-high_mw, "max_load", f"{self._units_on} units on; others start in hours")
         return accepted(-generation_mw)
 
-    @property
-    def _units_on(self) -> int:
-        return sum(b.stage is Stage.ON for b in self._boilers)
-
-    @property
-    def _starting(self) -> int:
-        return sum(b.stage is Stage.STARTING for b in self._boilers)
+    def _count(self) -> None:
+        """Count units anew where they may have changed."""
+        self._units_on = self._starting = 0
+        for boiler in self._boilers:
+            self._units_on += boiler.stage is Stage.ON
+            self._starting += boiler.stage is Stage.STARTING
 
     @property
     def _low_mw(self) -> float:
@@ -285,6 +287,7 @@ class ThermalUnit(Station):
                 coming += boiler.start()
             elif coming > wanted:
                 coming -= boiler.stop()
+        self._count()
 
     def _look(self, at: datetime, dt_s: float, outdoor_c: float = NO_HEAT_C) -> None:
         """Heat, steam and calendar move on."""
