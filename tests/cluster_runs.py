@@ -30,14 +30,18 @@ def aidc_plate() -> ComputePlate:
 
 
 def desk_of(
-    plate: ComputePlate, model: ClusterModel, *, dt_s: float = 60.0, seed: int = 1, temperature_c: float = 10.0, trace: Trace | None = None
+    plate: ComputePlate,
+    model: ClusterModel,
+    *,
+    dt_s: float = 60.0,
+    seed: int = 1,
+    temperature_c: float = 10.0,
+    trace: Trace | None = None,
 ) -> Desk:
     """A cluster of either model with its client, and a park that sends it signals."""
     desk = Desk(plate, dt_s=dt_s, seed=seed, temperature_c=temperature_c)
     cluster = ComputeCluster(asset(CLUSTER_ID, "compute", plate, "s"), START, np.random.default_rng(seed), model, trace)
-    client = SchedulerClient(
-        desk.bus, PARK, CLUSTER_ID, desk.run.time, fallback_cap_mw=plate.rated_mw, on_shift=cluster.on_shift
-    )
+    client = SchedulerClient(desk.bus, PARK, CLUSTER_ID, desk.run.time, fallback_cap_mw=plate.rated_mw, on_shift=cluster.on_shift)
     cluster.connect(client)
     desk.cluster, desk.run.plants = cluster, (cluster,)
     return desk
