@@ -5,12 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from rich.console import Console
+
+from controllers.cli_park import default_park_path
+from controllers.planner.assemble import assemble
+from controllers.planner.horizon import planning_grid
+from controllers.planner.outlook import Outlook
+from controllers.planner.publish import plan_facts
 from controllers.planner.reference import EXACT, HORIZONS, Answer, Park96, ReferencePlanner, read_profiles
-from vpp.errors import VppError
+from controllers.planner.show import show_plan
+from controllers.planner.situation import read_situation
+from controllers.planner.solve import SolveSettings, solve
+from forecasting.forecast import Forecast
+from vpp.errors import PlanError, VppError
+from vpp.park import Park, load, load_record
+from vpp.timegrid import floor_to
 
 __all__ = ["add_plan_command", "plan"]
 
@@ -18,6 +33,11 @@ REFERENCES: Final = ("park-96",)
 PROFILES: Final = "park96_profiles.csv"
 BAD_INPUT: Final = 2
 _TO_SCREEN: Final = "-"
+_WIDTH_WITHOUT_TERMINAL: Final = 130
+#: A park is planned to this share of gross cost; beyond the first answer the search has so much time.
+PARK_GAP: Final = 1e-3
+PARK_SEARCH_S: Final = 1.2
+PARK_NODES: Final = 100_000
 
 
 def default_data_dir() -> Path:
@@ -28,13 +48,21 @@ def default_data_dir() -> Path:
 def add_plan_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `vpp plan` and its words."""
     parser = commands.add_parser("plan", help="make one plan and explain it; or solve the reference problem")
+    parser.add_argument("--park", help="park file or folder; without it the park that travels with the project")
+    parser.add_argument("--at", help="start of the plan, as in 2030-10-01T08:00; park time unless it says another zone")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="JSON: assets, connections, work, events, overrides")
     parser.add_argument("--reference", choices=REFERENCES, help="solve this published problem instead of a park")
     parser.add_argument("--horizon", type=int, choices=HORIZONS, default=HORIZONS[0], help="its steps of 15 minutes")
     parser.add_argument("--stacks", type=_count, default=40, metavar="N", help="its electrolyser modules (always 400 MW in all)")
     parser.add_argument("--modules", action="store_true", help="every machine by itself instead of counts")
     parser.add_argument("--lp", action="store_true", help="the linear program only")
-    parser.add_argument("--gap", type=_gap, metavar="FRAC", help="stop this close to the optimum (default 5e-7 for park-96)")
-    parser.add_argument("--seconds", type=_positive, metavar="S", help="and after so much time")
+    parser.add_argument(
+        "--gap",
+        type=_gap,
+        metavar="FRAC",
+        help="stop this close to the optimum (default 5e-7 for park-96, 1e-3 of gross cost for a park)",
+    )
+    parser.add_argument("--seconds", type=_positive, metavar="S", help="and end the search for whole numbers after so much time")
     parser.add_argument("--data", type=Path, default=default_data_dir(), metavar="DIR", help="measured series")
     parser.add_argument("--json", nargs="?", const=_TO_SCREEN, metavar="FILE", help="for machines, into a file or to the screen")
 
@@ -49,10 +77,87 @@ def plan(told: argparse.Namespace) -> int:
         Exit status: 0 with a plan, 1 without one, 2 on bad input.
     """
     try:
-        return _reference(told)
+        return _reference(told) if told.reference else _park(told)
     except VppError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
+
+
+def _park(told: argparse.Namespace) -> int:
+    clock = StopWatch()
+    at, park = _at(told)
+    grid = planning_grid(at)
+    situation = read_situation(park, at, told.state)
+    outlook = Outlook.from_data(told.data)
+    forecast = outlook.forecast(park, grid, situation.available_mw)
+    problem = assemble(park, situation.snapshot, forecast, situation.month_peak_mw, asks=situation.asks)
+    settings = SolveSettings(
+        search="tree", gap_frac=told.gap or PARK_GAP, max_nodes=PARK_NODES, search_s=told.seconds or PARK_SEARCH_S, curves=True
+    )
+    clock.start()
+    result = solve(problem, settings, report=clock.mark)
+    if result.status == "none":
+        sys.stderr.write("vpp plan: no plan found within the budget\n")
+        return 1
+    quality = _quality(forecast, outlook)
+    facts = {**plan_facts(problem, result), **clock.facts(), "forecast": quality}
+    if told.json is not None:
+        write_json(facts, told.json)
+    if told.json != _TO_SCREEN:
+        console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL, highlight=False)
+        show_plan(console, problem, result, quality)
+    return 0
+
+
+@dataclass(slots=True)
+class StopWatch:
+    """Seconds after the start at which each stage of a plan was reached."""
+
+    began_s: float = 0.0
+    reached: dict[str, float] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """From here on."""
+        self.began_s = time.perf_counter()
+
+    def mark(self, stage: str) -> None:
+        """A stage is reached."""
+        self.reached[stage] = time.perf_counter() - self.began_s
+
+    def facts(self) -> dict[str, float]:
+        """The keys of the command: `build_s`, `solve_s`, `first_answer_s`; pricing the stores apart as `values_s`."""
+        total = time.perf_counter() - self.began_s
+        built, first = self.reached.get("built", 0.0), self.reached.get("first", total)
+        solved = self.reached.get("searched", first)
+        return {
+            "build_s": built,
+            "solve_s": solved - built,
+            "first_answer_s": first,
+            "values_s": total - solved,
+        }
+
+
+def _at(told: argparse.Namespace) -> tuple[datetime, Park]:
+    """The start of the plan on a whole quarter of an hour, and the park as it is on that day."""
+    source = told.park or default_park_path()
+    record = load_record(source)
+    if told.at is None:
+        raise PlanError("--at: say when the plan starts, as in 2030-10-01T08:00")
+    try:
+        at = datetime.fromisoformat(told.at)
+    except ValueError as error:
+        raise PlanError(f"--at: {told.at!r} is no instant; write 2030-10-01T08:00") from error
+    if at.date() < record.opens():
+        raise PlanError(f"--at: {told.at}: the park is described from {record.opens()} on")
+    park = load(source, at=at.date())
+    local = at if at.tzinfo is not None else at.replace(tzinfo=park.zone)
+    return floor_to(local.astimezone(UTC), timedelta(minutes=15)), park
+
+
+def _quality(forecast: Forecast, outlook: Outlook) -> str:
+    kinds = sorted(set(forecast.quality))
+    source = "measured farms" if outlook.measured else "capacity factors"
+    return f"{' and '.join(kinds)} of {source}"
 
 
 def _reference(told: argparse.Namespace) -> int:

@@ -25,15 +25,19 @@ class SolveSettings:
 
     Args:
         search: `round`: relax, round, fix, two linear programs whatever the park; `tree`: branch and bound on the heats as well.
-        gap_frac: A tree search stops when the answer is proven to be this close, relative to the part's own objective.
+        gap_frac: A tree search stops when the answer is proven to be this close, as a share of gross cost.
         max_nodes: It stops after so many nodes.
         guard_s: It stops after this time whatever happens; a run in which this fires does not repeat.
+        search_s: The same for the tree search alone, which has a plan to fall back on.
+        curves: Whether to price every store at several levels as well, which takes some more linear programs.
     """
 
     search: Literal["round", "tree"] = "round"
     gap_frac: float = 2e-3
     max_nodes: int = 200
     guard_s: float = 60.0
+    search_s: float = 60.0
+    curves: bool = False
 
 
 @dataclass(frozen=True, slots=True)

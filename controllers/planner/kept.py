@@ -17,6 +17,7 @@ __all__ = ["KeptModel", "MipLimits", "ModelCache", "SilentHighs", "Solved"]
 
 _COLWISE: Final = int(highspy.MatrixFormat.kColwise)
 _MINIMISE: Final = int(highspy.ObjSense.kMinimize)
+_PROBE_GUARD_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,31 @@ class KeptModel:
         solved = self._linear(guard_s)
         self._solver.changeColsBounds(moved.size, moved, model.low[moved], model.high[moved])
         return solved
+
+    def probe(self, row: int, levels: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+        """The dual of an equality row at other right-hand sides, between given bounds of the columns.
+
+        Args:
+            row: The row.
+            levels: Its right-hand sides, shape (K,).
+            low: Lower bounds of the columns.
+            high: Upper bounds.
+
+        Returns:
+            Duals, shape (K,); NaN where there is no answer.
+        """
+        model = self.model
+        moved = np.flatnonzero((low != model.low) | (high != model.high)).astype(np.int32)
+        self._solver.changeColsBounds(moved.size, moved, low[moved], high[moved])
+        found = np.full(levels.shape, np.nan)
+        for k, level in enumerate(levels.tolist()):
+            self._solver.changeRowBounds(row, level, level)
+            solved = self._linear(_PROBE_GUARD_S)
+            if solved.feasible:
+                found[k] = solved.row_dual[row]
+        self._solver.changeRowBounds(row, float(model.row_low[row]), float(model.row_high[row]))
+        self._solver.changeColsBounds(moved.size, moved, model.low[moved], model.high[moved])
+        return found
 
     def search(self, limits: MipLimits, start: FloatArray | None = None, high: FloatArray | None = None) -> Solved:
         """Branch and bound on the whole columns.

@@ -111,11 +111,14 @@ def _binding(blueprint: Blueprint, answer: FoundAnswer, n: int) -> tuple[Binding
     """Quantities at a limit of their own whose room has a worth; counts that were only rounded are no limits."""
     model = blueprint.model
     named: list[tuple[str, str, IntArray]] = [
-        (p.asset_id, what, columns) for p in blueprint.planned for what, columns in p.quantities.items()
+        (p.asset_id, what, columns)
+        for p in blueprint.planned
+        for what, columns in p.quantities.items()
+        if what != "generation_mw"  # the forecast, and no limit of the park's
     ]
     for planned in blueprint.connections:
         named += [(planned.connection_id, "import_mw", planned.imported), (planned.connection_id, "export_mw", planned.exported)]
-    found: list[Binding] = []
+    found = _peaks(blueprint, answer)
     for where, what, columns in named:
         if columns.shape != (n,) or model.integer[columns].any():
             continue
@@ -136,6 +139,19 @@ def _binding(blueprint: Blueprint, answer: FoundAnswer, n: int) -> tuple[Binding
         if sum(other.step == one.step for other in told[-BINDING_TOLD:]) < BINDING_TOLD:
             told.append(one)
     return tuple(told)
+
+
+def _peaks(blueprint: Blueprint, answer: FoundAnswer) -> list[Binding]:
+    """Intervals whose import sets the month's peak, and with it the demand charge."""
+    found: list[Binding] = []
+    for planned in blueprint.connections:
+        if planned.peak_rows is None:
+            continue
+        worth = -answer.row_dual[planned.peak_rows]
+        for t in np.flatnonzero(worth > BINDING_WORTH_CNY).tolist():
+            limit = float(answer.x[planned.imported[t]])
+            found.append(Binding(t, planned.connection_id, "month_peak_import_mw", True, limit, float(worth[t])))
+    return found
 
 
 def _emissions_t(problem: Problem, assets: Mapping[AssetId, AssetSchedule], imports: Mapping[ConnectionId, FloatArray]) -> float:

@@ -33,6 +33,9 @@ def rounded_bounds(blueprint: Blueprint, x: FloatArray, low: FloatArray, high: F
     for planned in blueprint.planned:
         for columns, whole in _whole(planned, x):
             low[columns] = high[columns] = whole
+        for name in planned.runs:
+            started = sum(low[planned.quantities[batch]] for batch in planned.batches)
+            low[planned.quantities[name]] = np.minimum(started, 1.0)
     return low, high
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -23,6 +24,8 @@ __all__ = ["QUOTA_KINDS", "QuotaRule", "feeder_band", "quota_band", "thermal_ban
 
 QUOTA_KINDS: Final = ("zinc_electrowinning", "copper_refining", "submerged_arc", "flexible_load")
 _QUARTER: Final = timedelta(minutes=15)
+#: Tariffs of a park at one instant, and some to spare.
+_ANSWERS_KEPT: Final = 64
 #: Running ahead of the quota is worth less than any sale and more than wasting wind and sun. [CNY/MWh]
 _AHEAD_CNY_PER_MWH: Final = 50.0
 #: What is opened last: this much above what a call costs. [CNY/MWh]
@@ -43,18 +46,24 @@ class QuotaRule:
 
     def hours_left(self, at: datetime, table: PriceTable | SpotTable | None) -> tuple[float, float]:
         """Hours until midnight, all of them and those that are not dear. [h]."""
-        local = at.astimezone(self.zone)
-        midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-        left_h = hours(midnight - local)
-        if table is None:
-            return left_h, left_h
-        cheap_h, then = 0.0, at
-        while then < midnight:
-            step = min(_QUARTER, midnight - then)
-            if table.import_cny_per_mwh(then) <= self.dear_above_cny_per_mwh:
-                cheap_h += hours(step)
-            then += step
-        return left_h, cheap_h
+        return _hours_left(self, at, table)
+
+
+@lru_cache(_ANSWERS_KEPT)
+def _hours_left(rule: QuotaRule, at: datetime, table: PriceTable | SpotTable | None) -> tuple[float, float]:
+    """The same for every load of a tariff, so that it is worked out once an instant."""
+    local = at.astimezone(rule.zone)
+    midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    left_h = hours(midnight - local)
+    if table is None:
+        return left_h, left_h
+    cheap_h, then = 0.0, at
+    while then < midnight:
+        step = min(_QUARTER, midnight - then)
+        if table.import_cny_per_mwh(then) <= rule.dear_above_cny_per_mwh:
+            cheap_h += hours(step)
+        then += step
+    return left_h, cheap_h
 
 
 def quota_band(asset: Asset, said: Reported, at: datetime, table: PriceTable | SpotTable | None, rule: QuotaRule) -> BandGuidance:

@@ -15,12 +15,16 @@ from controllers.planner.read import nothing_found, read_result
 from controllers.planner.result import Result
 from controllers.planner.rounding import netted_ties, opposed_pairs, rounded_bounds, without_opposed
 from vpp.errors import PlanError
+from vpp.ids import AssetId
+from vpp.plan import ValueCurve
 from vpp.units import FloatArray, IntArray
 
 __all__ = ["SolveSettings", "solve"]
 
 #: How often an answer in which a store charges and discharges at once is mended; each time at least one pair is settled.
 MENDS = 8
+#: Levels at which a store is priced, as shares of its room.
+CURVE_LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
 @dataclass(slots=True)
@@ -70,9 +74,17 @@ class _Solver:
         """Branch and bound from an answer, in the parts that are not yet near enough to their own bound."""
         solved = []
         for (columns, _), kept in zip(self.parts, self.kept, strict=True):
-            limits = MipLimits(0.0, gap_cny / len(self.parts), self.settings.max_nodes, self.settings.guard_s)
+            limits = MipLimits(0.0, gap_cny / len(self.parts), self.settings.max_nodes, self.settings.search_s)
             solved.append(kept.search(limits, first.x[columns], first.high[columns]))
         return self._gather(solved, first.low, first.high)
+
+    def duals_at(self, row: int, levels: FloatArray, best: _Whole) -> FloatArray:
+        """The dual of a row of the whole model at other right-hand sides, the counts of an answer held."""
+        for (columns, rows), kept in zip(self.parts, self.kept, strict=True):
+            place = int(np.searchsorted(rows, row))
+            if place < rows.size and rows[place] == row:
+                return kept.probe(place, levels, best.low[columns], best.high[columns])
+        return np.full(levels.shape, np.nan)
 
     def _gather(self, solved: list[Solved], low: FloatArray, high: FloatArray) -> _Whole | None:
         if not all(one.feasible for one in solved):
@@ -132,9 +144,11 @@ def solve(
         if found is not None and not _mended(blueprint, rounded):
             bound = max(bound, min(found.bound_cny, best.objective_cny))
         tell("searched")
+    curves = _curves(solver, best) if budget.curves else {}
     status = "optimal" if proven else "incumbent"
     answer = replace(best, x=netted_ties(blueprint, best.x), bound_cny=bound)
-    return read_result(problem, blueprint, answer, status=status, source=source)  # type: ignore[arg-type]  # literals above
+    result = read_result(problem, blueprint, answer, status=status, source=source)  # type: ignore[arg-type]  # literals above
+    return replace(result, curves=curves)
 
 
 def _rounded(solver: _Solver, relaxed: _Whole) -> _Whole | None:
@@ -164,6 +178,23 @@ def _priced(solver: _Solver, found: _Whole) -> _Whole | None:
     low, high = found.low.copy(), found.high.copy()
     low[whole] = high[whole] = np.round(found.x[whole])
     return _mend(solver, opposed_pairs(solver.blueprint), low, high)
+
+
+def _curves(solver: _Solver, best: _Whole) -> dict[AssetId, ValueCurve]:
+    """Worth of one more unit in each store at the first interval, at several levels around the planned one."""
+    found: dict[AssetId, ValueCurve] = {}
+    for planned in solver.blueprint.planned:
+        if planned.room is None or planned.store_rows is None:
+            continue
+        low, high = planned.room
+        levels = low + (high - low) * np.array(CURVE_LEVELS)
+        worth = -solver.duals_at(int(planned.store_rows[0]), levels, best)
+        if high <= low or np.isnan(worth).any():
+            continue
+        breaks = 0.5 * (levels[1:] + levels[:-1])
+        # A linear program's worth never rises with the level; what does is rounding.
+        found[planned.asset_id] = ValueCurve(breaks, np.minimum.accumulate(worth))
+    return found
 
 
 def _mended(blueprint: Blueprint, answer: _Whole) -> bool:

@@ -74,9 +74,11 @@ class Planned:
         fixed_mw: Power that is no decision, shape (T,).
         quantities: Named columns worth reading, as in `stacks_on`, `soc_mwh`, `starts`.
         store_rows: Rows of its store's balance; their dual is the value of what is stored.
+        room: Least and most that the store of `store_rows` holds, in its own unit.
         value_rows: Rows of the balances of several stores by name, where one asset has more than one.
         nested: Counts that are relaxed first and rounded after, the inner one first, as in stacks that are on inside those warm.
         batches: Starts of batches, rounded on their cumulative sum.
+        runs: What must run wherever a batch starts, as the caster does.
         switches: Directions of which at most one is 1, rounded to the larger.
         opposed: Two powers that must never flow at once.
         unmet: Named columns whose positive value is a promise not kept; one an interval is summed over time, as its name says:
@@ -88,9 +90,11 @@ class Planned:
     fixed_mw: FloatArray | None = None
     quantities: dict[str, IntArray] = field(default_factory=dict)
     store_rows: IntArray | None = None
+    room: tuple[float, float] | None = None
     value_rows: dict[str, IntArray] = field(default_factory=dict)
     nested: tuple[str, ...] = ()
     batches: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
     switches: tuple[str, ...] = ()
     opposed: tuple[str, str] | None = None
     unmet: dict[str, IntArray] = field(default_factory=dict)

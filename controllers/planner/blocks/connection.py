@@ -17,13 +17,14 @@ __all__ = ["PlannedConnection", "add_connection", "close_area"]
 
 @dataclass(frozen=True, slots=True)
 class PlannedConnection:
-    """Columns of one connection: energy into its area and out of it [MW], whether it has a price, what calls do not get."""
+    """Columns of one connection: energy into its area and out of it [MW], whether it has a price, what calls do not get, rows of the peak."""
 
     connection_id: ConnectionId
     imported: IntArray
     exported: IntArray
     priced: bool
     unmet: tuple[tuple[str, str, IntArray], ...] = ()
+    peak_rows: IntArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,13 @@ def add_connection(ctx: BuildContext, connection: Connection) -> PlannedConnecti
     ctx.draw(connection.area, term(imported, -1.0), term(exported))
     if connection.to in ctx.problem.park.area_ids:
         ctx.draw(AreaId(connection.to), term(imported), term(exported, -1.0))
+    peak: IntArray | None = None
     if terms.demand_cny_per_mw > 0:
         above = b.columns(1, cost=terms.demand_cny_per_mw, item="demand_charge")
-        b.rows(n, term(imported), (np.arange(n), np.repeat(above, n), -np.ones(n)), high=terms.peak_so_far_mw)
+        peak = b.rows(n, term(imported), (np.arange(n), np.repeat(above, n), -np.ones(n)), high=terms.peak_so_far_mw)
     unmet = _answer_calls(ctx, connection, imported, exported)
     priced = bool(terms.import_cny_per_mwh.any() or terms.export_cny_per_mwh.any())
-    return PlannedConnection(connection.id, imported, exported, priced, unmet)
+    return PlannedConnection(connection.id, imported, exported, priced, unmet, peak)
 
 
 def _answer_calls(

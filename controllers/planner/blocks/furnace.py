@@ -102,7 +102,13 @@ def add_furnace(ctx: BuildContext, asset: Asset) -> Planned:
     ctx.draw_fixed(asset.area, fixed)
     quantities = {"heat_starts": starts, "caster_active": active}
     return Planned(
-        asset.id, power=(power,), fixed_mw=fixed, quantities=quantities, batches=("heat_starts",), unmet={"heats_late_h": late}
+        asset.id,
+        power=(power,),
+        fixed_mw=fixed,
+        quantities=quantities,
+        batches=("heat_starts",),
+        runs=("caster_active",),
+        unmet={"heats_late_h": late},
     )
 
 

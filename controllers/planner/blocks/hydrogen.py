@@ -141,4 +141,6 @@ def add_ammonia_loop(ctx: BuildContext, asset: Asset) -> Planned:
         short = b.columns(1, cost=plate.shortfall_cny_per_t, item="ammonia_shortfall")
         b.rows(1, total(rate, h), term(short), low=owed_t)
         unmet["ammonia_t"] = short
-    return Planned(asset.id, power=(power,), fixed_mw=fixed, quantities=quantities, store_rows=rows, unmet=unmet)
+    return Planned(
+        asset.id, power=(power,), fixed_mw=fixed, quantities=quantities, store_rows=rows, room=(0.0, plate.buffer_kg), unmet=unmet
+    )

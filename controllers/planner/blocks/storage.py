@@ -81,7 +81,13 @@ def _add_store(ctx: BuildContext, asset: Asset, plate: BatteryPlate | Compressed
     ctx.draw_fixed(asset.area, auxiliary)
     quantities = {"charge_mw": charge, "discharge_mw": discharge, "stored_mwh": stored}
     return Planned(
-        asset.id, power=power, fixed_mw=auxiliary, quantities=quantities, store_rows=rows, opposed=("charge_mw", "discharge_mw")
+        asset.id,
+        power=power,
+        fixed_mw=auxiliary,
+        quantities=quantities,
+        store_rows=rows,
+        room=(low_mwh, high_mwh),
+        opposed=("charge_mw", "discharge_mw"),
     )
 
 
