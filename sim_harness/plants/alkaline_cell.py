@@ -27,14 +27,13 @@ GAS_J_MOL_K: Final = 8.314
 #: Reversible voltage at 25 °C and its slope (Gibbs energy and entropy of liquid water).
 REVERSIBLE_V: Final = 1.229
 REVERSIBLE_V_PER_C: Final = -0.846e-3
-#: Current yield `f2 j^2 / (f1 + j^2)`, Ulleberg (2003): f1 = 50 + 2.5 T in mA2/cm4, f2 = 1 - 0.00025 T.
-YIELD_F1: Final = (50.0, 2.5)
+#: Current yield `f2 j^2 / (f1 + j^2)`, Ulleberg (2003): f1 = 50 + 2.5 T in mA2/cm4 (here A2/cm4), f2 = 1 - 0.00025 T.
+YIELD_F1: Final = (50e-6, 2.5e-6)
 YIELD_F2: Final = (1.0, -2.5e-4)
 #: Hydrogen in oxygen: what crosses is mostly hydrogen that circulates dissolved in the lye and hardly depends on the current, so
 #: its share goes with 1/j (Trinke et al. 2018, J. Electrochem. Soc. 165 F502: mixing is 90 % of it); warm lye lets more pass.
 CROSSING_PER_C: Final = 0.004
 _KELVIN: Final = 273.15
-_MA_PER_A: Final = 1e3
 
 
 def cell_voltage_v(current_a_cm2: float, temperature_c: float) -> float:
@@ -52,7 +51,7 @@ def cell_voltage_v(current_a_cm2: float, temperature_c: float) -> float:
 
 def current_yield_frac(current_a_cm2: float, temperature_c: float) -> float:
     """Share of the current that leaves as hydrogen; small currents are lost beside the cells."""
-    square = (_MA_PER_A * current_a_cm2) ** 2
+    square = current_a_cm2 * current_a_cm2
     return (YIELD_F2[0] + YIELD_F2[1] * temperature_c) * square / (YIELD_F1[0] + YIELD_F1[1] * temperature_c + square)
 
 
