@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -17,7 +17,7 @@ from controllers.loops.inbox import Inbox
 from controllers.loops.mailbox import Mailbox
 from controllers.loops.registers import PeakMeter
 from controllers.loops.worker import Worker
-from controllers.planner import Problem, Result, SolveSettings, solve
+from controllers.planner import KeptSolve, Problem, Result, SolveSettings
 from controllers.planner.assemble import ReserveRule, assemble
 from controllers.planner.guide import guidance_of
 from controllers.planner.rule_facts import RuleFacts
@@ -35,6 +35,8 @@ __all__ = ["Guide", "PlanGuide", "RuleGuide", "plan_message", "run_plan"]
 log = structlog.get_logger(__name__)
 #: A compute-shift signal stands this long without a new one: three plans may be lost.
 _SHIFT_VALID: Final = timedelta(minutes=45)
+#: A plan that could not be renewed goes on for so long; after that the world is another one, and the rules know it better.
+_LAST_PLAN_FOR: Final = timedelta(hours=4)
 _DIGITS: Final = 3
 
 
@@ -72,7 +74,7 @@ class RuleGuide:
 
 @dataclass(slots=True)
 class PlanGuide:
-    """A plan over the horizon; the rules where no plan can be had.
+    """A plan over the horizon; where none can be had the last one, moved on, while it is young; then the rules.
 
     Args:
         park: What is in service.
@@ -94,9 +96,11 @@ class PlanGuide:
     rules: RuleGuide | None = None
     lost: int = 0
     _last: tuple[PlanId, Problem, Result] | None = None
+    _fallen_back_on: tuple[PlanId, Problem, Result, Forecast] | None = None
+    _solve: KeptSolve = field(default_factory=KeptSolve.fresh)
 
     async def guide(self, snapshot: Snapshot) -> Guidance | None:
-        """Assemble, solve, translate; on any failure of these the rules take over, named as such."""
+        """Assemble, solve, translate; on any failure the last plan goes on, then the rules take over, each named as such."""
         forecast = self.forecasts.value
         if forecast is None:
             return None
@@ -104,12 +108,13 @@ class PlanGuide:
         try:
             forecast = _ahead(forecast, snapshot.at)
             problem = assemble(self.park, snapshot, forecast, self.peaks.peaks_mw(), self.reserves)
-            result = await self.worker.run(solve, problem, self.settings)
+            result = await self.worker.run(self._solve, problem, self.settings)
         except VppError as error:
-            return await self._by_rules(snapshot, str(error))
+            return await self._without_a_plan(snapshot, str(error))
         if result.status == "none":
-            return await self._by_rules(snapshot, "no schedule found within the budget")
+            return await self._without_a_plan(snapshot, "no schedule found within the budget")
         self._last = (plan_id, problem, result)
+        self._fallen_back_on = (*self._last, forecast)
         for unmet in result.unmet:
             log.warning("plan.unmet", plan_id=plan_id, where=unmet.where, what=unmet.what, amount=round(unmet.amount, 3))
         return guidance_of(plan_id, problem, result, forecast, forecast.grid.start)
@@ -120,10 +125,15 @@ class PlanGuide:
             plan_id, _, result = self._last
             commander.publish(Channel.PLAN_CURRENT, plan_message(plan_id, result, commander.stamp()))
 
-    async def _by_rules(self, snapshot: Snapshot, why: str) -> Guidance | None:
+    async def _without_a_plan(self, snapshot: Snapshot, why: str) -> Guidance | None:
         self.lost += 1
         self._last = None  # an older plan must not go out again as the current one
-        log.error("plan.lost", reason=why, at=snapshot.at.isoformat())
+        kept = self._fallen_back_on
+        if kept is not None and snapshot.at < min(kept[2].grid.start + _LAST_PLAN_FOR, kept[2].grid.end):
+            plan_id, problem, result, forecast = kept
+            log.error("plan.lost", reason=why, at=snapshot.at.isoformat(), instead="last_plan")
+            return replace(guidance_of(plan_id, problem, result, forecast, snapshot.at), source="last_plan")
+        log.error("plan.lost", reason=why, at=snapshot.at.isoformat(), instead="rules")
         return await (self.rules or RuleGuide(self.park)).guide(snapshot)
 
 

@@ -3,7 +3,7 @@
 from controllers.planner.highs import SolveSettings
 from controllers.planner.problem import ComputeNeed, ConnectionTerms, EndValues, HeatNeed, Problem, WorkItem
 from controllers.planner.result import AssetSchedule, Result
-from controllers.planner.solve import solve
+from controllers.planner.solve import KeptSolve, solve
 
 __all__ = [
     "AssetSchedule",
@@ -11,6 +11,7 @@ __all__ = [
     "ConnectionTerms",
     "EndValues",
     "HeatNeed",
+    "KeptSolve",
     "Problem",
     "Result",
     "SolveSettings",

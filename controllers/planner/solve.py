@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -19,7 +21,7 @@ from vpp.ids import AssetId
 from vpp.plan import ValueCurve
 from vpp.units import FloatArray, IntArray
 
-__all__ = ["SolveSettings", "solve"]
+__all__ = ["KeptSolve", "SolveSettings", "solve"]
 
 #: How often an answer in which a store charges and discharges at once is mended; each time at least one pair is settled.
 MENDS = 8
@@ -149,6 +151,36 @@ def solve(
     answer = replace(best, x=netted_ties(blueprint, best.x), bound_cny=bound)
     result = read_result(problem, blueprint, answer, status=status, source=source)  # type: ignore[arg-type]  # literals above
     return replace(result, curves=curves)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSolve:
+    """`solve` on models kept in the process it runs in; it travels to a worker by its name alone.
+
+    Args:
+        name: Whose models they are. Two planners never share any, so that a run repeats to the bit.
+    """
+
+    name: int
+
+    @classmethod
+    def fresh(cls) -> KeptSolve:
+        """One that shares nothing with any before it."""
+        return cls(next(_NAMES))
+
+    def __call__(self, problem: Problem, settings: SolveSettings | None = None) -> Result:
+        """As `solve`."""
+        cache = _CACHES.pop(self.name, None) or ModelCache()
+        _CACHES[self.name] = cache
+        while len(_CACHES) > CACHES_KEPT:
+            _CACHES.popitem(last=False)
+        return solve(problem, settings, cache)
+
+
+#: Planners whose models one process keeps; more are not at work at a time.
+CACHES_KEPT = 2
+_CACHES: OrderedDict[int, ModelCache] = OrderedDict()
+_NAMES = itertools.count()
 
 
 def _rounded(solver: _Solver, relaxed: _Whole) -> _Whole | None:

@@ -17,7 +17,7 @@ __all__ = ["PlannedConnection", "add_connection", "close_area"]
 
 @dataclass(frozen=True, slots=True)
 class PlannedConnection:
-    """Columns of one connection: energy into its area and out of it [MW], whether it has a price, what calls do not get, rows of the peak."""
+    """Columns of one connection [MW], whether its energy has a price, what calls do not get, rows of the month's peak."""
 
     connection_id: ConnectionId
     imported: IntArray

@@ -99,7 +99,17 @@ async def test_where_no_plan_can_be_had_the_rules_take_over_and_it_is_counted() 
     assert (guidance.source, planning.lost) == ("rules", 1)
 
 
-async def test_an_old_plan_is_not_published_again_while_the_rules_decide(bus: LocalBus, commander: Commander) -> None:
+async def test_where_no_plan_can_be_had_the_last_one_goes_on_and_says_so() -> None:
+    planning = guide(forecast(WIND_ID))
+    first = await planning.guide(SEEN)
+    planning.forecasts.value = forecast()
+    later = await planning.guide(replace(SEEN, at=START + timedelta(minutes=15)))
+    assert first is not None
+    assert later is not None
+    assert (later.source, later.plan_id, planning.lost) == ("last_plan", first.plan_id, 1)
+
+
+async def test_an_old_plan_is_not_published_again_while_it_only_goes_on(bus: LocalBus, commander: Commander) -> None:
     planning = guide(forecast(WIND_ID))
     await planning.guide(SEEN)
     planning.announce(commander)
