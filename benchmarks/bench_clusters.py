@@ -1,9 +1,9 @@
 """How long 100,000 jobs on the built-out park's 225,000 accelerators take, against a loop that looks at every job each second.
 
-Four clusters of the seeds live through a day at a control period of 10 s, job by job, without any signal and under one that shifts
-work; every job, joule and accelerator is accounted for. The rival steps the same jobs of a subset (the first of a day on the
-AIDC, an hour of it) second by second and must find the same work done; both are compared in jobs and simulated seconds per second
-of processor time, the discrete model over the same hour. Figures are processor time: other work on the machine counts little.
+Four clusters of the seeds live through a day at a control period of 10 s, job by job, without any signal and under one that
+shifts work; every job, joule and accelerator is accounted for. The rival steps the same jobs (an hour of the AIDC) second by
+second and must find the same work done. Then the fluid model lives through the same week as the queue. Figures are processor
+time: other work on the machine counts little.
 
     python benchmarks/bench_clusters.py [--json FILE] [--hours N] [--figure FILE.png]
 """

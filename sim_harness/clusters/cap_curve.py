@@ -58,7 +58,8 @@ class CapFit:
 
     def throughput(self, power_frac: float) -> float:
         """Share of uncapped throughput at a share of uncapped power."""
-        return max(0.0, 1.0 - self.a * (1.0 - min(power_frac, 1.0)) ** self.b)
+        lost_frac: float = self.a * (1.0 - min(power_frac, 1.0)) ** self.b
+        return max(0.0, 1.0 - lost_frac)
 
     def curve(self, points: int = 16) -> CapCurve:
         """As a polyline from the lowest measured cap to no cap."""

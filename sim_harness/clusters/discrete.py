@@ -325,7 +325,8 @@ class DiscreteWork:
 
     def _start(self, now_s: float, wish: _Wish) -> None:
         """Start jobs by their latest start while more is wanted and there is room; urgent ones whatever is wanted."""
-        waiting, table, passed = self._waiting, self._jobs, []
+        waiting, table = self._waiting, self._jobs
+        passed: list[tuple[float, int]] = []
         urgent_until_s = now_s + URGENT_S
         reserved = wish.reserved_nodes
         while waiting:

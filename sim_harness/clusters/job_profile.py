@@ -68,22 +68,22 @@ def due_profile(
 ) -> DueProfile:
     """The profile of all jobs that are left, from the next quarter hour after `now_s` on; shapes (jobs,)."""
     if not gpus.size:
-        edge = np.array([now_s + QUARTER_S])
-        return DueProfile(edge, np.zeros((classes, 1)), np.zeros(classes), None)
+        return DueProfile(np.array([now_s + QUARTER_S]), np.zeros((classes, 1)), np.zeros(classes), None)
     n = int((float(deadline_s.max()) - now_s) // QUARTER_S) + 2
     n = max(n, 1)
-    need = np.zeros((classes, n))
-    edge = QUARTER_S * np.arange(1, n + 1)
+    need: FloatArray = np.zeros((classes, n))
+    edge: FloatArray = QUARTER_S * np.arange(1, n + 1, dtype=np.float64)
     row, wide = job_class * n, gpus.astype(np.float64)
-    for sign, at_s in ((1.0, deadline_s - need_s), (-1.0, deadline_s)):
-        after_s = at_s - now_s
+    for sign, begin_s in ((1.0, deadline_s - need_s), (-1.0, deadline_s)):
+        after_s = begin_s - now_s
         # Truncation is the floor of what is not negative, and far cheaper; what lies behind us counts from the first edge on.
         cell = np.minimum((np.maximum(after_s, 0.0) * (1.0 / QUARTER_S)).astype(np.int64), n - 1) + row
         count = np.bincount(cell, wide, classes * n).reshape(classes, n)
         moment = np.bincount(cell, wide * after_s, classes * n).reshape(classes, n)
         need += sign * (edge * np.cumsum(count, axis=1) - np.cumsum(moment, axis=1))
-    width = np.bincount(job_class, gpus, classes)
-    need = np.maximum.accumulate(np.maximum(need, 0.0), axis=1)
-    must = need > _NOTHING_GPU_S
+    width: FloatArray = np.bincount(job_class, wide, classes).astype(np.float64)
+    rising: FloatArray = np.maximum.accumulate(np.maximum(need, 0.0), axis=1)
+    must = rising > _NOTHING_GPU_S
     first = int(np.argmin(np.where(must.any(axis=1), must.argmax(axis=1), n))) if must.any() else None
-    return DueProfile(now_s + edge, need, width, first)
+    at_s: FloatArray = now_s + edge
+    return DueProfile(at_s, rising, width, first)

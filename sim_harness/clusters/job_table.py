@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from vpp.units import FloatArray, IntArray
 __all__ = ["JobState", "JobTable"]
 
 _FIRST_ROWS: Final = 4096
+#: Cells of a column, read and written one by one; the stubs of numpy do not know its arrays as buffers.
+_Cells: TypeAlias = Any
 
 
 class JobState(IntEnum):
@@ -29,32 +31,37 @@ class JobState(IntEnum):
 class JobTable:
     """Columns of jobs; a job's number is its row until `compact` drops the rows of old jobs.
 
-    `work_s` is its run time without a cap, `left_s` what it needed when it last stood still, `end_v` the virtual second (see
+    `left_s` is what a job needed when it last stood still, `end_v` the virtual second (see
     `discrete`) at which a running job will be done, `from_s` the second at which it began to make progress. The memoryviews write
     through to the arrays: reading one cell of an array by its index costs three times as much.
     """
 
     def __init__(self) -> None:
         self.n = 0
+        self._floats: dict[str, FloatArray] = {}
+        self._ints: dict[str, IntArray] = {}
+        self._flags: dict[str, np.ndarray[tuple[int], np.dtype[np.int8]]] = {}
         self._make(_FIRST_ROWS)
 
     def _make(self, rows: int) -> None:
-        old = getattr(self, "_columns", {})
-        floats = ("work_s", "deadline_s", "checkpoint_s", "left_s", "end_v", "from_s")
-        self._columns = {name: np.zeros(rows) for name in floats}
-        self._columns |= {name: np.zeros(rows, dtype=np.int64) for name in ("gpus", "job_class", "node")}
-        self._columns |= {name: np.zeros(rows, dtype=np.int8) for name in ("state", "missed", "resumed")}
-        for name, column in old.items():
-            self._columns[name][: self.n] = column[: self.n]
-        c = self._columns
-        self.deadline_s, self.checkpoint_s, self.left_s = c["deadline_s"], c["checkpoint_s"], c["left_s"]
-        self.end_v, self.from_s, self.work_s = c["end_v"], c["from_s"], c["work_s"]
-        self.gpus, self.job_class, self.state, self.missed = c["gpus"], c["job_class"], c["state"], c["missed"]
-        self.at_end_v, self.at_from_s = memoryview(self.end_v), memoryview(self.from_s)
-        self.at_left_s, self.at_deadline_s = memoryview(self.left_s), memoryview(self.deadline_s)
-        self.at_checkpoint_s = memoryview(self.checkpoint_s)
-        self.at_gpus, self.at_class, self.at_node = memoryview(self.gpus), memoryview(self.job_class), memoryview(c["node"])
-        self.at_state, self.at_missed, self.at_resumed = memoryview(self.state), memoryview(self.missed), memoryview(c["resumed"])
+        old, self._floats, self._ints, self._flags = self._columns(), {}, {}, {}
+        self._floats = {name: np.zeros(rows) for name in ("deadline_s", "checkpoint_s", "left_s", "end_v", "from_s")}
+        self._ints = {name: np.zeros(rows, dtype=np.int64) for name in ("gpus", "job_class", "node")}
+        self._flags = {name: np.zeros(rows, dtype=np.int8) for name in ("state", "missed", "resumed")}
+        for name, column in self._columns().items():
+            if name in old:
+                column[: self.n] = old[name][: self.n]
+        f, i, b = self._floats, self._ints, self._flags
+        self.deadline_s, self.checkpoint_s, self.left_s = f["deadline_s"], f["checkpoint_s"], f["left_s"]
+        self.end_v, self.from_s = f["end_v"], f["from_s"]
+        self.gpus, self.job_class, self.state, self.missed = i["gpus"], i["job_class"], b["state"], b["missed"]
+        self.at_end_v, self.at_from_s, self.at_left_s = _cells(f["end_v"]), _cells(f["from_s"]), _cells(f["left_s"])
+        self.at_deadline_s, self.at_checkpoint_s = _cells(f["deadline_s"]), _cells(f["checkpoint_s"])
+        self.at_gpus, self.at_class, self.at_node = _cells(i["gpus"]), _cells(i["job_class"]), _cells(i["node"])
+        self.at_state, self.at_missed, self.at_resumed = _cells(b["state"]), _cells(b["missed"]), _cells(b["resumed"])
+
+    def _columns(self) -> dict[str, Any]:
+        return {**self._floats, **self._ints, **self._flags}
 
     def add(self, jobs: NewJobs) -> int:
         """Add waiting jobs; the row of the first."""
@@ -63,10 +70,10 @@ class JobTable:
             self._make(2 * self.state.size)
         rows = slice(first, first + count)
         self.gpus[rows], self.job_class[rows] = jobs.gpus, jobs.job_class
-        self.work_s[rows] = self.left_s[rows] = jobs.run_s
+        self.left_s[rows] = jobs.run_s
         self.deadline_s[rows], self.checkpoint_s[rows] = jobs.deadline_s, jobs.checkpoint_s
         for name in ("end_v", "from_s", "state", "missed", "resumed"):
-            self._columns[name][rows] = 0
+            self._columns()[name][rows] = 0
         self.n = first + count
         return first
 
@@ -91,7 +98,11 @@ class JobTable:
         head = int(open_rows[0]) if open_rows.size else self.n
         if head <= self.n // 2 or head < _FIRST_ROWS // 2:
             return 0
-        for column in self._columns.values():
+        for column in self._columns().values():
             column[: self.n - head] = column[head : self.n].copy()
         self.n -= head
         return head
+
+
+def _cells(column: Any) -> _Cells:
+    return memoryview(column)

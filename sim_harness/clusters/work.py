@@ -82,13 +82,40 @@ class Ran:
 class Work(Protocol):
     """Deferrable work of one cluster: a queue of jobs, or a fluid."""
 
-    classes: Sequence[JobClass]
-    waiting_mwh: Sequence[float]
-    arrived_mwh: Sequence[float]
-    done_mwh: Sequence[float]
-    missed_mwh: Sequence[float]
-    delayed_mwh_h: Sequence[float]
-    deadline_misses: int
+    @property
+    def classes(self) -> Sequence[JobClass]:
+        """Their names and slacks."""
+        ...
+
+    @property
+    def waiting_mwh(self) -> Sequence[float]:
+        """Work left of each class, running work included. [MWh]."""
+        ...
+
+    @property
+    def arrived_mwh(self) -> Sequence[float]:
+        """Work released of each class. [MWh]."""
+        ...
+
+    @property
+    def done_mwh(self) -> Sequence[float]:
+        """Work done and kept of each class. [MWh]."""
+        ...
+
+    @property
+    def missed_mwh(self) -> Sequence[float]:
+        """Work of each class that was left when its deadline passed. [MWh]."""
+        ...
+
+    @property
+    def delayed_mwh_h(self) -> Sequence[float]:
+        """Work of each class that stood still, times how long. [MWh h]."""
+        ...
+
+    @property
+    def deadline_misses(self) -> int:
+        """Jobs, or cohorts of a fluid, that were not done by their deadline."""
+        ...
 
     @property
     def held_mw(self) -> float:

@@ -110,7 +110,7 @@ class ComputeCluster:
         self._idle_mw = hardware.idle_mw
         self._most_mw = min(plate.rated_mw, plate.it_mw * plate.pue_frac)
         self._kept_free_mw = self._idle_mw + FIRM_MARGIN * self.arrivals.firm_peak_mw
-        self._work_mean_mw = sum(self.arrivals.work_mean_mw)
+        self._work_mean_mw = float(sum(self.arrivals.work_mean_mw))
         self._client: SchedulerClient | None = None
         self._promises: tuple[Promise, ...] = ()
         self._time_s = 0.0
@@ -355,7 +355,7 @@ class ComputeCluster:
 
     def _room_mw(self) -> float:
         """Room for deferrable work that can be counted on without caps, at the plate's PUE, in MW."""
-        certain_mw = self._most_mw / max(1.0, self._pue) - self._kept_free_mw
+        certain_mw: float = self._most_mw / max(1.0, self._pue) - self._kept_free_mw
         return max(certain_mw, self._work_mean_mw)
 
     def _due(self) -> Due:
