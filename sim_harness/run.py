@@ -139,7 +139,8 @@ async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
     if options.policy != "none":
         make = partial(make_controller, scenario, options.policy, options.data_dir, options.cache_dir)
     async with AsyncExitStack() as stack:
-        wire: Wiring = LocalWire(make, clock) if options.wire == "local" else MqttWire(make, clock)
+        restarts = any(entry.kind == "broker_restart" for entry in scenario.faults)
+        wire: Wiring = LocalWire(make, clock, cuttable=restarts) if options.wire == "local" else MqttWire(make, clock)
         await stack.enter_async_context(wire)
         jobs = jobs_of(park, scenario, options.data_dir)
         site = Site(park, scenario, weather, lambda _: wire.world_bus, clock, jobs)

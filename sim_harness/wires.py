@@ -93,14 +93,16 @@ class LocalWire:
     Args:
         make: Makes the controller; None for none.
         clock: Both sides' own.
+        cuttable: Whether each side has a link of its own, which a broker restart cuts; else both sit at the bus itself.
     """
 
     fence: Fence | None = None
 
-    def __init__(self, make: _Make | None, clock: SimClock) -> None:
+    def __init__(self, make: _Make | None, clock: SimClock, *, cuttable: bool = True) -> None:
         self._make, self._clock = make, clock
         self._hub = LocalBus()
-        self._world, self._control = self._hub.link(), self._hub.link()
+        self._links = (self._hub.link(), self._hub.link()) if cuttable else ()
+        self._world, self._control = self._links or (self._hub, self._hub)
         self._controller: Controller | None = None
         self._loops: asyncio.Task[None] | None = None
         self.participants = 0
@@ -123,7 +125,7 @@ class LocalWire:
     @property
     def malformed(self) -> int:
         """Messages that either side refused."""
-        return sum(sum(link.counters.malformed.values()) for link in (self._world, self._control))
+        return sum(sum(bus.counters.malformed.values()) for bus in self._links or (self._hub,))
 
     async def __aenter__(self) -> LocalWire:
         """Nothing to open."""
@@ -143,7 +145,7 @@ class LocalWire:
     async def tend_broker(self, at: datetime, *, wanted_down: bool) -> None:
         """Cuts both links or mends them."""
         del at
-        for link in (self._world, self._control):
+        for link in self._links:
             if wanted_down:
                 link.cut()
             else:

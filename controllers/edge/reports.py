@@ -20,7 +20,7 @@ from vpp.wire.topics import Channel, topic_of
 __all__ = ["ReportCounters", "Reports"]
 
 log = logging.getLogger(__name__)
-_STATUS_EVERY_S: Final = 3_600.0
+_STATUS_EVERY_S: Final = 7_200.0
 
 
 @dataclass(slots=True)
@@ -75,9 +75,9 @@ class Reports:
         self._bus.post(self._ack, encode(ack))
 
     def post_status(self, reading: Reading, now_s: float) -> None:
-        """Says how the asset can be commanded when that has changed, after each new connection, and once an hour.
+        """Says how the asset can be commanded when that has changed, after each new connection, and every two hours.
 
-        After a new connection because the last will may just have said offline; once an hour because one that nobody could read
+        After a new connection because the last will may just have said offline; every two hours because one that nobody could read
         would leave the asset out for good.
         """
         limits = _known(reading.limits)

@@ -27,6 +27,8 @@ __all__ = ["NOMINAL_HZ", "GridFrequency", "SystemArea"]
 NOMINAL_HZ: Final = 50.0
 #: A governor does not see more detail than this; five of them make a second, fifty a control step of ten. [s]
 _SUBSTEP_S: Final = 0.2
+#: How often a step in which governors work is looked at, to see whether they have come to rest. [s]
+_LOOK_S: Final = 10.0
 
 _Step: TypeAlias = tuple[tuple[float, ...], ...]
 
@@ -137,7 +139,14 @@ class GridFrequency:
         if self._balanced_mw is None:
             self._balanced_mw = import_mw
         missing_mw = self._lost_mw + import_mw - self._balanced_mw
-        least, most = self._pass_quietly(dt_s, missing_mw) if self._rests(missing_mw) else self._pass_finely(dt_s, missing_mw)
+        least = most = self._state[0]
+        left_s = dt_s
+        # A long step is cut finely only until governors rest: after that nothing in it can wake them.
+        while left_s > 0.0:
+            quiet = self._rests(missing_mw)
+            piece_s = left_s if quiet else min(left_s, _LOOK_S)
+            low, high = self._pass_quietly(piece_s, missing_mw) if quiet else self._pass_finely(piece_s, missing_mw)
+            least, most, left_s = min(least, low), max(most, high), left_s - piece_s
         noise_hz = 0.0 if self._noise is None else self._noise.step(dt_s)
         self.frequency_hz = NOMINAL_HZ + self._state[0] + noise_hz
         self.lowest_hz = min(self.lowest_hz, NOMINAL_HZ + least + noise_hz)
