@@ -104,6 +104,7 @@ def _predict(told: argparse.Namespace) -> tuple[Mapping[str, Any], str]:
     from forecasting.known import CheckedDoor
     from forecasting.predict import Ask, predict
     from forecasting.registry import Registry
+    from forecasting.upload import day_ahead_grid
 
     if not 1 <= told.horizon <= HORIZON_H:
         raise ForecastError(f"--horizon {told.horizon}: models reach 1..{HORIZON_H} h")
@@ -113,7 +114,8 @@ def _predict(told: argparse.Namespace) -> tuple[Mapping[str, Any], str]:
     forecast = predict(registry.models(), CheckedDoor(door), known_at=known_at, grid=grid, ask=Ask(scenarios=told.scenarios))
     facts = {"version": registry.current, **_facts(forecast)}
     if told.upload is not None:
-        facts["upload"] = _upload(told, forecast)
+        day = day_ahead_grid(known_at)
+        facts["upload"] = _upload(told, predict(registry.models(), CheckedDoor(door), known_at=known_at, grid=day), day)
     if told.plots is not None:
         from forecasting.plots import fan_charts
 
@@ -149,11 +151,10 @@ def _facts(forecast: Forecast) -> dict[str, Any]:
     return facts
 
 
-def _upload(told: argparse.Namespace, forecast: Forecast) -> dict[str, Any]:
-    from forecasting.upload import day_ahead_grid, day_ahead_of, upload_csv
+def _upload(told: argparse.Namespace, forecast: Forecast, day: TimeGrid) -> dict[str, Any]:
+    from forecasting.upload import day_ahead_of, upload_csv
 
     park = _park(told, forecast.issued_at)
-    day = day_ahead_grid(forecast.issued_at)
     days = tuple(
         day_ahead_of(forecast, asset_id, float(park.asset(asset_id).plate.capacity_mw), day)
         for asset_id in forecast.asset_ids

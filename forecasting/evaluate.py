@@ -19,10 +19,11 @@ from forecasting.scores import coverage_frac, crps, nrmse_frac, pinball
 from forecasting.train import ForecastModels
 from vpp.errors import ForecastError
 from vpp.ids import AssetId
+from vpp.series import StampArray, to_stamp
 from vpp.timegrid import TimeGrid
 from vpp.units import FloatArray
 
-__all__ = ["Evaluation", "FarmScore", "evaluate", "outcomes_frac"]
+__all__ = ["Evaluation", "FarmScore", "evaluate", "means_between", "outcomes_frac"]
 
 STEP: Final = timedelta(minutes=15)
 #: Not a divisor of the day: origins walk through the hours.
@@ -111,16 +112,20 @@ def evaluate(models: ForecastModels, door: KnownDoor, start: datetime, end: date
 def outcomes_frac(door: KnownDoor, asset_id: AssetId, grid: TimeGrid, known_at: datetime) -> FloatArray:
     """Mean metered power over each interval as known at an instant, NaN where a quarter of it is missing, shape (T,)."""
     history = PowerHistory.of(door.power(asset_id, known_at=known_at, start=grid.start, end=min(grid.end, known_at)))
-    result = np.full(grid.n, np.nan)
-    if history.value.size == 0:
-        return result
-    edges = np.array([np.datetime64(edge.replace(tzinfo=None), "us") for edge in grid.edges])
-    first = history.position(edges[:-1])
-    for t, steps in enumerate(np.round(grid.step_h / 0.25).astype(np.int64)):
-        values = history.at(first[t] + np.arange(max(1, int(steps))))
-        if not np.isnan(values).any():
-            result[t] = values.mean()
-    return result
+    edges = np.array([to_stamp(edge) for edge in grid.edges])
+    return means_between(history, edges[:-1], edges[1:])
+
+
+def means_between(history: PowerHistory, start: StampArray, end: StampArray) -> FloatArray:
+    """Mean power over each interval, NaN where a quarter hour of it is missing, shape (T,)."""
+    first, last = history.position(start), history.position(end)
+    steps = np.maximum(last - first, 1)
+    known = ~np.isnan(history.value)
+    count = np.concatenate(([0], np.cumsum(known)))
+    total = np.concatenate(([0.0], np.cumsum(np.where(known, history.value, 0.0))))
+    low, high = np.clip(first, 0, history.value.size), np.clip(first + steps, 0, history.value.size)
+    whole = (count[high] - count[low] == steps) & (first >= 0)
+    return np.where(whole, (total[high] - total[low]) / steps, np.nan)
 
 
 def _farm(models: ForecastModels, number: int, said: Sequence[Forecast], door: KnownDoor, end: datetime) -> FarmScore | None:

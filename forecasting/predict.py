@@ -24,7 +24,7 @@ from vpp.series import StampArray, to_stamp
 from vpp.timegrid import TimeGrid, require_utc
 from vpp.units import BoolArray, FloatArray
 
-__all__ = ["Ask", "grid_middles", "predict"]
+__all__ = ["Ask", "finished", "grid_middles", "predict", "predict_raw"]
 
 #: The farthest back a feature looks: the same quarter hour of seven days, three days ahead of which the grid may end.
 RECENT: Final = timedelta(days=11)
@@ -69,8 +69,12 @@ def predict(models: ForecastModels, door: KnownDoor, *, known_at: datetime, grid
         grid: Intervals ahead.
         ask: Levels and scenarios; None for the published levels alone.
     """
+    return finished(models, predict_raw(models, door, known_at=known_at, grid=grid), ask or Ask())
+
+
+def predict_raw(models: ForecastModels, door: KnownDoor, *, known_at: datetime, grid: TimeGrid) -> Forecast:
+    """As `predict`, at all of `MODEL_LEVELS` and without scenarios: what a journal stretches before it is `finished`."""
     require_utc(known_at, "known_at")
-    asked = ask or Ask()
     pasts = tuple(_believed(past) for past in read_past(door, models.farms, known_at=known_at, span=RECENT))
     middle = grid_middles(grid)
     rows = Rows(np.full(middle.shape, to_stamp(known_at)), middle)
@@ -81,25 +85,39 @@ def predict(models: ForecastModels, door: KnownDoor, *, known_at: datetime, grid
         if members:
             guesses |= _predict_kind(models, kind, members, pasts, rows)
     ordered = [guesses[number] for number in range(len(pasts))]
-    learnt = np.stack([guess.quantile for guess in ordered])
-    ids = tuple(farm.asset_id for farm in models.farms)
-    levels = np.broadcast_to(np.array(asked.levels), (*learnt.shape[:2], len(asked.levels)))
-    drawn = None
-    if asked.scenarios:
-        rng = np.random.default_rng([asked.seed, int(known_at.timestamp())])
-        dependence = independent(ids) if models.dependence is None else models.dependence.of(ids)
-        drawn = scenarios(dependence, learnt, MODEL_LEVELS, grid.step_h, asked.scenarios, rng)
     return Forecast(
         grid,
-        asked.levels,
-        ids,
-        learnt[..., 1:-1] if asked.levels == QUANTILE_LEVELS else values_at(levels, learnt, MODEL_LEVELS),
+        MODEL_LEVELS,
+        tuple(farm.asset_id for farm in models.farms),
+        np.stack([guess.quantile for guess in ordered]),
         np.stack([guess.mean for guess in ordered]),
         known_at,
         tuple(guess.quality for guess in ordered),
         tuple(guess.flags for guess in ordered),
-        drawn,
     )
+
+
+def finished(models: ForecastModels, raw: Forecast, ask: Ask) -> Forecast:
+    """A raw forecast at the levels asked for, with joint scenarios whose marginals are its quantiles.
+
+    Args:
+        models: Behind it; they know what hangs together in the errors.
+        raw: At `MODEL_LEVELS`.
+        ask: Levels and scenarios.
+    """
+    quantile, ids = raw.quantile_frac, raw.asset_ids
+    drawn = None
+    if ask.scenarios:
+        rng = np.random.default_rng([ask.seed, int(raw.issued_at.timestamp())])
+        dependence = independent(ids) if models.dependence is None else models.dependence.of(ids)
+        drawn = scenarios(dependence, quantile, MODEL_LEVELS, raw.grid.step_h, ask.scenarios, rng)
+    if ask.levels == QUANTILE_LEVELS:
+        quantile = quantile[..., 1:-1]
+    else:
+        quantile = values_at(
+            np.broadcast_to(np.array(ask.levels), (*quantile.shape[:2], len(ask.levels))), quantile, MODEL_LEVELS
+        )
+    return replace(raw, quantile_levels=ask.levels, quantile_frac=quantile, scenario_frac=drawn)
 
 
 def grid_middles(grid: TimeGrid) -> StampArray:

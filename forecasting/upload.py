@@ -114,7 +114,7 @@ def upload_csv(days: tuple[DayAhead, ...]) -> str:
         issued = day.issued_at.astimezone(PARK_ZONE).isoformat(timespec="minutes")
         for point in range(POINTS):
             start, end = (day.grid.edges[point + i].astimezone(PARK_ZONE) for i in (0, 1))
-            values = (f"{one[point]:.3f}" for one in (day.power_mw, day.low_mw, day.high_mw))
+            values = (f"{max(float(one[point]), 0.0) + 0.0:.3f}" for one in (day.power_mw, day.low_mw, day.high_mw))
             clock = (f"{start:%H:%M}", "24:00" if point == POINTS - 1 else f"{end:%H:%M}")
             writer.writerow([day.asset_id, f"{start:%Y-%m-%d}", point + 1, *clock, *values, f"{day.capacity_mw:g}", issued])
     return out.getvalue()

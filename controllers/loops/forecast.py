@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -14,10 +14,12 @@ from controllers.loops.commander import Commander, Stamp
 from controllers.loops.mailbox import Mailbox
 from controllers.loops.worker import Worker
 from forecasting.forecast import Forecast
+from forecasting.journal import Journal
 from forecasting.known import KnownDoor
-from forecasting.predict import predict
+from forecasting.predict import Ask, finished, predict_raw
 from forecasting.train import ForecastModels
 from vpp.errors import ForecastError
+from vpp.ids import AssetId
 from vpp.timegrid import TimeGrid
 from vpp.wire.messages import ForecastCurrent, ForecastSeries
 from vpp.wire.topics import Channel
@@ -32,15 +34,23 @@ _AGED: Final = ("persistence", "climatology")
 
 @dataclass(frozen=True, slots=True)
 class Forecaster:
-    """Trained models, the door to what is known, and where prediction runs."""
+    """Trained models, the door to what is known, where prediction runs, and what a forecast shall hold."""
 
     models: ForecastModels
     door: KnownDoor
     worker: Worker
+    ask: Ask = field(default_factory=Ask)
 
-    async def on(self, grid: TimeGrid) -> Forecast:
-        """A forecast over a grid, with what is known at its start."""
-        return await self.worker.run(predict, self.models, self.door, known_at=grid.start, grid=grid)
+    async def on(self, grid: TimeGrid, journal: Journal) -> tuple[Forecast, Journal]:
+        """A forecast over a grid, with what is known at its start, and the journal as it is then."""
+        return await self.worker.run(_on, self.models, self.door, grid, journal, self.ask)
+
+
+def _on(models: ForecastModels, door: KnownDoor, grid: TimeGrid, journal: Journal, ask: Ask) -> tuple[Forecast, Journal]:
+    """Outcomes first, then the forecast that they have taught; pure, for the worker."""
+    journal = journal.settled(door, grid.start)
+    raw = predict_raw(models, door, known_at=grid.start, grid=grid)
+    return finished(models, journal.applied(raw, models), ask), journal.with_forecast(raw, models)
 
 
 async def run_forecast(
@@ -51,14 +61,36 @@ async def run_forecast(
     commander: Commander,
 ) -> None:
     """The loop: predict, keep, publish; a failure leaves the last forecast to age, and says so."""
+    journal = Journal.empty(forecaster.models)
+    drifting: frozenset[AssetId] = frozenset()
     async for at in ticks:
         try:
-            forecast = await forecaster.on(horizon(at))
+            forecast, journal = await forecaster.on(horizon(at), journal)
         except ForecastError as error:
             log.warning("forecast.failed", reason=str(error), at=at.isoformat())
             continue
+        drifting = _watch_drift(journal, drifting)
         box.value = forecast
         commander.publish(Channel.FORECAST_CURRENT, forecast_message(forecast, commander.stamp()))
+
+
+def _watch_drift(journal: Journal, before: frozenset[AssetId]) -> frozenset[AssetId]:
+    """Farms that drift; each is said once when it begins and once when it ends."""
+    now: set[AssetId] = set()
+    for number, farm in enumerate(journal.farms):
+        health = journal.health(number)
+        if health.drifts:
+            now.add(farm.asset_id)
+        if health.drifts != (farm.asset_id in before):
+            log.warning(
+                "forecast.drift" if health.drifts else "forecast.drift_ended",
+                asset_id=farm.asset_id,
+                ratio=round(health.drift_ratio, 3),
+                pinball=round(health.pinball, 4),
+                climatology_pinball=round(health.climatology_pinball, 4),
+                coverage_frac=round(health.coverage_frac, 3),
+            )
+    return frozenset(now)
 
 
 def forecast_message(forecast: Forecast, stamp: Stamp) -> ForecastCurrent:
