@@ -38,7 +38,6 @@ ROOF: Final = Mounting(10.0, (90.0, 270.0), 1)
 ALBEDO_FRAC: Final = 0.2
 #: Loss of crystalline silicon per degree above 25 degC.
 TEMPERATURE_COEFFICIENT: Final = -0.0035
-STANDARD_SUN_W_M2: Final = 1_000.0
 WIND_AT_MODULES_M_S: Final = 2.0
 #: Fresh snow in an hour that covers the modules; Marion's 1 cm is for Michigan, Chifeng's snow is thin and dry. [cm]
 COVERS_FROM_CM: Final = 0.45

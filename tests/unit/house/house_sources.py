@@ -13,6 +13,8 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 PACKAGES: Final = ("vpp", "forecasting", "controllers", "sim_harness")
 #: What tools and runs leave behind; none of it is committed.
 NOT_OURS: Final = frozenset({"out", "build", "dist", "__pycache__"})
+#: Plots of the docs hold no text to guard.
+PICTURES: Final = frozenset({".png"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ def sources(*packages: str) -> tuple[Source, ...]:
 
 
 def files() -> Iterator[Path]:
-    """Every file that could be committed: no environment, no cache, no output."""
+    """Every text that could be committed: no environment, no cache, no output, no picture."""
     yield from _under(ROOT)
 
 
@@ -45,5 +47,5 @@ def _under(folder: Path) -> Iterator[Path]:
         if path.is_dir():
             if path.name not in NOT_OURS and (not path.name.startswith(".") or path.name == ".ci"):
                 yield from _under(path)
-        elif path.name != ".coverage":
+        elif path.name != ".coverage" and path.suffix not in PICTURES:
             yield path

@@ -14,7 +14,6 @@ CONVERSIONS = (1000, 3600)
 #: Module and source line of a 1000 or 3600 that converts nothing, and what it is.
 NOT_A_CONVERSION = {
     ("forecasting/physics.py", "STANDARD_SUN_W_M2: Final = 1_000.0"): "irradiance of standard test conditions, in W/m2",
-    ("sim_harness/weather/sky.py", "STANDARD_SUN_W_M2: Final = 1_000.0"): "the same, on the other side of the wire",
     ("controllers/bus/handlers.py", "_MAX_MALFORMED_TOPICS: Final = 1_000"): "how many topics are remembered",
     ("controllers/edge/edge.py", "buffer_size: int = 3_600"): "reports kept through an outage",
     ("controllers/planner/blocks/furnace.py", "HURRIED_HEAT_CNY = 1_000.0"): "a price",
