@@ -169,13 +169,14 @@ def draw(path: Path, queue: Story, fluid: Story) -> None:
     days.plot(hours, fluid.power_mw, color="#d1603d", linewidth=1.2, linestyle="--", label="fluid")
     days.set(xlabel="hours", ylabel="MW at the meter", title="AIDC, a week that shifts work: mean of each quarter hour")
     days.set_xlim(0, hours[-1])
+    days.set_ylim(20.0, 44.0)
     minutes = np.arange(queue.event_mw.size) - 60
     for story, colour, label in ((queue, "#0b6e99", "job by job"), (fluid, "#d1603d", "fluid")):
         event.plot(minutes, story.event_mw / story.event_mw[:60].mean(), color=colour, linewidth=1.2, label=label)
     event.axhline(CAP_FRAC, color="0.75", zorder=0)
     event.set(xlabel="minutes since the cap", ylabel="share of the hour before", title="A cap of 75 % for three hours, then none")
     for axis in (days, event):
-        axis.legend(frameon=False, loc="best")
+        axis.legend(frameon=False, loc="lower right" if axis is event else "upper center", ncols=3)
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
 
