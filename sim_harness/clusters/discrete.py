@@ -89,6 +89,7 @@ class DiscreteWork:
         self._busy, self._leaving_gpus = 0, 0
         self._busy_of = [0] * n
         self._tokens = 0.0
+        self._pause_again_s, self._paused_for = 0.0, math.inf
         self._scan_at_s = 0.0
         self._soon: list[tuple[float, int]] = []
         self._profile: DueProfile | None = None
@@ -255,7 +256,7 @@ class DiscreteWork:
         committed = self._busy - self._leaving_gpus
         if self._leaving_gpus and committed < wish.wanted - self._band:
             self._stay(wish.wanted - committed)
-        elif committed > wish.wanted + self._band:
+        elif committed > wish.wanted + self._band and self._may_pause(now_s, wish.wanted):
             self._pause_excess(committed - wish.wanted, capped=self._busy > wish.room)
         if self._waiting:
             self._start(now_s, wish)
@@ -448,6 +449,13 @@ class DiscreteWork:
             self._leaving_gpus -= gpus
 
     # Less than runs ---------------------------------------------------------------------------------------------------------
+
+    def _may_pause(self, now_s: float, wanted: float) -> bool:
+        """Once a minute, or when clearly less is asked: those that could not pause a moment ago still cannot."""
+        if now_s < self._pause_again_s and wanted > self._paused_for - self._band:
+            return False
+        self._pause_again_s, self._paused_for = now_s + CYCLE_S, wanted
+        return True
 
     def _pause_excess(self, excess: float, capped: bool) -> None:
         """Mark jobs to pause at their next checkpoint, until what is too much is covered."""
