@@ -159,7 +159,7 @@ def flow_limits(park: Park, lines: frozenset[str]) -> tuple[FlowLimit, ...]:
     factors = sensitivities(park)
     column = {bus: j for j, bus in enumerate(factors.buses)}
     found: list[FlowLimit] = []
-    for branch, row, limit in zip(factors.branches, factors.ptdf, factors.limit_mw.tolist(), strict=True):
+    for branch, row, limit in zip(factors.branches, factors.ptdf_frac, factors.limit_mw.tolist(), strict=True):
         if branch not in lines:
             continue
         per_mw = {

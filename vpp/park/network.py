@@ -26,7 +26,7 @@ class Sensitivities:
         buses: Ids, the columns.
         branches: Ids of closed lines and of transformers, the rows.
         slack: The bus that takes the difference.
-        ptdf: Share of a MW drawn at a bus, and delivered by the slack, that flows over a branch from its first bus to its second,
+        ptdf_frac: Share of a MW drawn at a bus, and delivered by the slack, that flows over a branch towards its second bus,
             shape (branches, buses).
         limit_mw: What each branch may carry either way, shape (branches,).
     """
@@ -34,7 +34,7 @@ class Sensitivities:
     buses: tuple[BusId, ...]
     branches: tuple[str, ...]
     slack: BusId
-    ptdf: FloatArray
+    ptdf_frac: FloatArray
     limit_mw: FloatArray
 
     def flow_mw(self, drawn_mw: FloatArray) -> FloatArray:
@@ -43,13 +43,13 @@ class Sensitivities:
         Args:
             drawn_mw: At each bus, positive when consuming, shape (buses,) or (buses, T). [MW]
         """
-        flow: FloatArray = self.ptdf @ drawn_mw
+        flow: FloatArray = self.ptdf_frac @ drawn_mw
         return flow
 
     def of_areas(self, share: Mapping[BusId, Mapping[str, float]], areas: tuple[str, ...]) -> FloatArray:
         """The same for areas whose power splits over buses in fixed shares, shape (branches, areas)."""
         split = np.array([[share.get(bus, {}).get(area, 0.0) for area in areas] for bus in self.buses])
-        result: FloatArray = self.ptdf @ split
+        result: FloatArray = self.ptdf_frac @ split
         return result
 
 
@@ -95,7 +95,7 @@ def sensitivities(park: Park, slack: BusId | None = None) -> Sensitivities:
         buses=buses,
         branches=(*(str(line.id) for line in lines), *(t.id for t in transformers)),
         slack=chosen,
-        ptdf=_ptdf(np.array(ends).reshape(-1, 2), np.array(weight), len(buses), place[chosen]),
+        ptdf_frac=_ptdf(np.array(ends).reshape(-1, 2), np.array(weight), len(buses), place[chosen]),
         limit_mw=np.array([*(line.limit_mw for line in lines), *(t.limit_mw for t in transformers)]),
     )
 

@@ -197,7 +197,7 @@ def test_in_a_ring_power_splits_by_reactance_as_in_pandapower() -> None:
     net, _ = pandapower_net(ring)
     pp.create_load(net, net.bus.index[net.bus.name == "aq66"][0], p_mw=100.0)
     pp.rundcpp(net)
-    ours = dict(zip(linear.branches, linear.ptdf[:, linear.buses.index("aq66")] * 100.0, strict=True))
+    ours = dict(zip(linear.branches, linear.ptdf_frac[:, linear.buses.index("aq66")] * 100.0, strict=True))
     theirs = dict(zip(net.line.name, net.res_line.p_from_mw, strict=True))
     assert {name: ours[name] for name in theirs} == pytest.approx(theirs, abs=1e-6)
     assert 0.0 < ours["l.aq_cd"] * -1.0 < 50.0
