@@ -105,7 +105,7 @@ def plain_zone(task: gefcom.Task, zone: int) -> FloatArray:
         lgb.train({**PLAIN, "objective": "quantile", "alpha": level}, lgb.Dataset(x[rows], y[rows]), num_boost_round=PLAIN_ROUNDS)
         for level in PLAIN_LEVELS
     ]
-    raw = np.sort(np.column_stack([model.predict(x[task.hidden], num_threads=1) for model in models]), axis=1)
+    raw = np.sort(np.column_stack([np.asarray(model.predict(x[task.hidden], num_threads=1)) for model in models]), axis=1)
     return np.clip(at_levels(raw, PLAIN_LEVELS, gefcom.LEVELS), 0.0, 1.0)
 
 

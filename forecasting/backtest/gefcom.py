@@ -152,7 +152,8 @@ def leaderboard(folder: Path) -> dict[int, tuple[str, float]]:
     sheet = pd.read_csv(path)
     wind = sheet[sheet["track"] == "wind"]
     best = wind.loc[wind.groupby("task")["pinball"].idxmin()]
-    return {int(row.task): (str(row.team), float(row.pinball)) for row in best.itertuples()}
+    columns = (best["task"].to_numpy(), best["team"].to_numpy(), best["pinball"].to_numpy())
+    return {int(task): (str(team), float(loss)) for task, team, loss in zip(*columns, strict=True)}
 
 
 def _read(path: Path) -> pd.DataFrame:

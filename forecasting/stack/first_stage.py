@@ -71,6 +71,6 @@ def combine_parts(forecasts: list[FloatArray], part: IntArray, train: BoolArray)
     """
     every = np.stack(forecasts)
     unseen = every[part, np.arange(part.size)]
-    out = every.mean(axis=0)
+    out = np.asarray(every.mean(axis=0))
     out[train] = unseen[train]
     return out

@@ -89,7 +89,7 @@ def _start(inputs: int, hidden: int, y: FloatArray, levels: tuple[float, ...], r
 
 def _forward(x: Float32Array, weights: Weights) -> Float32Array:
     hidden = _leaky(_leaky(x @ weights[0] + weights[1]) @ weights[2] + weights[3])
-    return hidden @ weights[4] + weights[5]
+    return np.asarray(hidden @ weights[4] + weights[5])
 
 
 def _leaky(value: Float32Array) -> Float32Array:
