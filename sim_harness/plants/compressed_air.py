@@ -42,6 +42,8 @@ LOW_BAR: Final = 60.0
 HIGH_BAR: Final = 100.0
 WARM_PER_CONTENT: Final = 0.06
 WARM_TIME_H: Final = 3.0
+#: A machine that the cavern has stopped is not started again before this share of the window is free. Assumption.
+FREE_AGAIN: Final = 0.05
 #: A target below this share of the minimum power means rest. Assumption.
 REST_BELOW: Final = 0.5
 _EPS_MW: Final = 1e-9
@@ -74,7 +76,7 @@ class CompressedAir(Station):
         self._cap_mw = plate.power_mw
         self._machine, self._start_left_s, self._fails, self._locked_s = 0, 0.0, False, 0.0
         self._level_mw = self._machine_mw = self._draw_mw = self._run_s = 0.0
-        self._ends = False
+        self._ends, self._shut = False, 0
         self._charged_mwh = self._discharged_mwh = self._lost_mwh = self._auxiliary_mwh = self._metered_mwh = 0.0
         self._starts = self._failed = 0
 
@@ -112,7 +114,7 @@ class CompressedAir(Station):
             draw_mw = min(draw_mw, max(0.0, power_mw))
             self._machine, self._level_mw = 0, 0.0
         elif self._ends:
-            self._machine, self._level_mw = 0, 0.0
+            self._shut, self._machine, self._level_mw = self._machine, 0, 0.0
         machine_mw = power_mw - draw_mw
         moved_mwh = 0.0
         if machine_mw and self._run_s:
@@ -183,9 +185,9 @@ class CompressedAir(Station):
                 return rejected_kind(self._power_mw, setpoint, "it takes a target or a limit")
         self._rate = ramp_mw_per_s(self._own_rate, ramp_mw_per_min)
         given_mw = self._given_mw()
-        if self._content_mwh() <= 0.0 and given_mw < 0.0:
+        if given_mw < 0.0 and not self._is_free(-1):
             return clamped(0.0, "cavern_low", "the cavern is at the low end of its pressure window")
-        if self._room_mwh() <= 0.0 and given_mw > 0.0:
+        if given_mw > 0.0 and not self._is_free(1):
             return clamped(0.0, "cavern_high", "the cavern is at the high end of its pressure window")
         if given_mw and self._locked_s > 0.0:
             return clamped(0.0, "start_failed", f"a start has failed; ready again in {self._locked_s:.0f} s")
@@ -207,12 +209,16 @@ class CompressedAir(Station):
         if wanted == self._machine:
             return
         self._machine, self._level_mw, self._start_left_s = 0, 0.0, 0.0
-        possible = self._room_mwh() > 0.0 if wanted > 0 else self._content_mwh() > 0.0
-        if not wanted or self._locked_s > 0.0 or not possible:
+        if not wanted or self._locked_s > 0.0 or not self._is_free(wanted):
             return
-        self._machine, self._starts = wanted, self._starts + 1
+        self._machine, self._starts, self._shut = wanted, self._starts + 1, 0
         self._start_left_s = self._plate.start_s * (1.0 + START_SPREAD * float(self._rng.uniform(-1.0, 1.0)))
         self._fails = bool(self._rng.random() < START_FAILS)
+
+    def _is_free(self, direction: int) -> bool:
+        """Whether the window has room for a machine; one that it has stopped waits until there is more than a trifle."""
+        free_mwh = self._room_mwh() if direction > 0 else self._content_mwh()
+        return free_mwh > (FREE_AGAIN * self._plate.energy_mwh if direction == self._shut else 0.0)
 
     def _run(self, run_s: float, dt_s: float) -> None:
         """The running part of a step: load from the minimum by the ramp, as far as the cavern allows."""

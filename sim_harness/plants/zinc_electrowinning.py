@@ -36,6 +36,7 @@ NEGLECT_S: Final = 2_400.0
 CELL_C: Final = 38.0
 HALL_C: Final = 20.0
 CELL_TIME_H: Final = 5.0
+COOLING_MARGIN: Final = 1.05
 TOWER_WEAK_ABOVE_C: Final = 24.0
 TOWER_C_PER_C: Final = 0.35
 
@@ -66,8 +67,8 @@ class ZincElectrowinning(BandStation):
         self._rated_net = 1.0 - self._dissolving
         super().__init__(asset, band, start, zone)
         self._cell_c, self._first_c = CELL_C, CELL_C
-        # Heat at rating holds the set-point against full cooling at the tower's design day.
-        heat_mw = rated_mw * (1.0 - BOUND_FRAC)
+        # Heat at rating holds the set-point against full cooling at the tower's design day, with a little in hand.
+        heat_mw = COOLING_MARGIN * rated_mw * (1.0 - BOUND_FRAC * self._rated_net)
         self._cooling_mw_per_c = heat_mw / (CELL_C - HALL_C)
         self._heat_mwh_per_c = self._cooling_mw_per_c * CELL_TIME_H
         self._neglect = 0.0

@@ -87,3 +87,10 @@ def test_a_blackout_stops_the_machine_and_keeps_the_books() -> None:
     pass_time(plant, 0.1, at=START + timedelta(hours=0.5), supplied=0.3)
     assert plant.read().state["mode"] in (0.0, 1.0)
     assert worst_residual(plant) < 1e-9
+
+
+def test_a_full_cavern_that_cools_is_not_filled_again_for_a_trifle() -> None:
+    plant = compressed_air(2, soc_frac=0.9)
+    plant.apply(Target(power_mw=100.0), None)
+    pass_time(plant, 12.0)
+    assert plant.totals()["starts"] <= 2.0
