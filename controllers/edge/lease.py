@@ -13,7 +13,7 @@ The rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final, assert_never
@@ -89,19 +89,21 @@ class Lease:
             now: The device's clock, aware UTC.
             rules: When a command is stale.
         """
-        known = dict(self.last_seq)
-        if self.held is not None and command.order == self.held.order:
+        held, epoch = self.held, command.epoch
+        if held is not None and command.seq == held.seq and epoch == held.epoch:
             return self, Verdict.REPEATED
-        if command.seq <= known.get(command.epoch, -1):
-            return self, Verdict.OLD
-        if self.held is not None and self.phase(now_s) is Phase.HELD and command.epoch < self.held.epoch:
+        others = self.last_seq
+        for i, (known, seq) in enumerate(self.last_seq):
+            if known == epoch:
+                if command.seq <= seq:
+                    return self, Verdict.OLD
+                others = self.last_seq[:i] + self.last_seq[i + 1 :]
+        if held is not None and epoch < held.epoch and self.phase(now_s) is Phase.HELD:
             return self, Verdict.OLD
         age_s = (now - command.issued_at).total_seconds()
         if age_s > min(rules.max_age_s, command.lease_s) + rules.clock_skew_s:
             return self, Verdict.STALE
-        known.pop(command.epoch, None)
-        known[command.epoch] = command.seq
-        return replace(self, held=command, received_s=now_s, last_seq=tuple(known.items())[-_EPOCHS_KNOWN:]), Verdict.NEW
+        return Lease(command, now_s, (*others[1 - _EPOCHS_KNOWN :], (epoch, command.seq))), Verdict.NEW
 
     def phase(self, now_s: float) -> Phase:
         """Who says what the device does at a moment of its monotonic clock."""

@@ -77,15 +77,24 @@ class Reports:
     def post_status(self, reading: Reading, now_s: float) -> None:
         """Says how the asset can be commanded when that has changed, after each new connection, and every two hours.
 
-        After a new connection because the last will may just have said offline; every two hours because one that nobody could read
-        would leave the asset out for good.
+        After a new connection because the last will may just have said offline; every two hours because one that nobody could
+        read would leave the asset out for good.
         """
+        said = self._said
+        if (
+            said is not None
+            and said[0] == reading.mode
+            and said[1] == reading.limits
+            and said[2] == self._bus.counters.connections
+            and now_s - self._said_s < _STATUS_EVERY_S
+        ):
+            return
         limits = _known(reading.limits)
-        said = (reading.mode, limits, self._bus.counters.connections)
-        if said != self._said or now_s - self._said_s >= _STATUS_EVERY_S:
+        connections = self._bus.counters.connections
+        if said != (reading.mode, limits, connections) or now_s - self._said_s >= _STATUS_EVERY_S:
             self._said_s = now_s
             # A copy: a device may hand out its own mapping, and what was said must not change with it.
-            self._said = (reading.mode, dict(limits), self._bus.counters.connections)
+            self._said = (reading.mode, dict(limits), connections)
             status = Status(online=True, mode=reading.mode, limits=limits, changed_at=reading.measured_at)
             self._bus.post(self._status, encode(status), qos=1, retain=True)
 

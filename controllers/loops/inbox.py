@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from controllers.bus.base import Bus
+from controllers.bus.base import Bus, Handler
 from controllers.dispatch.events import EventBook
 from controllers.dispatch.snapshot import ClusterReport, Reported, Snapshot, Work
 from vpp.ids import AssetId, ConnectionId
@@ -55,6 +55,7 @@ class Inbox:
         self._on_ack, self._on_event = on_ack, on_event
         self._events = EventBook({})
         self._spot: dict[ConnectionId, SpotPrices] = {}
+        self._last: Snapshot | None = None
         self._telemetry: dict[AssetId, Telemetry] = {}
         self._taken: dict[str, datetime] = {}
         #: What was made of the words below, until one of them changes.
@@ -77,17 +78,31 @@ class Inbox:
             (Channel.GRID_EVENT, self._on_grid_event),
             (Channel.GRID_PRICE, self._on_price),
         ):
-            bus.subscribe(filter_of(park, channel), handler, qos=1 if channel in _KEPT else 0)
+            bus.subscribe(filter_of(park, channel), self._news(handler), qos=1 if channel in _KEPT else 0)
+
+    def _news(self, handler: Handler) -> Handler:
+        """The handler, after which the last snapshot is out of date."""
+
+        def take(topic: str, payload: bytes) -> None:
+            self._last = None
+            handler(topic, payload)
+
+        return take
 
     def has_heard(self, assets: Iterable[AssetId]) -> bool:
         """Whether every one of these devices and clusters has spoken since this was made."""
         return all(asset_id in self._heard for asset_id in assets)
 
     def snapshot(self, at: datetime) -> Snapshot:
-        """Everything fresh, as of `at`; who is overdue is named, not guessed."""
+        """Everything fresh, as of `at`; who is overdue is named, not guessed.
+
+        Two loops that look at one instant get the same one, as long as nothing was said between.
+        """
+        if self._last is not None and self._last.at == at:
+            return self._last
         since = at - self._settings.silent_after
         silent = frozenset(AssetId(who) for who, heard in self._heard.items() if heard < since)
-        return Snapshot(
+        self._last = Snapshot(
             at=at,
             assets={i: self._reports.get(i) or self._reported(i, t) for i, t in self._telemetry.items() if i not in silent},
             clusters={i: self._cluster(i, t) for i, t in self._clusters.items() if i not in silent},
@@ -96,6 +111,7 @@ class Inbox:
             events=self._events.open_at(at),
             spot=dict(self._spot),
         )
+        return self._last
 
     def _reported(self, asset_id: AssetId, telemetry: Telemetry) -> Reported:
         status, ack = self._status.get(asset_id), self._acks.get(asset_id)

@@ -70,15 +70,15 @@ def encode(message: m.Message) -> bytes:
     Raises:
         WireError: A value breaks the contract (NaN, infinity, out of bounds, naive time, too long); nothing is sent.
     """
-    name = type(message).__name__
+    kind = type(message)
     try:
         payload = _ENCODER.encode(message)
     except (TypeError, ValueError) as error:
-        raise WireError(f"{name}: {_one_line(str(error))}") from error
-    read_back = decode(type(message), name, payload)
+        raise WireError(f"{kind.__name__}: {_one_line(str(error))}") from error
+    read_back = _read(kind, kind.__name__, payload)
     # JSON has no NaN: it leaves as null, which an optional field would take for "missing" without a word.
     if read_back != message:
-        raise WireError(f"{name}: {_first_difference(message, read_back)}")
+        raise WireError(f"{kind.__name__}: {_first_difference(message, read_back)}")
     _LAST.pair = (payload, read_back)
     return payload
 
@@ -92,6 +92,10 @@ def decode(kind: type[MessageT], topic: str, payload: bytes | bytearray | memory
     written, known = _LAST.pair
     if payload is written and type(known) is kind:
         return known
+    return _read(kind, topic, payload)
+
+
+def _read(kind: type[MessageT], topic: str, payload: bytes | bytearray | memoryview) -> MessageT:
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise WireError(f"{topic}: {len(payload)} bytes, {MAX_PAYLOAD_BYTES} are allowed; send less or round values")
     try:
@@ -100,8 +104,7 @@ def decode(kind: type[MessageT], topic: str, payload: bytes | bytearray | memory
         rule, _, path = str(error).partition(" - at `")
         where = f"{path.rstrip('`')}: " if path else ""
         raise WireError(f"{topic}: {_one_line(where + rule)}") from error
-    fault = next(message.faults(), None)
-    if fault is not None:
+    if kind.faults is not m.Message.faults and (fault := next(message.faults(), None)) is not None:
         raise WireError(f"{topic}: {_one_line(fault)}")
     return message
 

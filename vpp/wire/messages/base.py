@@ -21,9 +21,10 @@ class Dated(WireStruct, frozen=True, kw_only=True):
     """A part with instants: one in another zone becomes UTC where it enters, so that inside there is only one."""
 
     def __post_init__(self) -> None:
-        for name in _instant_fields(type(self)):
+        for name in _instant_fields(self.__class__):
             at = getattr(self, name)
-            if isinstance(at, datetime) and at.tzinfo is not UTC and at.utcoffset() is not None:
+            # Most are in UTC already, and this runs for every message.
+            if at is not None and getattr(at, "tzinfo", UTC) is not UTC and at.utcoffset() is not None:
                 structs.force_setattr(self, name, at.astimezone(UTC))
 
 
