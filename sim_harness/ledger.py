@@ -23,6 +23,9 @@ REGISTER: Final = timedelta(minutes=15)
 #: A limit is broken above this; what stays below is rounding. [MW]
 _TOLERANCE_MW: Final = 1e-9
 _FIRST_ROWS: Final = 96
+#: What is followed from register to register, for whoever wants to see a run and not only its end.
+FOLLOWED_COUNTERS: Final = ("heats_done", "work_arrived_mwh", "work_done_mwh", "missed_mwh")
+FOLLOWED_STOCKS: Final = ("hydrogen_kg", "waiting_mwh")
 
 _Row: TypeAlias = list[float]
 _Question: TypeAlias = Callable[[Plant], Mapping[str, float]]
@@ -89,6 +92,10 @@ class Ledger:
         self._sources = tuple(i for i, plant in enumerate(plants) if "available_mwh" in plant.totals())
         self._stores = tuple(i for i, plant in enumerate(plants) if "stored_mwh" in plant.stock())
         self._available_before = self._available()
+        self._counted = [(i, name) for i, plant in enumerate(plants) for name in FOLLOWED_COUNTERS if name in plant.totals()]
+        self._held = [(i, name) for i, plant in enumerate(plants) for name in FOLLOWED_STOCKS if name in plant.stock()]
+        self._counters, self._levels = Register(len(self._counted)), Register(len(self._held))
+        self._counters_before = self._read_counters()
         self._stock_first = {plant.asset_id: dict(plant.stock()) for plant in plants}
         self._violation_s: _Row = [0.0] * widths[1]
         self._unsafe_s = 0.0
@@ -182,7 +189,21 @@ class Ledger:
             stock_first=self._stock_first,
             stock_last=self._each(lambda plant: dict(plant.stock())),
             balances={plant.asset_id: plant.balances() for plant in self._plants},
+            progress=self._named(self._counted, self._counters.columns(self._progress() if partial else None)),
+            levels=self._named(self._held, self._levels.columns(self._read_levels() if partial else None)),
         )
+
+    def _named(self, keys: Sequence[tuple[int, str]], rows: FloatArray) -> dict[tuple[AssetId, str], FloatArray]:
+        return {(self._plants[i].asset_id, name): row for (i, name), row in zip(keys, rows, strict=True)}
+
+    def _read_counters(self) -> _Row:
+        return [self._plants[i].totals()[name] for i, name in self._counted]
+
+    def _read_levels(self) -> _Row:
+        return [self._plants[i].stock()[name] for i, name in self._held]
+
+    def _progress(self) -> _Row:
+        return [now - before for now, before in zip(self._read_counters(), self._counters_before, strict=True)]
 
     def _close(self) -> None:
         self._watch_peak()
@@ -194,6 +215,9 @@ class Ledger:
         self._exported.append(now.exported)
         self._excess.append(now.excess)
         self._unserved.append(now.unserved)
+        self._counters.append(self._progress())
+        self._levels.append(self._read_levels())
+        self._counters_before = self._read_counters()
         self._available_before = available
         self._open = _Open(*self._widths)
         self._edges.append(self._edge)

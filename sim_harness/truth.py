@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -41,6 +41,8 @@ class Truth:
         stock_last: What it holds at the end.
         balances: Conservation laws of each plant.
         spot_cny_per_mwh: What energy came to at the market, shape (T,); None where a tariff has the hours' prices. [CNY/MWh]
+        progress: By asset and counter, what each interval added to it, shape (T,).
+        levels: By asset and stock, what it held at the interval's end, shape (T,).
     """
 
     park: Park
@@ -63,6 +65,8 @@ class Truth:
     stock_last: Mapping[AssetId, Mapping[str, float]]
     balances: Mapping[AssetId, tuple[Balance, ...]]
     spot_cny_per_mwh: FloatArray | None = None
+    progress: Mapping[tuple[AssetId, str], FloatArray] = field(default_factory=dict)
+    levels: Mapping[tuple[AssetId, str], FloatArray] = field(default_factory=dict)
 
     def rows_of(self, kind: str | None = None, area: str | None = None) -> BoolArray:
         """Which rows of (A, T) arrays are of a kind, in an area, or both."""

@@ -29,7 +29,7 @@ _ANSWERS_KEPT: Final = 64
 #: Running ahead of the quota is worth less than any sale and more than wasting wind and sun. [CNY/MWh]
 _AHEAD_CNY_PER_MWH: Final = 50.0
 #: What is opened last: this much above what a call costs. [CNY/MWh]
-_LAST_CNY_PER_MWH: Final = 1_000.0
+_LAST_CNY_PER_MWH: Final = 900.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class RuleThresholds:
     quota_price_cny_per_mwh: float = 700.0
     wait_price_cny_per_mwh: float = 700.0
     full_frac: float = 0.97
-    feeder_close_cny_per_mwh: float = 1_000.0
+    feeder_close_cny_per_mwh: float = 900.0
 
 
 def rule_guidance(

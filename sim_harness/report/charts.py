@@ -12,10 +12,10 @@ from plotly.subplots import make_subplots
 from controllers.console.palette import CATEGORIES, STORE
 from sim_harness.report.flows import area_flows, category_of
 from sim_harness.truth import Truth
-from vpp.ids import AreaId, AssetId
+from vpp.ids import AreaId
 from vpp.units import KG_PER_T, FloatArray
 
-__all__ = ["Span", "area_chart", "cost_chart", "plan_chart", "store_chart"]
+__all__ = ["Span", "area_chart", "cost_chart", "plan_chart", "store_chart", "tank_chart", "work_chart"]
 
 #: A stretch of time that a chart shades: start and end as shown, and the word beside it.
 Span = tuple[str, str, str]
@@ -23,12 +23,27 @@ Span = tuple[str, str, str]
 _INK: Final = "#1f2933"
 _PALE: Final = "#e4e7eb"
 _ALARM: Final = "#d55e00"
-_PLAN: Final = "#0072b2"
+#: The terminal tells ties and grid, metals and sun apart by words; a stack needs colours of its own for them.
+_COLOURS: Final = {"link": "#f5d6a0", "metal": "#b08d57", "base": "#bcc3cc", "ammonia": "#8fd3c1", "other": "#7b8794"}
 _AREA_PX: Final = 430
 _SMALL_PX: Final = 190
 _COLUMNS: Final = 2
 #: Planned assets that move by less than this share of their largest power are not worth a picture.
 _STILL_FRAC: Final = 0.01
+
+
+#: What a picture of work shows beside what was done: counter, word, colour.
+_WORK: Final[Mapping[str, tuple[str, tuple[tuple[str, str, str], ...]]]] = {
+    "heats_done": ("heats an hour 炉次", (("heats_done", "tapped 出钢", "#d55e00"),)),
+    "work_done_mwh": (
+        "MWh of deferrable work an hour 可延迟任务",
+        (
+            ("work_arrived_mwh", "arrived 到达", "#9aa5b1"),
+            ("work_done_mwh", "done 完成", "#0072b2"),
+            ("missed_mwh", "missed 超期", "#d55e00"),
+        ),
+    ),
+}
 
 
 def times(truth: Truth) -> list[str]:
@@ -42,10 +57,10 @@ def area_chart(truth: Truth, area: AreaId, spans: Sequence[Span] = ()) -> go.Fig
     figure = go.Figure()
     for name, power_mw in flows.supply_mw.items():
         look = CATEGORIES[name]
-        figure.add_trace(_layer(x, power_mw, f"{look.gives} {look.zh}", look.colour, "supply"))
+        figure.add_trace(_layer(x, power_mw, f"{look.gives} {look.zh}", _COLOURS.get(name, look.colour), "supply"))
     for name, power_mw in flows.demand_mw.items():
         look = CATEGORIES[name]
-        figure.add_trace(_layer(x, -power_mw, f"{look.takes} {look.zh}", look.colour, "demand"))
+        figure.add_trace(_layer(x, -power_mw, f"{look.takes} {look.zh}", _COLOURS.get(name, look.colour), "demand"))
     if float(np.max(flows.available_mw, initial=0.0)) > 0.0:
         figure.add_trace(_line(x, flows.available_mw, "wind and sun available 可用", _INK, "dot"))
     if float(np.max(flows.unserved_mw, initial=0.0)) > 0.0:
@@ -92,15 +107,31 @@ def store_chart(truth: Truth) -> go.Figure | None:
     return figure
 
 
-def tank_chart(truth: Truth, level_kg: Mapping[AssetId, FloatArray]) -> go.Figure | None:
+def tank_chart(truth: Truth) -> go.Figure | None:
     """Hydrogen in the tanks, in tonnes; None where there is none."""
-    if not level_kg:
+    tanks = {asset_id: kg for (asset_id, name), kg in truth.levels.items() if name == "hydrogen_kg"}
+    if not tanks:
         return None
-    figure = _grid([truth.park.asset(asset_id).name for asset_id in level_kg])
-    for i, kg in enumerate(level_kg.values()):
+    figure = _grid([truth.park.asset(asset_id).name for asset_id in tanks])
+    for i, kg in enumerate(tanks.values()):
         trace = _line(times(truth), kg / KG_PER_T, "t", CATEGORIES["hydrogen"].colour, "solid")
         figure.add_trace(trace.update(fill="tozeroy", showlegend=False), row=i // _COLUMNS + 1, col=i % _COLUMNS + 1)
     return figure
+
+
+def work_chart(truth: Truth) -> go.Figure | None:
+    """Heats tapped and computing work arrived, done and missed, hour by hour; None where there is neither."""
+    shown = [key for key in truth.progress if key[1] in ("heats_done", "work_done_mwh")]
+    if not shown:
+        return None
+    figure = _grid([f"{truth.park.asset(asset_id).name} · {_WORK[name][0]}" for asset_id, name in shown])
+    for i, (asset_id, name) in enumerate(shown):
+        place = {"row": i // _COLUMNS + 1, "col": i % _COLUMNS + 1}
+        for part, word, colour in _WORK[name][1]:
+            row = truth.progress.get((asset_id, part))
+            if row is not None:
+                figure.add_trace(_bars(truth, row, word, colour), **place)
+    return figure.update_layout(barmode="group")
 
 
 def cost_chart(items: Mapping[str, float]) -> go.Figure:
@@ -130,6 +161,21 @@ def _moves(truth: Truth, planned_mw: FloatArray, row: int) -> bool:
     actual = truth.energy_mwh[row] / truth.grid.step_h
     size = max(float(np.max(np.abs(plan))), float(np.max(np.abs(actual))))
     return size > 0.0 and max(float(np.ptp(plan)), float(np.ptp(actual))) > _STILL_FRAC * size
+
+
+def _bars(truth: Truth, row: FloatArray, word: str, colour: str) -> go.Bar:
+    """What a counter added in each hour."""
+    hours = [start.astimezone(truth.park.zone).strftime("%Y-%m-%d %H:00") for start in truth.grid.starts]
+    first = {hour: t for t, hour in reversed(list(enumerate(hours)))}
+    edges = sorted(first.values())
+    return go.Bar(
+        x=[hours[t] for t in edges],
+        y=np.round(np.add.reduceat(row, edges), 2),
+        name=word,
+        marker_color=colour,
+        showlegend=False,
+        hovertemplate="%{y:.1f} " + word + "<extra></extra>",
+    )
 
 
 def _layer(x: list[str], y: FloatArray, name: str, colour: str, stack: str) -> go.Scatter:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from sim_harness.report.charts import Span, area_chart, cost_chart, plan_chart, store_chart
+from sim_harness.report.charts import Span, area_chart, cost_chart, plan_chart, store_chart, tank_chart, work_chart
 from sim_harness.tables import figures_of
 from sim_harness.truth import Truth
 from vpp.units import FloatArray
@@ -69,8 +69,9 @@ def report_html(shown: Shown) -> str:
             f'<div class="tiles">{"".join(_tiles(facts))}</div>',
             *_plots(shown),
             f'<div class="pair">{_score(facts)}{_events(facts)}</div>',
-            "<section><h2>What is measured and what is made up 数据来源</h2>"
-            f"<p class='note'>{escape(str(facts['data']))}</p></section>",
+            "<section><h2>What is measured and what is made up 数据来源</h2><ul class='note'>"
+            + "".join(f"<li>{escape(fact)}</li>" for fact in str(facts["data"]).split("; "))
+            + "</ul></section>",
         )
     )
     return (
@@ -107,9 +108,12 @@ def _plots(shown: Shown) -> Iterator[str]:
     plan = plan_chart(truth, shown.planned_mw, shown.spans)
     if plan is not None:
         yield _section("Plan (dotted) against actual 计划与实际, MW at the meter", plan)
-    stores = store_chart(truth)
-    if stores is not None:
-        yield _section("Stores 储能, MWh", stores)
+    more = (
+        ("Stores 储能, MWh", store_chart(truth)),
+        ("Hydrogen in the tanks 储氢, t", tank_chart(truth)),
+        ("Heats and computing work 炉次与算力任务", work_chart(truth)),
+    )
+    yield from (_section(title, figure) for title, figure in more if figure is not None)
     yield _section("Comparable cost by item 成本构成", cost_chart(shown.facts["cost_items"]))
 
 
@@ -132,10 +136,15 @@ def _events(facts: Mapping[str, Any]) -> str:
     events = facts["peak_events"]
     if not events:
         return "<section><h2>Grid events 电网事件</h2><p class='note'>None in this run.</p></section>"
-    keys = list(events[0])
-    head = "".join(f"<th>{escape(key.replace('_', ' '))}</th>" for key in keys)
-    rows = "".join("<tr>" + "".join(f"<td>{escape(_cell(event[key]))}</td>" for key in keys) + "</tr>" for event in events)
-    return f"<section><h2>Grid events 电网事件</h2><table><tr>{head}</tr>{rows}</table></section>"
+    head = "".join(f"<th class='n'>{escape(str(event['id']))}</th>" for event in events)
+    rows = "".join(
+        f"<tr><td>{escape(key.replace('_', ' '))}</td>"
+        + "".join(f"<td class='n'>{escape(_cell(event[key]))}</td>" for event in events)
+        + "</tr>"
+        for key in events[0]
+        if key != "id"
+    )
+    return f"<section><h2>Grid events 电网事件</h2><table><tr><th></th>{head}</tr>{rows}</table></section>"
 
 
 def _cell(value: object) -> str:

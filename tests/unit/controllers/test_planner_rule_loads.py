@@ -78,15 +78,15 @@ def test_units_that_do_not_run_or_follow_steam_are_left_alone() -> None:
 
 def test_a_feeder_is_opened_last_and_closed_again_when_power_is_cheap() -> None:
     feeder = asset("shed.a1", "feeder", builders.feeder(call_cny_per_mwh=3_000.0), "a")
-    shut = feeder_band(feeder, said(closed=1.0, demand_mw=8.0, calls_left=3.0, hours_left_h=5.0), 1_000.0)
-    opened = feeder_band(feeder, said(closed=0.0, demand_mw=8.0, calls_left=2.0, hours_left_h=4.0), 1_000.0)
+    shut = feeder_band(feeder, said(closed=1.0, demand_mw=8.0, calls_left=3.0, hours_left_h=5.0), 900.0)
+    opened = feeder_band(feeder, said(closed=0.0, demand_mw=8.0, calls_left=2.0, hours_left_h=4.0), 900.0)
     assert shut is not None
     assert opened is not None
-    assert shut.segments == ((8.0, 4_000.0),)
-    assert opened.segments == ((8.0, 1_000.0),)
+    assert shut.segments == ((8.0, 3_900.0),)
+    assert opened.segments == ((8.0, 900.0),)
     assert shut.switched
 
 
 def test_a_feeder_whose_year_is_used_up_stays_closed() -> None:
     feeder = asset("shed.a1", "feeder", builders.feeder(), "a")
-    assert feeder_band(feeder, said(closed=1.0, calls_left=0.0), 1_000.0) is None
+    assert feeder_band(feeder, said(closed=1.0, calls_left=0.0), 900.0) is None
