@@ -177,8 +177,10 @@ def run_column(runs: WeatherRuns, newest: FloatArray, at: StampArray, name: str)
 
 def _last_day_m_s(runs: WeatherRuns, origin: StampArray) -> FloatArray:
     """Mean wind that the runs of the last day said for it, each hour from the newest run of then, shape (N,)."""
-    then = [origin - h * ONE_HOUR for h in LAST_DAY_H]
-    return np.asarray(np.mean([speed100_m_s(runs, newest_run(runs, at), at) for at in then], axis=0), dtype=np.float64)
+    # A forecast has one origin for all its rows.
+    origins, row = np.unique(origin, return_inverse=True)
+    then = (origins[:, None] - np.array(LAST_DAY_H) * ONE_HOUR).reshape(-1)
+    return speed100_m_s(runs, newest_run(runs, then), then).reshape(origins.size, -1).mean(axis=1)[row]
 
 
 def solar_yield_frac(middle: StampArray, site: FarmSite) -> FloatArray:

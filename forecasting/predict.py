@@ -122,7 +122,8 @@ def finished(models: ForecastModels, raw: Forecast, ask: Ask) -> Forecast:
 
 def grid_middles(grid: TimeGrid) -> StampArray:
     """Middle of each interval as stamps, shape (T,)."""
-    return np.array([to_stamp(a + (b - a) / 2) for a, b in zip(grid.edges, grid.edges[1:], strict=False)])
+    edges = np.array([edge.replace(tzinfo=None) for edge in grid.edges], dtype="datetime64[us]")
+    return np.asarray(edges[:-1] + (edges[1:] - edges[:-1]) // 2, dtype="datetime64[us]")
 
 
 def _believed(past: Past) -> Past:

@@ -24,6 +24,12 @@ __all__ = ["COLUMNS", "KindModel", "fit", "predict_rows"]
 COLUMNS: Final[Mapping[FarmKind, tuple[str, ...]]] = {"wind": WIND_COLUMNS, "solar": SOLAR_COLUMNS}
 FARM_COLUMN: Final = 0
 BINS: Final = 127
+#: What the trees add to: the last reading, fading over these hours. Near the origin it is nearly all there is to know.
+BASE_FADES_H: Final[Mapping[FarmKind, float]] = {"wind": 4.0, "solar": 2.0}
+LAST_COLUMN: Final[Mapping[FarmKind, int]] = {
+    "wind": WIND_COLUMNS.index("last_frac"),
+    "solar": SOLAR_COLUMNS.index("index_15min"),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +68,7 @@ def fit(kind: FarmKind, data: TrainingSet, settings: ForecastSettings, spread: S
     texts = spread(partial(_boost, kind, data, settings), [*objectives, {"objective": "regression"}])
     *models, mean = (lgb.Booster(model_str=text) for text in texts)
     out = np.flatnonzero(data.kept_out)
-    raw = _raw(models, data.x[out], settings.threads)
+    raw = _raw(models, data.x[out], settings.threads) + _base(kind, data.x[out])[:, None]
     horizon_h = data.x[out, COLUMNS[kind].index("horizon_h")]
     farm = data.x[out, FARM_COLUMN].astype(np.int64)
     shifts = _shifts(data.y[out], np.sort(raw, axis=1), horizon_h, farm)
@@ -80,12 +86,13 @@ def predict_rows(model: KindModel, x: FloatArray, scale_frac: FloatArray) -> tup
     Returns:
         Quantiles (0..1, never crossing), shape (N, Q), and means, shape (N,).
     """
-    raw = np.sort(_raw(model.quantiles, x, model.threads), axis=1)
+    base = _base(model.kind, x)
+    raw = np.sort(_raw(model.quantiles, x, model.threads) + base[:, None], axis=1)
     horizon_h = x[:, COLUMNS[model.kind].index("horizon_h")]
     farm = np.minimum(x[:, FARM_COLUMN].astype(np.int64), model.shifts.shape[0] - 1)
     shifted = np.sort(raw + model.shifts[farm, horizon_group(horizon_h)], axis=1)
     quantile = shifted * scale_frac[:, None]
-    mean = _raw((model.mean,), x, model.threads)[:, 0] * scale_frac
+    mean = (_raw((model.mean,), x, model.threads)[:, 0] + base) * scale_frac
     return np.clip(quantile, 0.0, 1.0), np.clip(mean, 0.0, 1.0)
 
 
@@ -115,13 +122,19 @@ def _boost(kind: FarmKind, data: TrainingSet, settings: ForecastSettings, object
     power_of_scale = 2 if objective["objective"] == "regression" else 1
     frame = lgb.Dataset(
         data.x[rows],
-        data.y[rows],
+        data.y[rows] - _base(kind, data.x[rows]),
         weight=data.scale_frac[rows] ** power_of_scale,
         feature_name=list(COLUMNS[kind]),
         categorical_feature=[FARM_COLUMN],
         params=parameters,
     )
     return str(lgb.train(parameters, frame, num_boost_round=settings.rounds).model_to_string())
+
+
+def _base(kind: FarmKind, x: FloatArray) -> FloatArray:
+    """The last reading fading into nothing, in the model's unit, nothing where it is not known, shape (N,)."""
+    horizon_h = x[:, COLUMNS[kind].index("horizon_h")]
+    return np.exp(-np.maximum(horizon_h, 0.0) / BASE_FADES_H[kind]) * np.nan_to_num(x[:, LAST_COLUMN[kind]])
 
 
 def _raw(models: list[lgb.Booster] | tuple[lgb.Booster, ...], x: FloatArray, threads: int) -> FloatArray:
