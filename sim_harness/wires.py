@@ -102,6 +102,8 @@ class LocalWire:
         self._make, self._clock = make, clock
         self._hub = LocalBus()
         self._links = (self._hub.link(), self._hub.link()) if cuttable else ()
+        self._world: Bus
+        self._control: Bus
         self._world, self._control = self._links or (self._hub, self._hub)
         self._controller: Controller | None = None
         self._loops: asyncio.Task[None] | None = None
