@@ -135,10 +135,8 @@ def _quota_load(truth: Truth, asset: Asset, prices: FixedPrices) -> Iterator[Ite
     yield "inventory_quota", _change(truth, asset, "owed_mwh") * prices.pending_work_cny_per_mwh
     match asset.kind:
         case "zinc_electrowinning":
+            # What dissolves again below the protective current is already missing from what was delivered.
             yield "reductions", _read(truth.totals, asset, "below_band_mwh") * asset.plate.reduction_price_cny_per_mwh
-            # What dissolves while the cells run in their band is inside the energy a tonne needs; below the protective current
-            # the cathodes lose what was made.
-            yield "spoilt", _read(truth.totals, asset, "below_protective_mwh") * short_cny_per_mwh
         case "copper_refining":
             yield "spoilt", _read(truth.totals, asset, "off_grade_mwh") * short_cny_per_mwh
         case "submerged_arc":

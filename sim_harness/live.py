@@ -23,7 +23,7 @@ import structlog
 from rich.console import Console
 
 from controllers.bus.base import Bus
-from controllers.bus.broker import embedded_broker
+from controllers.bus.broker import EmbeddedBroker
 from controllers.bus.mqtt import connected_bus
 from controllers.clock import WallClock
 from controllers.console.board import Board
@@ -32,6 +32,9 @@ from controllers.edge import offline_will
 from controllers.loops.forecast import Forecaster
 from controllers.loops.worker import ProcessWorker
 from controllers.service import Controller, ControllerSettings
+from sim_harness.broker_keeper import BrokerKeeper
+from sim_harness.clusters.source import jobs_of
+from sim_harness.faults import Injector
 from sim_harness.run import forecaster_of
 from sim_harness.scenario import Scenario, load_park_of
 from sim_harness.site import Site, farms_of
@@ -97,7 +100,10 @@ async def _live(scenario: Scenario, options: LiveOptions) -> None:
     async with AsyncExitStack() as stack:
         # The world begins anew at every start, so must what the broker retains: an old signal would outrank a new one.
         state_dir = Path(stack.enter_context(TemporaryDirectory(prefix="vpp-broker-")))
-        url = await stack.enter_async_context(embedded_broker(state_dir))
+        broker = EmbeddedBroker(state_dir)
+        await broker.start()
+        stack.push_async_callback(broker.stop)
+        url = broker.url
         console.print(f"broker  [bold]{url}[/]  (topics vpp/v1/{park.id}/#; any MQTT 3.1.1 client may listen)")
         ours, theirs = get_context("spawn").Pipe()
         process = get_context("spawn").Process(target=_controller_process, args=(theirs, url, scenario, options))
@@ -109,10 +115,10 @@ async def _live(scenario: Scenario, options: LiveOptions) -> None:
         began_s = time.monotonic()
         ours.send(began_s)
         clock = _clock(scenario, options, began_s)
-        site = await _site(stack, url, park, scenario, weather, clock)
+        site = await _site(stack, url, (park, scenario, weather), clock, options.data_dir)
         screen = await stack.enter_async_context(connected_bus(url, "screen"))
         board = Board(park, screen)
-        await _first_of(watch(board, clock), _run_world(site, clock, control_step(options.speed), scenario))
+        await _first_of(watch(board, clock), _run_world(site, clock, control_step(options.speed), scenario, BrokerKeeper(broker)))
 
 
 async def _first_of(*parts: Coroutine[Any, Any, None]) -> None:
@@ -139,16 +145,20 @@ def _clock(scenario: Scenario, options: LiveOptions, began_s: float) -> WallCloc
     return WallClock(options.speed, scenario.start + timedelta(seconds=gone_s))
 
 
-async def _site(stack: AsyncExitStack, url: str, park: Park, scenario: Scenario, weather: Weather, clock: WallClock) -> Site:
+async def _site(
+    stack: AsyncExitStack, url: str, world: tuple[Park, Scenario, Weather], clock: WallClock, data_dir: Path | None
+) -> Site:
     """Every device has a connection and a last will of its own, as in the field."""
+    park, scenario, weather = world
     buses: dict[AssetId | None, Bus] = {None: await stack.enter_async_context(connected_bus(url, "gateway"))}
     for asset in park.assets:
         will = None if asset.kind == "compute" else offline_will(park.id, asset.id)
         buses[asset.id] = await stack.enter_async_context(connected_bus(url, f"edge_{asset.id.replace('.', '_')}", will=will))
-    return Site(park, scenario, weather, buses.__getitem__, clock)
+    return Site(park, scenario, weather, buses.__getitem__, clock, jobs_of(park, scenario, data_dir))
 
 
-async def _run_world(site: Site, clock: WallClock, step: timedelta, scenario: Scenario) -> None:
+async def _run_world(site: Site, clock: WallClock, step: timedelta, scenario: Scenario, keeper: BrokerKeeper) -> None:
+    restarts = site.faults.broker_restarts
     before = scenario.start
     site.report(before)
     async for at in clock.every(step):
@@ -156,6 +166,7 @@ async def _run_world(site: Site, clock: WallClock, step: timedelta, scenario: Sc
         while before + step <= at:
             site.world.step(before, step.total_seconds())
             before += step
+        await keeper.tend(at, wanted_down=any(window.holds(at) for window in restarts))
         site.report(before)
         if at >= scenario.end:
             return
@@ -186,7 +197,8 @@ def _controller_process(pipe: Pipe, url: str, scenario: Scenario, options: LiveO
         try:
             park = load_park_of(scenario)
             weather = _weather(park, scenario, options)
-            forecaster = forecaster_of(park, weather, scenario.start, options.cache_dir)
+            faults = Injector(scenario.faults_in(park), park.id, scenario.seed, WallClock(options.speed, scenario.start))
+            forecaster = forecaster_of(park, weather, scenario.start, options.cache_dir, faults)
         except VppError as error:
             pipe.send(str(error))
             return

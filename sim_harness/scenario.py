@@ -78,6 +78,7 @@ class _File(BaseModel):
     power_flow: PowerFlow = "off"
     prices: PriceChoice = "tariff"
     clusters: ClusterChoice = "auto"
+    park_scenarios: tuple[str, ...] = ()
     history_days: Annotated[int, Field(ge=0, le=60)] = 0
     strata: Strata | None = None
 
@@ -104,6 +105,7 @@ class Scenario:
         clusters: Computing work job by job, as a fluid of classes, or as the length of the run allows.
         history_days: Days before the start that are run in quarters of an hour, for the settlement baseline of calls.
         strata: How single days stand for the whole run; None if they do not.
+        park_scenarios: Assets that the park only has in these scenarios of its own are switched on, as in `h2_island`.
     """
 
     name: str
@@ -123,6 +125,7 @@ class Scenario:
     clusters: ClusterChoice = "auto"
     history_days: int = 0
     strata: Strata | None = None
+    park_scenarios: tuple[str, ...] = ()
 
     @property
     def cluster_model(self) -> Literal["discrete", "fluid"]:
@@ -215,7 +218,7 @@ def load(name_or_path: str | Path, seeds: Path = SEEDS) -> Scenario:
     written = _read(path)
     faults = list(_step_faults(path.name, written))
     try:
-        park = load_park(seeds / written.park, at=written.park_at)
+        park = load_park(seeds / written.park, at=written.park_at, scenarios=written.park_scenarios)
     except ParkError as error:
         faults += [f"{path.name}: park: {fault}" for fault in error.faults]
     else:
@@ -236,7 +239,7 @@ def load_park_of(scenario: Scenario) -> Park:
     Raises:
         ParkError: The park file breaks its rules.
     """
-    park = load_park(scenario.park_path, at=scenario.park_at)
+    park = load_park(scenario.park_path, at=scenario.park_at, scenarios=scenario.park_scenarios)
     return with_spot(park) if scenario.prices == "spot" else park
 
 
@@ -308,6 +311,7 @@ def _scenario(written: _File, seeds: Path, start: datetime) -> Scenario:
         power_flow=written.power_flow,
         prices=written.prices,
         history_days=written.history_days,
+        park_scenarios=written.park_scenarios,
         strata=written.strata,
         initial={AssetId(asset_id): dict(stocks) for asset_id, stocks in written.initial.items()},
     )

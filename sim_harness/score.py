@@ -33,10 +33,12 @@ class ComputeScore:
 
     Args:
         deadline_misses: Jobs; a cluster that counts work and not jobs tells 0 or nothing.
+        work_done_frac: Work done by its deadline, of all whose deadline came.
         missed_mwh: Work that was not done by its deadline. [MWh]
         tier0_curtailed_mwh: What the work that must not be touched lost. [MWh]
         shifted_mwh: Energy used later than as it came. [MWh]
-        work_arrived_mwh: What `work_done_frac` refers to. [MWh]
+        work_arrived_mwh: Deferrable work released in the run. [MWh]
+        work_due_mwh: Work whose deadline came in the run: what `work_done_frac` refers to. [MWh]
     """
 
     energy_mwh: float | None
@@ -47,6 +49,7 @@ class ComputeScore:
     green_share_frac: float | None
     shifted_mwh: float | None
     work_arrived_mwh: float | None
+    work_due_mwh: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,17 +210,18 @@ def _heats_missing(truth: Truth) -> float | None:
 
 def _compute(truth: Truth, green: GreenAccount) -> ComputeScore:
     clusters = truth.rows_of("compute")
-    done_mwh, arrived_mwh = (truth.total(name, "compute") for name in ("work_done_mwh", "work_arrived_mwh"))
+    arrived_mwh, due_mwh = (truth.total(name, "compute") for name in ("work_arrived_mwh", "work_due_mwh"))
     misses, missed_mwh = (truth.total(name, "compute") for name in ("deadline_misses", "missed_mwh"))
     return ComputeScore(
         energy_mwh=float(np.sum(truth.energy_mwh[clusters])) if np.any(clusters) else None,
-        work_done_frac=done_mwh / arrived_mwh if done_mwh is not None and arrived_mwh else None,
+        work_done_frac=1.0 - missed_mwh / due_mwh if missed_mwh is not None and due_mwh else None,
         deadline_misses=0.0 if misses is None and missed_mwh == 0.0 else misses,
         missed_mwh=missed_mwh,
         tier0_curtailed_mwh=truth.total("tier0_curtailed_mwh", "compute"),
         green_share_frac=green.share_frac(clusters),
         shifted_mwh=truth.total("shifted_mwh", "compute"),
         work_arrived_mwh=arrived_mwh,
+        work_due_mwh=due_mwh,
     )
 
 

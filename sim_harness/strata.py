@@ -20,7 +20,7 @@ __all__ = ["StratumDay", "choose_days", "merge_facts"]
 #: Shares and what each refers to: their mean over days is weighted by it.
 _SHARES: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
     ("renewable_utilisation_frac",): ("available_mwh",),
-    ("compute", "work_done_frac"): ("compute", "work_arrived_mwh"),
+    ("compute", "work_done_frac"): ("compute", "work_due_mwh"),
     ("compute", "green_share_frac"): ("compute", "energy_mwh"),
 }
 #: Groups in which every key is a share that refers to the same key of another group.

@@ -63,7 +63,7 @@ def figures_of(facts: Mapping[str, Any]) -> list[tuple[str, str | None, str]]:
         ("ammonia 合成氨", _number(facts["ammonia_t"], 0), "t"),
         ("heats done / late 炉次", _pair(facts["heats_done"], facts["heats_late"]), ""),
         ("computing energy 算力用电", _number(compute["energy_mwh"], 0), "MWh"),
-        ("  work done of what arrived", _percent(compute["work_done_frac"]), ""),
+        ("  work done by its deadline", _percent(compute["work_done_frac"]), ""),
         ("  green share of computing", _percent(compute["green_share_frac"]), ""),
         ("  shifted 转移", _number(compute["shifted_mwh"], 1), "MWh"),
         ("battery cycles 储能循环", _number(facts["battery_cycles"], 2), ""),

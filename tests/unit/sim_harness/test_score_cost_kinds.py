@@ -51,12 +51,11 @@ def test_a_smelter_pays_for_yesterdays_shortfall_and_owes_what_today_is_behind()
     assert items["inventory_quota"] == pytest.approx(7.0 * FIXED.pending_work_cny_per_mwh)
 
 
-def test_zinc_below_its_protective_current_is_paid_for_like_zinc_never_made() -> None:
+def test_zinc_pays_for_every_mwh_below_its_band() -> None:
     plate = builders.zinc(shortfall_cny_per_mwh=1_000.0, reduction_price_cny_per_mwh=500.0)
-    counters = {"undelivered_mwh": 0.0, "below_band_mwh": 4.0, "below_protective_mwh": 2.0}
-    items = items_of("zinc_electrowinning", plate, counters, {"owed_mwh": 0.0})
+    items = items_of("zinc_electrowinning", plate, {"undelivered_mwh": 3.0, "below_band_mwh": 4.0}, {"owed_mwh": 0.0})
     assert items["reductions"] == 2_000.0
-    assert items["spoilt"] == 2_000.0
+    assert items["quota_shortfall"] == 3_000.0
 
 
 def test_a_vehicle_that_leaves_short_and_a_truck_without_a_pack_are_missed_alike() -> None:

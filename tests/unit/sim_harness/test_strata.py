@@ -17,7 +17,7 @@ A = {
     "renewable_utilisation_frac": 0.9,
     "available_mwh": 10.0,
     "peak_import_mw": {"grid.a": 7.0},
-    "compute": {"work_done_frac": None, "work_arrived_mwh": None, "energy_mwh": 1.0, "green_share_frac": 0.2},
+    "compute": {"work_done_frac": None, "work_due_mwh": None, "energy_mwh": 1.0, "green_share_frac": 0.2},
     "forecast": {"wind_nrmse_frac": 0.1},
     "peak_events": [],
 }
