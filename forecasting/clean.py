@@ -30,7 +30,9 @@ NEW_DAYS: Final = 3
 OLD_DAYS: Final = 7
 #: A clock that is off by an hour, not a morning fog.
 SHIFTED_H: Final = 0.7
-LEAST_ENERGY_FRAC: Final = 0.5
+FIRST_LIGHT_FRAC: Final = 0.01
+#: A record with holes at the ends of the day tells no noon.
+LEAST_LIGHT_FRAC: Final = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,9 @@ def find_standstills(history: PowerHistory, runs: WeatherRuns) -> BoolArray:
 
 
 def clock_shift_h(history: PowerHistory, site: FarmSite) -> float:
-    """By how many hours the best readings of the newest days lie later than those of the days before; zero if unknown.
+    """By how many hours the newest days lie later than the days before; zero if unknown.
 
-    Over some days the best reading of each quarter hour draws the clear day, whose middle is the sun's noon.
+    The middle between the first and the last light of some days is the sun's noon, whatever the clouds did between them.
     """
     days = NEW_DAYS + OLD_DAYS
     if history.value.size < days * STEPS_PER_DAY:
@@ -133,11 +135,13 @@ def clock_shift_h(history: PowerHistory, site: FarmSite) -> float:
     # Hours from the sky's own middle, around the clock, so that midnight in UTC may fall into the day.
     noon = int(np.argmax(sky))
     from_noon_h = (np.arange(STEPS_PER_DAY) - noon + STEPS_PER_DAY // 2) % STEPS_PER_DAY - STEPS_PER_DAY // 2
-    old, new = (np.max(np.nan_to_num(part), axis=0) for part in (recent[:OLD_DAYS], recent[OLD_DAYS:]))
-    if min(old.sum(), new.sum()) < LEAST_ENERGY_FRAC * STEPS_PER_DAY * sky.mean() * LEAST_ENERGY_FRAC:
-        return 0.0
-    step_h = float(STEP_US / ONE_HOUR)
-    return float((np.average(from_noon_h, weights=new) - np.average(from_noon_h, weights=old)) * step_h)
+    noons: list[float] = []
+    for part in (recent[:OLD_DAYS], recent[OLD_DAYS:]):
+        light = from_noon_h[np.max(np.nan_to_num(part), axis=0) > FIRST_LIGHT_FRAC]
+        if light.size < LEAST_LIGHT_FRAC * np.count_nonzero(sky):
+            return 0.0
+        noons.append((light.min() + light.max()) / 2.0)
+    return float((noons[1] - noons[0]) * (STEP_US / ONE_HOUR))
 
 
 def _runs(value: FloatArray) -> tuple[IntArray, IntArray]:

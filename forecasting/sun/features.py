@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from forecasting.history import STEP_US
-from forecasting.physics import STANDARD_SUN_W_M2, Plane, clear_plane_frac, sun_position
+from forecasting.physics import STANDARD_SUN_W_M2, Plane, SunPosition, clear_plane_frac, sun_position
 from forecasting.sun.clean import STEPS_PER_DAY
 from forecasting.sun.record import StationRecord
+from vpp.series import StampArray
 from vpp.units import FloatArray, IntArray
 
 __all__ = ["FARTHEST_STEPS", "STEPS_AHEAD", "Basis", "basis_of", "columns", "smart_persistence_frac", "station_features"]
@@ -92,8 +93,10 @@ def columns() -> tuple[str, ...]:
 def basis_of(record: StationRecord, plane: Plane) -> Basis:
     """The columns of a whole record; row t uses readings up to t only."""
     at = record.measured_at
-    ahead = np.concatenate((at, at[-1] + STEP_US * np.arange(1, STEPS_AHEAD + 1)))
-    sky = clear_plane_frac(ahead, plane)
+    # One step further than is asked for, so that the sky's slope is known at the last one too.
+    further = np.concatenate((at, at[-1] + STEP_US * np.arange(1, STEPS_AHEAD + 2)))
+    ahead, sky_further = further[:-1], clear_plane_frac(further, plane)
+    sky, slope = sky_further[:-1], np.diff(sky_further)
     sun = sun_position(ahead, plane.latitude_deg, plane.longitude_deg)
     n = record.n
     power, light = np.nan_to_num(record.power_frac), record.irradiance_w_m2 / STANDARD_SUN_W_M2
@@ -114,7 +117,7 @@ def basis_of(record: StationRecord, plane: Plane) -> Basis:
     held = pd.Series(np.minimum(ratio, HIGHEST_RATIO)).ffill().fillna(0.5).to_numpy()
     means = np.column_stack([power_means[4], power_means[8], power_means[96], sun_means[4]])
     origin = np.column_stack(own).astype(np.float32)
-    target = _target(record, ahead, sky, sun.elevation_deg, sun.hour_angle_deg).astype(np.float32)
+    target = _target(record, ahead, sky, slope, sun).astype(np.float32)
     return Basis(origin, target, sky, sun.elevation_deg, power, held, means)
 
 
@@ -142,15 +145,13 @@ def smart_persistence_frac(basis: Basis, origin: IntArray, ahead: int) -> FloatA
     return np.clip(basis.ratio[origin] * basis.sky[origin + ahead], 0.0, 1.0)
 
 
-def _target(
-    record: StationRecord, ahead: np.ndarray, sky: FloatArray, elevation_deg: FloatArray, hour_angle_deg: FloatArray
-) -> FloatArray:
+def _target(record: StationRecord, ahead: StampArray, sky: FloatArray, slope: FloatArray, sun: SunPosition) -> FloatArray:
     usual = _same_time(record.available_frac())
     light = _same_time(record.irradiance_w_m2 / STANDARD_SUN_W_M2)
     year = 2 * np.pi * ((ahead - ahead.astype("datetime64[Y]")) / np.timedelta64(1, "D")) / DAYS_PER_YEAR
     return np.column_stack((
-        elevation_deg, hour_angle_deg, sky, _mean(usual), _level(usual, 1.0), _level(usual, 0.75), _level(usual, 0.5),
-        usual[:, 0], usual[:, 1], _mean(light), _level(light, 1.0), np.sin(year), np.cos(year), np.append(np.diff(sky), 0.0),
+        sun.elevation_deg, sun.hour_angle_deg, sky, _mean(usual), _level(usual, 1.0), _level(usual, 0.75), _level(usual, 0.5),
+        usual[:, 0], usual[:, 1], _mean(light), _level(light, 1.0), np.sin(year), np.cos(year), slope,
     ))  # fmt: skip
 
 
