@@ -1,0 +1,253 @@
+"""Multi-cut L-shaped method: a better first stage and a better bound each round, a whole plan from the first one on.
+
+The master's first stage jumps about, so what is evaluated lies between it and the best one known. Counts are rounded when the
+bound is near, fixed in the same master, mended by a few more cuts, and released.
+
+Source:
+    J. R. Birge and F. V. Louveaux, A multicut algorithm for two-stage stochastic linear programs, EJOR 34(3), 1988.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from controllers.planner.kept import KeptModel
+from controllers.planner.stochastic.crew import Crew
+from controllers.planner.stochastic.master import Master
+from controllers.planner.stochastic.recourse import Evaluation
+from controllers.planner.stochastic.risk import Risk
+from controllers.planner.stochastic.split import TwoStage
+from vpp.errors import PlanError
+from vpp.units import FloatArray
+
+__all__ = ["Limits", "Round", "Rounding", "StochasticAnswer", "Whole", "solve_two_stage"]
+
+#: How far an evaluated first stage lies from the best one towards the master's.
+STEP_FRAC: Final = 0.3
+#: The relaxation is near enough when it is within this part of the gap asked for; the rest is left to rounding.
+RELAXED_FRAC: Final = 0.35
+
+#: From all columns of a relaxed answer to bounds that hold the counts of the first stage.
+Rounding: TypeAlias = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When to stop. Rounds are counted, so that a run repeats to the bit; the clock only guards.
+
+    Args:
+        gap_cny: Near enough, in money: a share of an objective that holds income means nothing.
+        rounds: At most so many masters.
+        mends: Cuts added around one rounding.
+        guard_s: Time after which the best answer so far is given; a run in which it fires does not repeat.
+    """
+
+    gap_cny: float
+    rounds: int = 40
+    mends: int = 3
+    guard_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """How far the search was at some moment: seconds after the start, the best whole plan, the bound."""
+
+    at_s: float
+    objective_cny: float
+    bound_cny: float
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A first stage with whole counts and what it costs.
+
+    Args:
+        first: Its columns, shape (F,).
+        objective_cny: First stage and risk-weighted second.
+        later_cny: Second-stage cost by scenario, shape (S,).
+    """
+
+    first: FloatArray
+    objective_cny: float
+    later_cny: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class StochasticAnswer:
+    """The best whole first stage, with a bound over all scenarios.
+
+    Args:
+        best: See `Whole`.
+        bound_cny: No first stage can cost less.
+        rounds: Every step, the mean plan first.
+        masters: How many masters were solved.
+        near: Whether the gap asked for was reached.
+        stopped_by_clock: Whether the guard fired.
+        seconds: Wall time of the whole search.
+    """
+
+    best: Whole
+    bound_cny: float
+    rounds: tuple[Round, ...]
+    masters: int
+    near: bool
+    stopped_by_clock: bool
+    seconds: float
+
+    @property
+    def gap_cny(self) -> float:
+        """How far the answer may be from the best."""
+        return max(self.best.objective_cny - self.bound_cny, 0.0)
+
+
+@dataclass(slots=True)
+class _Search:
+    problem: TwoStage
+    crew: Crew
+    master: Master
+    risk: Risk
+    limits: Limits
+    rounding: Rounding
+    began_s: float
+    bound_cny: float = -np.inf
+    best: Whole | None = None
+    #: The best first stage known, whole or not, and its cost.
+    centre: FloatArray = field(default_factory=lambda: np.zeros(0))
+    centre_cny: float = np.inf
+    rounds: list[Round] = field(default_factory=list)
+    masters: int = 0
+
+    def evaluate(self, first: FloatArray, what: str, *, whole: bool) -> float:
+        """Costs a first stage, adds its cuts, keeps it if it is the best."""
+        told = self.crew.evaluate(first)
+        cost = self._cost(first, told)
+        self.master.add_cuts(told, first)
+        if cost < self.centre_cny:
+            self.centre, self.centre_cny = first, cost
+        if whole and (self.best is None or cost < self.best.objective_cny):
+            self.best = Whole(first, cost, told.cost_cny)
+        self.note(what)
+        return cost
+
+    def note(self, what: str) -> None:
+        best = np.inf if self.best is None else self.best.objective_cny
+        self.rounds.append(Round(time.perf_counter() - self.began_s, best, self.bound_cny, what))
+
+    def relax(self, until_cny: float) -> None:
+        """Masters and first stages between theirs and the best, until the relaxation is known to within some money."""
+        while self.going_on():
+            point = self.master.solve()
+            if point is None:
+                raise PlanError("the first stage has no answer: its own rows contradict one another")
+            self.masters += 1
+            self.bound_cny = max(self.bound_cny, point.believed_cny)
+            self.note("bound")
+            if self.centre_cny - self.bound_cny <= until_cny:
+                return
+            self.evaluate(STEP_FRAC * point.first + (1.0 - STEP_FRAC) * self.centre, "relaxed", whole=False)
+
+    def round(self) -> float:
+        """Rounds the counts of the best first stage, holds them, and mends the rest; what it gained."""
+        before = np.inf if self.best is None else self.best.objective_cny
+        x = np.zeros(self.problem.model.cost.size)
+        x[self.problem.columns] = self.centre
+        held = self.rounding(x)
+        low, high = (bound[self.problem.columns] for bound in held)
+        last, believed = np.inf, np.inf
+        for _ in range(self.limits.mends):
+            if self.out_of_time():
+                break
+            point = self.master.solve((low, high))
+            if point is None:
+                break
+            self.masters += 1
+            believed = point.believed_cny
+            last = min(last, self.evaluate(point.first, "rounded", whole=True))
+            if last - believed <= 0.1 * self.limits.gap_cny:
+                break
+        after = np.inf if self.best is None else self.best.objective_cny
+        return before - after if np.isfinite(before) else np.inf
+
+    def going_on(self) -> bool:
+        return self.masters < self.limits.rounds and not self.out_of_time()
+
+    def out_of_time(self) -> bool:
+        return time.perf_counter() - self.began_s >= self.limits.guard_s
+
+    def near(self) -> bool:
+        return self.best is not None and self.best.objective_cny - self.bound_cny <= self.limits.gap_cny
+
+    def _cost(self, first: FloatArray, told: Evaluation) -> float:
+        own = float(self.problem.model.cost[self.problem.columns] @ first)
+        return own + self.risk.value_cny(told.cost_cny, self.problem.scenarios.probability)
+
+
+def solve_two_stage(
+    problem: TwoStage,
+    rounding: Rounding,
+    limits: Limits,
+    *,
+    crew: Crew | None = None,
+    risk: Risk | None = None,
+    start: FloatArray | None = None,
+    report: Callable[[Round], None] | None = None,
+) -> StochasticAnswer:
+    """The best whole first stage within the limits.
+
+    Args:
+        problem: The cut model.
+        rounding: How counts become whole; given all columns, of which the first stage's are right.
+        limits: When to stop.
+        crew: Who solves the scenarios; None for this process alone.
+        risk: How scenarios are weighed; None for their mean.
+        start: A first stage to begin from, as the last plan's moved on, shape (F,), counts whole; None for the mean scenario's.
+        report: Told of every step as it is taken.
+
+    Raises:
+        PlanError: The first stage contradicts itself, or a scenario has no answer.
+    """
+    began = time.perf_counter()
+    weighed = risk or Risk()
+    workers = crew or Crew()
+    workers.hand_over(problem)
+    search = _Search(problem, workers, Master(problem, weighed), weighed, limits, rounding, began)
+    _begin(search, start)
+    near_cny = RELAXED_FRAC * limits.gap_cny
+    while not search.near() and search.going_on():
+        search.relax(near_cny)
+        gained = search.round()
+        near_cny *= 0.5
+        if gained < 0.1 * limits.gap_cny and search.centre_cny - search.bound_cny < 0.1 * limits.gap_cny:
+            break
+    if report is not None:
+        for one in search.rounds:
+            report(one)
+    if search.best is None:
+        raise PlanError("rounding left the first stage without an answer; its counts cannot be held")
+    seconds = time.perf_counter() - began
+    return StochasticAnswer(
+        search.best, search.bound_cny, tuple(search.rounds), search.masters, search.near(), search.out_of_time(), seconds
+    )  # fmt: skip
+
+
+def _begin(search: _Search, start: FloatArray | None) -> None:
+    """The plan of the mean scenario, whole, evaluated over all; or one that is at hand."""
+    problem = search.problem
+    if start is not None:
+        search.evaluate(start, "start", whole=True)
+        return
+    mean = KeptModel()
+    mean.hand_over(problem.scenarios.mean(problem.model).relaxed())
+    relaxed = mean.relax()
+    if not relaxed.feasible:
+        raise PlanError("the mean scenario has no plan: a row of the first stage contradicts another")
+    search.bound_cny = relaxed.objective_cny
+    rounded = mean.fix(*search.rounding(relaxed.x))
+    chosen = rounded if rounded.feasible else relaxed
+    search.evaluate(chosen.x[problem.columns], "mean plan", whole=rounded.feasible)
