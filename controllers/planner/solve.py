@@ -15,7 +15,15 @@ from controllers.planner.kept import KeptModel, MipLimits, ModelCache, Solved
 from controllers.planner.problem import Problem
 from controllers.planner.read import nothing_found, read_result
 from controllers.planner.result import Result
-from controllers.planner.rounding import netted_ties, opposed_pairs, rounded_bounds, without_opposed
+from controllers.planner.rounding import (
+    ROUND_BATCH_AT,
+    ROUND_SWITCH_AT,
+    in_order,
+    netted_ties,
+    opposed_pairs,
+    rounded_bounds,
+    without_opposed,
+)
 from vpp.errors import PlanError
 from vpp.ids import AssetId
 from vpp.plan import ValueCurve
@@ -23,8 +31,11 @@ from vpp.units import FloatArray, IntArray
 
 __all__ = ["KeptSolve", "SolveSettings", "solve"]
 
-#: How often an answer in which a store charges and discharges at once is mended; each time at least one pair is settled.
+#: How often an answer is mended in which a store charges and discharges at once, or a poor piece of a curve fills before a good
+#: one; each time at least one of them is settled.
 MENDS = 8
+#: A rounded answer this close to the bound, as a share of gross cost, needs no other rounding.
+NEAR_FRAC = 1e-3
 #: Levels at which a store is priced, as shares of its room.
 CURVE_LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
@@ -184,12 +195,29 @@ _NAMES = itertools.count()
 
 
 def _rounded(solver: _Solver, relaxed: _Whole) -> _Whole | None:
-    """Counts rounded and fixed; then, where a store still does both at once, the smaller power shut."""
-    model = solver.blueprint.model
-    pairs = opposed_pairs(solver.blueprint)
-    high, _ = without_opposed(pairs, relaxed.x, model.high)
-    low, high = rounded_bounds(solver.blueprint, relaxed.x, model.low, high)
-    return _mend(solver, pairs, low, high)
+    """Counts rounded and fixed; then what a store or a curve does wrongly mended. The cheaper of several roundings."""
+    blueprint = solver.blueprint
+    model, pairs = blueprint.model, opposed_pairs(blueprint)
+    shut, _ = without_opposed(pairs, relaxed.x, model.high)
+    directed = any(planned.switches for planned in blueprint.planned)
+    batched = any(planned.batches for planned in blueprint.planned)
+
+    def rounded(switch_at: float, batch_at: float) -> _Whole | None:
+        low, high = rounded_bounds(blueprint, relaxed.x, model.low, shut, switch_at, batch_at)
+        return _mend(solver, pairs, low, high)
+
+    best: tuple[float, _Whole] | None = None
+    for switch_at in ROUND_SWITCH_AT if directed else ROUND_SWITCH_AT[:1]:
+        found = rounded(switch_at, ROUND_BATCH_AT[0])
+        if found is not None and (best is None or found.objective_cny < best[1].objective_cny):
+            best = switch_at, found
+    for batch_at in ROUND_BATCH_AT[1:] if batched else ():
+        if best is not None and best[1].objective_cny - relaxed.bound_cny <= NEAR_FRAC * _gross_cny(blueprint, best[1].x):
+            break
+        found = rounded(ROUND_SWITCH_AT[0] if best is None else best[0], batch_at)
+        if found is not None and (best is None or found.objective_cny < best[1].objective_cny):
+            best = ROUND_SWITCH_AT[0] if best is None else best[0], found
+    return None if best is None else best[1]
 
 
 def _mend(solver: _Solver, pairs: tuple[IntArray, IntArray], low: FloatArray, high: FloatArray) -> _Whole | None:
@@ -198,7 +226,8 @@ def _mend(solver: _Solver, pairs: tuple[IntArray, IntArray], low: FloatArray, hi
         if found is None:
             return None
         high, both = without_opposed(pairs, found.x, high)
-        if not both.any():
+        low, high, skipped = in_order(solver.blueprint, found.x, low, high)
+        if not (both.any() or skipped):
             break
         found = solver.fix(low, high)
     return found

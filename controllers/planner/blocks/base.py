@@ -15,7 +15,7 @@ from vpp.ids import AreaId, AssetId
 from vpp.park import Asset
 from vpp.units import FloatArray, IntArray
 
-__all__ = ["Block", "BuildContext", "Planned", "keep_reserve"]
+__all__ = ["Block", "BuildContext", "Pieces", "Planned", "keep_reserve"]
 
 
 @dataclass(slots=True)
@@ -65,6 +65,21 @@ def keep_reserve(ctx: BuildContext, asset: Asset, stored: IntArray) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Pieces:
+    """Straight pieces of a concave curve: where energy has a worth they fill in order by themselves.
+
+    Args:
+        columns: One array a piece, the best first.
+        widths: Of each, for one machine.
+        count: Machines that are on.
+    """
+
+    columns: tuple[IntArray, ...]
+    widths: tuple[float, ...]
+    count: IntArray
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """How to read an asset's schedule from a solution.
 
@@ -81,6 +96,7 @@ class Planned:
         runs: What must run wherever a batch starts, as the caster does.
         switches: Directions of which at most one is 1, rounded to the larger.
         opposed: Two powers that must never flow at once.
+        pieces: Powers that fill one after another, each with its width for one machine, and the count of machines.
         unmet: Named columns whose positive value is a promise not kept; one an interval is summed over time, as its name says:
             `late_mwh_h` is MWh late times hours of lateness, a column in kg/h makes `hydrogen_kg`.
     """
@@ -97,6 +113,7 @@ class Planned:
     runs: tuple[str, ...] = ()
     switches: tuple[str, ...] = ()
     opposed: tuple[str, str] | None = None
+    pieces: Pieces | None = None
     unmet: dict[str, IntArray] = field(default_factory=dict)
 
 

@@ -25,8 +25,9 @@ __all__ = ["add_furnace", "heat_profile_mw", "heats_to_power"]
 LATE_SPAN_H = 4.0
 #: The tap-to-tap time is matched with whole intervals over at most so many heats.
 LONGEST_PACE_HEATS = 8
-#: Price of planning a heat that no furnace is free for: it will start later than planned. [CNY a heat and interval]
-HURRIED_HEAT_CNY = 1_000.0
+#: Price of planning a heat that no furnace is free for: it will start later than planned. Far above what a quarter of an hour is
+#: ever worth, so that only a furnace that is late already pays it. [CNY a heat and interval]
+HURRIED_HEAT_CNY = 20_000.0
 #: A sequence that breaks, or is shorter or longer than the caster's order, costs about a tundish. Elastic, so that a furnace
 #: that is late never makes a plan infeasible. [CNY a heat]
 BROKEN_SEQUENCE_CNY = 8_000.0
@@ -125,11 +126,15 @@ def _keep_pace(ctx: BuildContext, plate: ArcFurnacePlate, need: HeatNeed, starts
     hurried = b.columns(n, cost=HURRIED_HEAT_CNY, item="casting")
     tap_steps = tap_h / float(step_h[0])
     heats = min(range(1, LONGEST_PACE_HEATS + 1), key=lambda k: (round((k * tap_steps) % 1.0, 6), k))
-    for span_heats, blocked in ((1, busy), (heats, np.zeros(n))):
-        first = first_before(begin_h, step_h, span_heats * tap_h)
-        span_h = begin_h + step_h - begin_h[first]
+    fine = int((step_h <= _QUARTER_H + 1e-9).sum())
+    for span_heats in range(1, heats + 1):
+        # Every number of heats in between as well, or slips would add up; where intervals are long the ends are enough.
+        rows = n if span_heats in (1, heats) else fine
+        first = first_before(begin_h[:rows], step_h[:rows], span_heats * tap_h)
+        span_h = (begin_h + step_h)[:rows] - begin_h[first]
         room = np.maximum(plate.furnaces * span_heats, np.floor(plate.furnaces * span_h / tap_h + 1e-9))
-        b.rows(n, spread(starts, first), term(hurried, -1.0), high=room - blocked)
+        blocked = busy[:rows] if span_heats == 1 else 0.0
+        b.rows(rows, spread(starts[:rows], first), term(hurried[:rows], -1.0), high=room - blocked)
 
 
 def _cast_in_sequences(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from controllers.planner.blocks.base import BuildContext, Planned, keep_reserve
+from controllers.planner.blocks.base import BuildContext, Pieces, Planned, keep_reserve
 from controllers.planner.model import Term, first_since, lagged, spread, term, total
 from vpp.park import Asset
 from vpp.park.plates import AmmoniaLoopPlate, ElectrolyserPlate
@@ -25,9 +25,11 @@ def hydrogen_curve(plate: ElectrolyserPlate) -> tuple[FloatArray, FloatArray]:
     low, high = plate.min_load_frac, plate.max_load_frac
     inner = [x for x in plate.load_frac if low < x < high]
     load = np.array([low, *inner, high])
-    specific = np.interp(load, plate.load_frac, [kwh_per_nm3_to_mwh_per_kg(s) for s in plate.specific_kwh_per_nm3])
-    power_mw = load * plate.stack_mw
-    return power_mw, power_mw / specific
+    # Between the plate's points production is straight in power, as the kind itself reckons.
+    specific = np.array([kwh_per_nm3_to_mwh_per_kg(s) for s in plate.specific_kwh_per_nm3])
+    points = np.array(plate.load_frac)
+    kg_per_h = np.interp(load, points, points * plate.stack_mw / specific)
+    return load * plate.stack_mw, kg_per_h
 
 
 def add_electrolyser(ctx: BuildContext, asset: Asset) -> Planned:
@@ -57,7 +59,8 @@ def add_electrolyser(ctx: BuildContext, asset: Asset) -> Planned:
     quota = plate.starts_per_day * plate.stacks * h.sum() / HOURS_PER_DAY
     b.rows(1, total(warmed), term(excess, -1.0), high=quota)
     quantities = {"stacks_on": on, "stacks_standby": standby, "cold_starts": warmed}
-    return Planned(asset.id, power=power, quantities=quantities, nested=("stacks_on", "stacks_standby"))
+    pieces = Pieces(tuple(above), tuple(widths.tolist()), on)
+    return Planned(asset.id, power=power, quantities=quantities, nested=("stacks_on", "stacks_standby"), pieces=pieces)
 
 
 def _tie_starts(

@@ -18,6 +18,9 @@ __all__ = ["add_battery", "add_compressed_air"]
 #: full: a concave curve, so that the last MWh is not hoarded like the first.
 END_VALUE_SHARES = (1.0, 0.92, 0.84, 0.76)
 
+#: A machine planned below its minimum: it would run for part of the interval and stop. [CNY/MWh below]
+BELOW_MINIMUM_CNY_PER_MWH = 3_000.0
+
 
 def add_battery(ctx: BuildContext, asset: Asset) -> Planned:
     """`soc_t = soc_{t-1} + h (eta ch_t - dis_t / eta)`, wear on what is discharged, auxiliaries always drawn."""
@@ -45,7 +48,9 @@ def add_compressed_air(ctx: BuildContext, asset: Asset) -> Planned:
         # The machine gives nothing while it starts.
         run_frac = np.clip(1.0 - s_to_h(plate.start_s) / ctx.step_h, 0.0, 1.0)
         b.rows(n, term(power), term(running, -plate.power_mw), term(started, plate.power_mw * (1.0 - run_frac)), high=0.0)
-        b.rows(n, term(power), term(running, -plate.min_power_frac * plate.power_mw * run_frac), low=0.0)
+        # Elastic, so that a direction rounded up beside a full or empty cavern never makes a plan infeasible.
+        below = b.columns(n, cost=BELOW_MINIMUM_CNY_PER_MWH * ctx.step_h, item="hasty")
+        b.rows(n, term(power), term(below), term(running, -plate.min_power_frac * plate.power_mw * run_frac), low=0.0)
         modes.append(running)
     b.rows(n, term(modes[0]), term(modes[1]), high=1.0)
     quantities = {**planned.quantities, "compressing": modes[0], "generating": modes[1]}
