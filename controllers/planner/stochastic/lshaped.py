@@ -25,12 +25,15 @@ from controllers.planner.stochastic.split import TwoStage
 from vpp.errors import PlanError
 from vpp.units import FloatArray
 
-__all__ = ["Limits", "Round", "Rounding", "StochasticAnswer", "Whole", "solve_two_stage"]
+__all__ = ["Limits", "Options", "Round", "Rounding", "StochasticAnswer", "Whole", "solve_two_stage"]
 
 #: How far an evaluated first stage lies from the best one towards the master's.
 STEP_FRAC: Final = 0.3
 #: The relaxation is near enough when it is within this part of the gap asked for; the rest is left to rounding.
-RELAXED_FRAC: Final = 0.35
+RELAXED_FRAC: Final = 0.6
+
+#: Gains below this part of the gap asked for are no reason to go on.
+SETTLED_FRAC: Final = 0.1
 
 #: From all columns of a relaxed answer to bounds that hold the counts of the first stage.
 Rounding: TypeAlias = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
@@ -114,6 +117,7 @@ class _Search:
     risk: Risk
     limits: Limits
     rounding: Rounding
+    report: Callable[[Round], None]
     began_s: float
     bound_cny: float = -np.inf
     best: Whole | None = None
@@ -136,8 +140,10 @@ class _Search:
         return cost
 
     def note(self, what: str) -> None:
+        """Writes down how far the search is."""
         best = np.inf if self.best is None else self.best.objective_cny
         self.rounds.append(Round(time.perf_counter() - self.began_s, best, self.bound_cny, what))
+        self.report(self.rounds[-1])
 
     def relax(self, until_cny: float) -> None:
         """Masters and first stages between theirs and the best, until the relaxation is known to within some money."""
@@ -169,18 +175,21 @@ class _Search:
             self.masters += 1
             believed = point.believed_cny
             last = min(last, self.evaluate(point.first, "rounded", whole=True))
-            if last - believed <= 0.1 * self.limits.gap_cny:
+            if self.near() or last - believed <= SETTLED_FRAC * self.limits.gap_cny:
                 break
         after = np.inf if self.best is None else self.best.objective_cny
         return before - after if np.isfinite(before) else np.inf
 
     def going_on(self) -> bool:
+        """Whether another master may be solved."""
         return self.masters < self.limits.rounds and not self.out_of_time()
 
     def out_of_time(self) -> bool:
+        """Whether the guard has fired."""
         return time.perf_counter() - self.began_s >= self.limits.guard_s
 
     def near(self) -> bool:
+        """Whether the best whole plan is as near to the bound as was asked."""
         return self.best is not None and self.best.objective_cny - self.bound_cny <= self.limits.gap_cny
 
     def _cost(self, first: FloatArray, told: Evaluation) -> float:
@@ -188,15 +197,23 @@ class _Search:
         return own + self.risk.value_cny(told.cost_cny, self.problem.scenarios.probability)
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What may be left to its default.
+
+    Args:
+        risk: How scenarios are weighed.
+        start: A first stage to begin from, as the last plan's moved on, shape (F,), counts whole; None for the mean scenario's.
+        report: Told of every step as it is taken.
+    """
+
+    risk: Risk = field(default_factory=Risk)
+    start: FloatArray | None = None
+    report: Callable[[Round], None] | None = None
+
+
 def solve_two_stage(
-    problem: TwoStage,
-    rounding: Rounding,
-    limits: Limits,
-    *,
-    crew: Crew | None = None,
-    risk: Risk | None = None,
-    start: FloatArray | None = None,
-    report: Callable[[Round], None] | None = None,
+    problem: TwoStage, rounding: Rounding, limits: Limits, crew: Crew | None = None, options: Options | None = None
 ) -> StochasticAnswer:
     """The best whole first stage within the limits.
 
@@ -205,29 +222,24 @@ def solve_two_stage(
         rounding: How counts become whole; given all columns, of which the first stage's are right.
         limits: When to stop.
         crew: Who solves the scenarios; None for this process alone.
-        risk: How scenarios are weighed; None for their mean.
-        start: A first stage to begin from, as the last plan's moved on, shape (F,), counts whole; None for the mean scenario's.
-        report: Told of every step as it is taken.
+        options: Risk, start and report.
 
     Raises:
         PlanError: The first stage contradicts itself, or a scenario has no answer.
     """
-    began = time.perf_counter()
-    weighed = risk or Risk()
+    began, told = time.perf_counter(), options or Options()
     workers = crew or Crew()
     workers.hand_over(problem)
-    search = _Search(problem, workers, Master(problem, weighed), weighed, limits, rounding, began)
-    _begin(search, start)
+    master = Master(problem, told.risk)
+    search = _Search(problem, workers, master, told.risk, limits, rounding, told.report or _nobody, began)
+    _begin(search, told.start)
     near_cny = RELAXED_FRAC * limits.gap_cny
     while not search.near() and search.going_on():
         search.relax(near_cny)
         gained = search.round()
         near_cny *= 0.5
-        if gained < 0.1 * limits.gap_cny and search.centre_cny - search.bound_cny < 0.1 * limits.gap_cny:
+        if gained < SETTLED_FRAC * limits.gap_cny and search.centre_cny - search.bound_cny < SETTLED_FRAC * limits.gap_cny:
             break
-    if report is not None:
-        for one in search.rounds:
-            report(one)
     if search.best is None:
         raise PlanError("rounding left the first stage without an answer; its counts cannot be held")
     seconds = time.perf_counter() - began
@@ -251,3 +263,7 @@ def _begin(search: _Search, start: FloatArray | None) -> None:
     rounded = mean.fix(*search.rounding(relaxed.x))
     chosen = rounded if rounded.feasible else relaxed
     search.evaluate(chosen.x[problem.columns], "mean plan", whole=rounded.feasible)
+
+
+def _nobody(step: Round) -> None:
+    del step

