@@ -6,15 +6,13 @@ Both are used alike, and a broker restart is carried out on either: links are cu
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Protocol
 
 from controllers.bus.base import Bus
 from controllers.bus.broker import EmbeddedBroker
@@ -22,6 +20,7 @@ from controllers.bus.local import LocalBus
 from controllers.bus.mqtt import connected_bus
 from controllers.service import Controller
 from sim_harness.barrier import TalliedBus, listening
+from sim_harness.broker_keeper import BrokerKeeper
 from sim_harness.clock import Fence, SimClock
 from sim_harness.elsewhere import LOCK_STEP_BUS, RemoteController, ack_p99_ms
 
@@ -29,8 +28,6 @@ __all__ = ["LocalWire", "MqttWire", "Wiring"]
 
 #: Makes a controller on a bus and a clock, and says how many of its tasks wait on the clock.
 _Make = Callable[[Bus, SimClock], tuple[Controller, int]]
-#: A broker that died by itself is started again after this long, as by a supervisor.
-_BACK_AFTER: Final = timedelta(seconds=60)
 
 
 class Wiring(Protocol):
@@ -175,8 +172,7 @@ class MqttWire:
         self._make, self._clock = make, clock
         self._stack = AsyncExitStack()
         self._remote: RemoteController | None = None
-        self._down_since: datetime | None = None
-        self._planned = False
+        self._keeper: BrokerKeeper | None = None
         self.broker: EmbeddedBroker | None = None
 
     @property
@@ -209,6 +205,7 @@ class MqttWire:
         self._folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="vpp-broker-")))
         self.broker = EmbeddedBroker(self._folder)
         await self.broker.start()
+        self._keeper = BrokerKeeper(self.broker)
         self._stack.push_async_callback(self.broker.stop)
         mqtt = await self._stack.enter_async_context(connected_bus(self.broker.url, "world", settings=LOCK_STEP_BUS))
         self._bus = TalliedBus(mqtt)
@@ -235,20 +232,8 @@ class MqttWire:
 
     async def tend_broker(self, at: datetime, *, wanted_down: bool) -> None:
         """Kills the broker as kill -9 does, or starts it again and waits for both sides to be back."""
-        if self.broker is None:
-            return
-        if wanted_down:
-            self._planned = True
-            if self.broker.pid is not None:
-                os.kill(self.broker.pid, signal.SIGKILL)
-                await self.broker.wait()
-        if self.broker.pid is not None:
-            return
-        self._down_since = self._down_since or at
-        if not wanted_down and (self._planned or at - self._down_since >= _BACK_AFTER):
-            await self.broker.start()
+        if self._keeper is not None and await self._keeper.tend(at, wanted_down=wanted_down):
             await self._bus.until_connected()
-            self._down_since, self._planned = None, False
 
     async def end(self) -> None:
         """Hears the controller's last word and ends its process."""
