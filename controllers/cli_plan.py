@@ -121,14 +121,14 @@ class StopWatch:
         self.began_s = time.perf_counter()
 
     def mark(self, stage: str) -> None:
-        """A stage is reached."""
-        self.reached[stage] = time.perf_counter() - self.began_s
+        """A stage is reached, for the first time."""
+        self.reached.setdefault(stage, time.perf_counter() - self.began_s)
 
     def facts(self) -> dict[str, float]:
         """The keys of the command: `build_s`, `solve_s`, `first_answer_s`; pricing the stores apart as `values_s`."""
         total = time.perf_counter() - self.began_s
         built, first = self.reached.get("built", 0.0), self.reached.get("first", total)
-        solved = self.reached.get("searched", first)
+        solved = self.reached.get("searched", self.reached.get("rounded", first))
         return {
             "build_s": built,
             "solve_s": solved - built,

@@ -8,12 +8,14 @@ from typing import Any, Final
 
 import highspy
 import numpy as np
+from numpy.typing import NDArray
 
 from controllers.planner.model import LinearModel
 from vpp.errors import PlanError
-from vpp.units import FloatArray
+from vpp.timegrid import TimeGrid
+from vpp.units import FloatArray, IntArray, hours
 
-__all__ = ["KeptModel", "MipLimits", "ModelCache", "SilentHighs", "Solved"]
+__all__ = ["KeptModel", "MipLimits", "ModelCache", "Remembered", "SilentHighs", "Solved", "Statuses"]
 
 _COLWISE: Final = int(highspy.MatrixFormat.kColwise)
 _MINIMISE: Final = int(highspy.ObjSense.kMinimize)
@@ -64,6 +66,51 @@ class Solved:
         return self.objective_cny - self.bound_cny
 
 
+@dataclass(frozen=True, slots=True)
+class Statuses:
+    """A basis: the solver's own status of each column and row, shapes (columns,) and (rows,)."""
+
+    columns: NDArray[np.object_]
+    rows: NDArray[np.object_]
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """The basis of the last plan, with the intervals it stands for: the next plan is nearly the same, only later."""
+
+    grid: TimeGrid
+    column_blocks: tuple[int, ...]
+    row_blocks: tuple[int, ...]
+    statuses: Statuses
+
+    def on(self, grid: TimeGrid, model: LinearModel) -> Statuses | None:
+        """The basis moved to another grid, interval by interval; None where the model is built of other blocks."""
+        if len(model.column_blocks) != len(self.column_blocks) or len(model.row_blocks) != len(self.row_blocks):
+            return None
+        later_h = hours(grid.start - self.grid.start)
+        old = np.clip(np.searchsorted(self.grid.offset_h, grid.offset_h + later_h + 1e-9, side="right") - 1, 0, self.grid.n - 1)
+        status = highspy.HighsBasisStatus
+        columns = _moved(self.statuses.columns, (self.column_blocks, model.column_blocks), (self.grid.n, old), status.kLower)
+        rows = _moved(self.statuses.rows, (self.row_blocks, model.row_blocks), (self.grid.n, old), status.kBasic)
+        return Statuses(columns, rows)
+
+
+def _moved(
+    statuses: NDArray[np.object_], blocks: tuple[tuple[int, ...], tuple[int, ...]], intervals: tuple[int, IntArray], new: Any
+) -> NDArray[np.object_]:
+    """Blocks of one status an interval follow time; others stay, or are new where their size differs."""
+    n_old, old = intervals
+    found, at = [], 0
+    for before, now in zip(*blocks, strict=True):
+        block = statuses[at : at + before]
+        at += before
+        if before == n_old and now == old.size:
+            found.append(block[old])
+        else:
+            found.append(block if before == now else np.full(now, new, dtype=object))
+    return np.concatenate(found)
+
+
 class SilentHighs(highspy.Highs):
     """HiGHS without the greeting that it writes to standard output, where a command writes its JSON."""
 
@@ -86,6 +133,7 @@ class KeptModel:
         self._set(**{"threads": 1, "random_seed": 0, **options})
         self._model: LinearModel | None = None
         self._basis: Any = None
+        self._relaxed_basis: Any = None
 
     @property
     def model(self) -> LinearModel:
@@ -119,12 +167,29 @@ class KeptModel:
         if status == highspy.HighsStatus.kError:
             self._model = None
             raise PlanError("the solver refused the model: its bounds cross, or a number is not finite")
-        self._basis = None
+        self._basis = self._relaxed_basis = None
         return False
 
     def relax(self, guard_s: float = 60.0) -> Solved:
-        """The linear program, from the basis of the last one."""
-        return self._linear(guard_s)
+        """The linear program, from the basis of the last one that was relaxed: counts held in between would only mislead it."""
+        self._basis = self._relaxed_basis or self._basis
+        solved = self._linear(guard_s)
+        self._relaxed_basis = self._basis
+        return solved
+
+    def statuses(self) -> Statuses | None:
+        """Which columns and rows were basic in the last relaxed answer; None without one."""
+        basis = self._relaxed_basis
+        if basis is None:
+            return None
+        return Statuses(np.array(list(basis.col_status), dtype=object), np.array(list(basis.row_status), dtype=object))
+
+    def start_from(self, statuses: Statuses) -> None:
+        """Takes a basis for the next relaxation that may belong to a neighbour: what does not fit is repaired by the solver."""
+        basis = highspy.HighsBasis()
+        basis.col_status, basis.row_status = statuses.columns.tolist(), statuses.rows.tolist()
+        basis.valid = basis.alien = True
+        self._relaxed_basis = basis
 
     def fix(self, low: FloatArray, high: FloatArray, guard_s: float = 60.0) -> Solved:
         """The linear program between other bounds of the columns, from the last basis; the model's own bounds come back."""
@@ -244,6 +309,7 @@ class ModelCache:
         """
         self._most, self._options = most, options
         self._kept: OrderedDict[tuple[int, ...], KeptModel] = OrderedDict()
+        self.last: Remembered | None = None
 
     def hold(self, model: LinearModel, place: int = 0) -> KeptModel:
         """The solver that held a model of this structure last, with the new numbers in it; or a new one.

@@ -32,6 +32,8 @@ class LinearModel:
         item: Which of `items` the cost of each column belongs to, shape (columns,).
         items: Names of cost items.
         offsets_cny: Constant cost by item; their sum is `offset_cny`.
+        column_blocks: Columns of each block as it was added, which over a horizon is one for each interval.
+        row_blocks: The same for rows.
     """
 
     cost: FloatArray
@@ -45,6 +47,8 @@ class LinearModel:
     item: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     items: tuple[str, ...] = ()
     offsets_cny: Mapping[str, float] = field(default_factory=dict)
+    column_blocks: tuple[int, ...] = ()
+    row_blocks: tuple[int, ...] = ()
 
     def cost_items_cny(self, x: FloatArray) -> dict[str, float]:
         """Cost of an answer by item; their sum is its objective."""
@@ -148,6 +152,8 @@ class ModelBuilder:
             item=np.concatenate(self._item),
             items=tuple(self._items),
             offsets_cny=dict(self._offsets),
+            column_blocks=tuple(len(block) for block in self._cost),
+            row_blocks=tuple(len(block) for block in self._row_low),
         )
 
 

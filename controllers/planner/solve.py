@@ -7,11 +7,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import highspy
 import numpy as np
 
 from controllers.planner.draw import Blueprint, draw
 from controllers.planner.highs import SolveSettings, independent_parts
-from controllers.planner.kept import KeptModel, MipLimits, ModelCache, Solved
+from controllers.planner.kept import KeptModel, MipLimits, ModelCache, Remembered, Solved, Statuses
 from controllers.planner.problem import Problem
 from controllers.planner.read import nothing_found, read_result
 from controllers.planner.result import Result
@@ -27,6 +28,7 @@ from controllers.planner.rounding import (
 from vpp.errors import PlanError
 from vpp.ids import AssetId
 from vpp.plan import ValueCurve
+from vpp.timegrid import TimeGrid
 from vpp.units import FloatArray, IntArray
 
 __all__ = ["KeptSolve", "SolveSettings", "solve"]
@@ -70,10 +72,28 @@ class _Solver:
         kept = [cache.hold(model.part(*part), place) for place, part in enumerate(parts)]
         return cls(blueprint, parts, kept, settings)
 
-    def relax(self) -> _Whole | None:
-        """The linear program of the model's own bounds: nothing can cost less."""
+    def relax(self, grid: TimeGrid, cache: ModelCache) -> _Whole | None:
+        """The linear program of the model's own bounds, from the last plan's basis moved on: nothing can cost less."""
         model = self.blueprint.model
-        return self._gather([kept.relax(self.settings.guard_s) for kept in self.kept], model.low, model.high)
+        known = None if cache.last is None else cache.last.on(grid, model)
+        if known is not None:
+            for (columns, rows), kept in zip(self.parts, self.kept, strict=True):
+                kept.start_from(Statuses(known.columns[columns], known.rows[rows]))
+        found = self._gather([kept.relax(self.settings.guard_s) for kept in self.kept], model.low, model.high)
+        cache.last = self._remembered(grid)
+        return found
+
+    def _remembered(self, grid: TimeGrid) -> Remembered | None:
+        model = self.blueprint.model
+        status = highspy.HighsBasisStatus
+        columns = np.full(model.cost.size, status.kLower, dtype=object)
+        rows = np.full(model.row_low.size, status.kBasic, dtype=object)
+        for (own_columns, own_rows), kept in zip(self.parts, self.kept, strict=True):
+            own = kept.statuses()
+            if own is None:
+                return None
+            columns[own_columns], rows[own_rows] = own.columns, own.rows
+        return Remembered(grid, model.column_blocks, model.row_blocks, Statuses(columns, rows))
 
     def fix(self, low: FloatArray, high: FloatArray) -> _Whole | None:
         """The linear program between other bounds."""
@@ -126,24 +146,26 @@ def solve(
         problem: What is planned.
         settings: The budget.
         cache: Models kept from earlier problems of the same structure; the answer is the same without it, to tolerance.
-        report: Told of each stage as it is reached: `built`, `bound`, `first`, `searched`.
+        report: Told of each stage as it is reached: `built`, `bound`, `first` (a whole answer with a proven gap; told again where
+            another rounding is cheaper), `rounded` (the best of them), `searched`.
 
     Raises:
         PlanError: An asset's kind has no block, so the park cannot be planned as a whole.
     """
     budget, tell = settings or SolveSettings(), report or _nobody
     blueprint = draw(problem)
-    solver = _Solver.of(blueprint, budget, ModelCache() if cache is None else cache)
+    models = ModelCache() if cache is None else cache
+    solver = _Solver.of(blueprint, budget, models)
     tell("built")
-    relaxed = solver.relax()
+    relaxed = solver.relax(problem.grid, models)
     if relaxed is None:
         return nothing_found(problem)
     tell("bound")
-    rounded = _rounded(solver, relaxed)
+    rounded = _rounded(solver, relaxed, tell)
     if rounded is None:
         raise PlanError("the plan with rounded counts has no answer although every balance is elastic; the model is at fault")
     bound = relaxed.bound_cny
-    tell("first")
+    tell("rounded")
     best, source, proven = rounded, "rounded", True
     gap_cny = budget.gap_frac * _gross_cny(blueprint, rounded.x)
     if budget.search == "tree" and rounded.objective_cny - bound > gap_cny:
@@ -194,7 +216,7 @@ _CACHES: OrderedDict[int, ModelCache] = OrderedDict()
 _NAMES = itertools.count()
 
 
-def _rounded(solver: _Solver, relaxed: _Whole) -> _Whole | None:
+def _rounded(solver: _Solver, relaxed: _Whole, tell: Callable[[str], None]) -> _Whole | None:
     """Counts rounded and fixed; then what a store or a curve does wrongly mended. The cheaper of several roundings."""
     blueprint = solver.blueprint
     model, pairs = blueprint.model, opposed_pairs(blueprint)
@@ -211,6 +233,7 @@ def _rounded(solver: _Solver, relaxed: _Whole) -> _Whole | None:
         found = rounded(switch_at, ROUND_BATCH_AT[0])
         if found is not None and (best is None or found.objective_cny < best[1].objective_cny):
             best = switch_at, found
+            tell("first")
     for batch_at in ROUND_BATCH_AT[1:] if batched else ():
         if best is not None and best[1].objective_cny - relaxed.bound_cny <= NEAR_FRAC * _gross_cny(blueprint, best[1].x):
             break

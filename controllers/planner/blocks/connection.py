@@ -7,12 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from controllers.planner.blocks.base import BuildContext
-from controllers.planner.model import term
+from controllers.planner.model import Term, term
+from controllers.planner.problem import Held, Rebound
 from vpp.ids import AreaId, ConnectionId
 from vpp.park import Connection
 from vpp.units import IntArray
 
 __all__ = ["PlannedConnection", "add_connection", "close_area"]
+
+#: More than any connection carries.
+_ANY_MW = 1e5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +65,38 @@ def _answer_calls(
     """What events ask of the net import, and what may be taken back after them; both elastic and named."""
     b, n, h = ctx.builder, ctx.n, ctx.step_h
     unmet: list[tuple[str, str, IntArray]] = []
-    for held in ctx.problem.held.get(connection.id, ()):
+    # A grid connection has one of each even where nothing is asked: a call then changes bounds only, and the model stays kept.
+    spare = 1 if connection.is_grid else 0
+    calls = ctx.problem.held.get(connection.id, ())
+    for held in (*calls, *[_nothing_asked(n)] * (spare - len(calls))):
         over, under = (b.columns(n, cost=held.price_cny_per_mwh * h, item="event_missed") for _ in range(2))
         b.rows(n, term(imported), term(exported, -1.0), term(over, -1.0), high=held.high_mw)
         b.rows(n, term(imported), term(exported, -1.0), term(under), low=held.low_mw)
         unmet += [(held.name, "event_above_mwh", over), (held.name, "event_below_mwh", under)]
-    for back in ctx.problem.rebounds.get(connection.id, ()):
-        over = b.columns(n, cost=back.price_cny_per_mwh * h, item="rebound")
-        steps = np.array(back.steps, dtype=np.int64)
-        rows = np.arange(steps.size)
-        terms = [(rows, imported[steps], np.ones(rows.size)), (rows, exported[steps], -np.ones(rows.size))]
-        terms.append((rows, over[steps], -np.ones(rows.size)))
-        if back.before_step is not None:
-            before = np.full(rows.size, back.before_step)
-            terms += [(rows, imported[before], -np.ones(rows.size)), (rows, exported[before], np.ones(rows.size))]
-        b.rows(rows.size, *terms, high=back.most_mw + (back.before_mw if back.before_step is None else 0.0))
-        unmet.append((back.name, "rebound_mwh", over))
+    backs = ctx.problem.rebounds.get(connection.id, ())
+    for back in (*backs, *[Rebound("", None, 0.0, (), 0.0, 1.0)] * (spare - len(backs))):
+        unmet.append((back.name, "rebound_mwh", _limit_rebound(ctx, back, imported, exported)))
     return tuple(unmet)
+
+
+def _limit_rebound(ctx: BuildContext, back: Rebound, imported: IntArray, exported: IntArray) -> IntArray:
+    """Net import after an event at most so far above what it was before; where and when stands in bounds only."""
+    b, n = ctx.builder, ctx.n
+    over = b.columns(n, cost=back.price_cny_per_mwh * ctx.step_h, item="rebound")
+    known = back.before_step is None
+    before = b.columns(1, low=back.before_mw if known else -_ANY_MW, high=back.before_mw if known else _ANY_MW)
+    reference, limit = np.full(n, np.inf), np.full(n, np.inf)
+    if back.before_step is not None:
+        reference[back.before_step] = 0.0
+    limit[list(back.steps)] = back.most_mw
+    level: Term = (np.arange(n), np.repeat(before, n), np.ones(n))
+    b.rows(n, level, term(imported, -1.0), term(exported), high=reference)
+    b.rows(n, term(imported), term(exported, -1.0), term(over, -1.0), (level[0], level[1], -level[2]), high=limit)
+    return over
+
+
+def _nothing_asked(n: int) -> Held:
+    return Held("", np.full(n, -np.inf), np.full(n, np.inf), 1.0)
 
 
 def close_area(ctx: BuildContext, area: AreaId) -> PlannedArea:

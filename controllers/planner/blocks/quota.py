@@ -50,12 +50,14 @@ def add_quota_load(ctx: BuildContext, asset: Asset) -> Planned:
     need = ctx.problem.bands.get(asset.id) or _over_the_horizon(ctx, asset, limits)
     made = b.columns(n)
     store = b.rows(n, term(made), lagged(made, 1, -1.0), term(power, -h), low=0.0, high=0.0)
-    ends = np.array(need.day_ends)
-    # Each day owes by itself: what one lacks the next does not make good, so a shortfall counts once and is carried on.
-    short = b.columns(ends.size, cost=asset.plate.shortfall_cny_per_mwh, item="quota_shortfall")
-    carried = np.repeat(np.arange(ends.size), np.arange(1, ends.size + 1))
-    before = np.concatenate([np.arange(k + 1) for k in range(ends.size)])
-    b.rows(ends.size, term(made[ends]), (carried, short[before], np.ones(before.size)), low=np.cumsum(np.array(need.owed_mwh)))
+    # Each day owes by itself: what one lacks the next does not make good, so a shortfall counts once and is carried on. When and
+    # how much is owed stands in bounds only.
+    short = b.columns(n, cost=asset.plate.shortfall_cny_per_mwh * h, item="quota_shortfall")
+    carried = b.columns(n)
+    b.rows(n, term(carried), lagged(carried, 1, -1.0), term(short, -h), low=0.0, high=0.0)
+    owed = np.full(n, -np.inf)
+    owed[list(need.day_ends)] = np.cumsum(np.array(need.owed_mwh))
+    b.rows(n, term(made), term(carried), low=owed)
     ctx.draw(asset.area, term(power))
     return Planned(asset.id, power=(term(power),), quantities={"power_mw": power}, store_rows=store, unmet={"quota_mwh": short})
 

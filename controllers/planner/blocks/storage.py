@@ -50,7 +50,8 @@ def add_compressed_air(ctx: BuildContext, asset: Asset) -> Planned:
         b.rows(n, term(power), term(running, -plate.power_mw), term(started, plate.power_mw * (1.0 - run_frac)), high=0.0)
         # Elastic, so that a direction rounded up beside a full or empty cavern never makes a plan infeasible.
         below = b.columns(n, cost=BELOW_MINIMUM_CNY_PER_MWH * ctx.step_h, item="hasty")
-        b.rows(n, term(power), term(below), term(running, -plate.min_power_frac * plate.power_mw * run_frac), low=0.0)
+        least_mw = plate.min_power_frac * plate.power_mw
+        b.rows(n, term(power), term(below), term(running, -least_mw), term(started, least_mw * (1.0 - run_frac)), low=0.0)
         modes.append(running)
     b.rows(n, term(modes[0]), term(modes[1]), high=1.0)
     quantities = {**planned.quantities, "compressing": modes[0], "generating": modes[1]}
