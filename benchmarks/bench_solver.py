@@ -4,6 +4,7 @@
 - The independent parts of a model solved apart, against the whole in one piece.
 - Counts relaxed, rounded and fixed, against a tree search over the heats, to the planner's own gap.
 - A fleet of identical stacks as counts, against one block for each stack (both relaxed; the optimum must be the same).
+- The whole park of `seeds/` over 48 h: a plan made cold, and a quarter of an hour later from the last one's basis.
 
     python benchmarks/bench_solver.py [--json FILE]
 """
@@ -16,7 +17,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,7 +30,11 @@ from controllers.planner.assemble import assemble
 from controllers.planner.blocks import BLOCKS, BuildContext
 from controllers.planner.blocks.connection import add_connection, close_area
 from controllers.planner.highs import SolveSettings, independent_parts, optimise
+from controllers.planner.horizon import planning_grid
+from controllers.planner.kept import ModelCache
 from controllers.planner.model import LinearModel, ModelBuilder
+from controllers.planner.outlook import Outlook
+from controllers.planner.situation import read_situation
 from forecasting.forecast import QUANTILE_LEVELS, Forecast, Quality
 from vpp.ids import AssetId
 from vpp.park import Park, load
@@ -170,6 +175,30 @@ def counts_against_list(park: Park, stacks: int) -> Row:
     return Row(f"{stacks} stacks counted", ours_ms, "listed", rival_ms)
 
 
+def park_plans(year: int) -> list[Row]:
+    """A plan of the whole park, cold and then rolled; the first whole answer and the best rounding, gap printed."""
+    park = load(PARK.parents[1], at=date(year, 10, 1))
+    cold_ms: dict[str, float] = {}
+    rolled_ms: dict[str, float] = {}
+    cache = ModelCache()
+    for quarter, found in ((0, cold_ms), (1, rolled_ms)):
+        at = datetime(year, 10, 1, 0, 15 * quarter, tzinfo=UTC)
+        situation = read_situation(park, at, None)
+        forecast = Outlook.plain().forecast(park, planning_grid(at), {})
+        problem = assemble(park, situation.snapshot, forecast, {}, asks=situation.asks)
+        began = time.process_time()
+
+        def mark(stage: str, found: dict[str, float] = found, began: float = began) -> None:
+            found.setdefault(stage, (time.process_time() - began) * MS_PER_S)
+
+        plan = solve(problem, BUDGET, cache, mark)
+        print(f"  park of {year}, quarter {quarter}: gap {plan.gap_frac:.3%} of gross cost, {len(plan.unmet)} unmet")
+    return [
+        Row(f"{year} first answer, rolled", rolled_ms["first"], "cold", cold_ms["first"]),
+        Row(f"{year} best rounding, rolled", rolled_ms["rounded"], "cold", cold_ms["rounded"]),
+    ]
+
+
 def main() -> None:
     """Measure, print a table, write the figures."""
     parser = argparse.ArgumentParser(description="Time the choices behind the planner.")
@@ -185,6 +214,7 @@ def main() -> None:
         rounding_against_tree(problem),
     ]
     rows += [counts_against_list(park, stacks) for stacks in FLEETS]
+    rows += [row for year in (2026, 2030) for row in park_plans(year)]
     for row in rows:
         print(
             f"{row.choice:28} {row.ours_ms:9.1f} ms, {row.rival:12} {row.rival_ms:9.1f} ms, {row.rival_ms / row.ours_ms:6.1f} x"
