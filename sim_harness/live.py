@@ -50,7 +50,7 @@ __all__ = ["FASTEST_AT_1_S", "LiveOptions", "control_step", "run_live"]
 FASTEST_AT_1_S: Final = 10.0
 _COARSE_STEP: Final = timedelta(seconds=10)
 _FINE_STEP: Final = timedelta(seconds=1)
-_READY_WITHIN_S: Final = 300.0
+_READY_WITHIN_S: Final = 1_200.0
 _PATIENCE_S: Final = 3.0
 
 
