@@ -118,7 +118,9 @@ def forecasts(models: ForecastModels, lessons: Lessons, door: KnownDoor, days: i
     """What was said at every origin and what came; nights of the sun and gaps are NaN outcomes."""
     journal = Journal.empty(models)
     plain = {kind: plain_lightgbm(lessons, kind) for kind in KINDS}
-    outcome, quantile, mean, raw = [], {}, {}, []
+    outcome, raw = [], []
+    quantile: dict[str, list[FloatArray]] = {}
+    mean: dict[str, list[FloatArray]] = {}
     end = FIRST + timedelta(days=days) + HORIZON
     for i in range(int(timedelta(days=days) / BETWEEN)):
         at = FIRST + i * BETWEEN

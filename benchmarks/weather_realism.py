@@ -116,6 +116,10 @@ def pair_means(matrix: FloatArray, farms: tuple[AssetId, ...]) -> tuple[float, f
     return float(np.mean(inside)), float(np.mean(across))
 
 
+def _memory_at(i: int) -> Callable[[WindPortrait], float]:
+    return lambda portrait: float(portrait.memory[:, i].mean())
+
+
 def table(sides: tuple[Side, Side]) -> dict[str, tuple[float, float]]:
     """Every figure as (measured, generated); means over the farms."""
     wind: dict[str, Callable[[WindPortrait], float]] = {
@@ -129,7 +133,7 @@ def table(sides: tuple[Side, Side]) -> dict[str, tuple[float, float]]:
         "wind: std of ramps over 4 h": lambda p: p.ramp_std_frac[:, 1].mean(),
         "wind: std of ramps over 12 h": lambda p: p.ramp_std_frac[:, 2].mean(),
         "wind: excess kurtosis of ramps over 1 h": lambda p: p.ramp_kurtosis.mean(),
-        **{f"wind: autocorrelation at {lag} h": lambda p, i=i: p.memory[:, i].mean() for i, lag in enumerate(LAGS_H[:6])},
+        **{f"wind: autocorrelation at {lag} h": _memory_at(i) for i, lag in enumerate(LAGS_H[:6])},
         "wind: correlation of near farms": lambda p: pair_means(p.correlation, p.farms)[0],
         "wind: correlation across groups": lambda p: pair_means(p.correlation, p.farms)[1],
         "run error, lead 1-4 h": lambda p: p.error_rms_frac[:, 0].mean(),
@@ -198,7 +202,8 @@ def draw_wind(sides: tuple[Side, Side]) -> Figure:
         found = [spectrum(row, 1.0) for row in side.wind.hourly_frac]
         band(axes[1], side, 1.0 / found[0][0], np.stack([density for _, density in found]))
         lags = np.arange(1, 97)
-        band(axes[2], side, lags, np.array([[autocorrelation(row, lag) for lag in lags] for row in side.wind.hourly_frac]))
+        memory = np.array([[autocorrelation(row, int(lag)) for lag in lags] for row in side.wind.hourly_frac])
+        band(axes[2], side, lags.astype(np.float64), memory)
         exceedance(axes[3], side, ramps(side.wind.quarter_frac, 1))
         exceedance(axes[4], side, ramps(side.wind.hourly_frac, 1))
         exceedance(axes[5], side, ramps(side.wind.hourly_frac, 4))
@@ -256,7 +261,7 @@ def draw_sun(sides: tuple[Side, Side]) -> Figure:
     figure, axes = panels(2, 3, "Sun: pv.envision, measured (State Grid site 1, moved to the park) and generated")
     for side in sides:
         seen = side.sun.index[np.isfinite(side.sun.index)]
-        axes[0].hist(seen, np.linspace(0.0, 1.3, 66), density=True, histtype="step", color=side.colour, label=side.name)
+        axes[0].hist(seen, np.linspace(0.0, 1.3, 66).tolist(), density=True, histtype="step", color=side.colour, label=side.name)
         frequency, density = spectrum(side.sun.quarter_frac, QUARTER_H)
         axes[1].plot(1.0 / frequency, density, color=side.colour, label=side.name)
         axes[2].plot(np.linspace(0, 1, side.sun.daily.size), np.sort(side.sun.daily), color=side.colour, label=side.name)

@@ -69,7 +69,8 @@ class Tracker:
         # Outwards from the median each level lies at least as far as the one before.
         lower = np.minimum.accumulate(moved[:, middle::-1], axis=1)[:, ::-1]
         upper = np.maximum.accumulate(moved[:, middle:], axis=1)
-        return np.clip(np.concatenate((lower, upper[:, 1:]), axis=1), 0.0, 1.0)
+        shut: FloatArray = np.clip(np.concatenate((lower, upper[:, 1:]), axis=1), 0.0, 1.0)
+        return shut
 
     def learnt(self, quantile: FloatArray, group: IntArray, outcome: FloatArray, rate: float = RATE) -> Tracker:
         """The tracker after outcomes became known, all of them judged by the stretches before; NaN outcomes teach nothing.

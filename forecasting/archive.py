@@ -16,6 +16,7 @@ from forecasting.known import WIND_FEATURES, WeatherRuns
 from vpp.errors import ForecastError
 from vpp.ids import AssetId
 from vpp.series import Series, StampArray
+from vpp.units import IntArray
 
 __all__ = ["ArchiveDoor", "read_power", "read_runs"]
 
@@ -61,7 +62,8 @@ def read_power(path: Path) -> dict[AssetId, Series]:
     received = _utc(frame, RECEIVED, path) if RECEIVED in frame.columns else measured + np.timedelta64(STEP)
     value = frame["available_frac"].to_numpy(dtype=np.float64, na_value=np.nan)
     result: dict[AssetId, Series] = {}
-    for asset_id, rows in frame.groupby("asset_id", sort=True).indices.items():
+    for asset_id, places in frame.groupby("asset_id", sort=True).indices.items():
+        rows: IntArray = np.asarray(places, dtype=np.int64)
         order = rows[np.argsort(measured[rows], kind="stable")]
         doubled = np.flatnonzero(np.diff(measured[order]) == np.timedelta64(0, "us"))
         if doubled.size:
@@ -84,7 +86,8 @@ def read_runs(path: Path) -> dict[AssetId, WeatherRuns]:
     issued, received = _utc(frame, "issued_at", path), _utc(frame, RECEIVED, path)
     names = [name for name in frame.columns if name not in RUN_COLUMNS]
     result: dict[AssetId, WeatherRuns] = {}
-    for asset_id, rows in frame.groupby("asset_id", sort=True).indices.items():
+    for asset_id, places in frame.groupby("asset_id", sort=True).indices.items():
+        rows: IntArray = np.asarray(places, dtype=np.int64)
         runs, run_of = np.unique(issued[rows], return_inverse=True)
         leads, lead_of = np.unique(frame["lead_h"].to_numpy(dtype=np.float64)[rows], return_inverse=True)
         if np.unique(np.column_stack((run_of, lead_of)), axis=0).shape[0] != rows.size:

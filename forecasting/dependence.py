@@ -148,7 +148,8 @@ def values_at(place: FloatArray, quantile: FloatArray, levels: tuple[float, ...]
     slot = np.clip(np.searchsorted(level, place, side="right") - 1, 0, level.size - 2)
     weight = (place - level[slot]) / (level[slot + 1] - level[slot])
     low = np.take_along_axis(edges, slot, axis=-1)
-    return low + weight * (np.take_along_axis(edges, slot + 1, axis=-1) - low)
+    value: FloatArray = low + weight * (np.take_along_axis(edges, slot + 1, axis=-1) - low)
+    return value
 
 
 def _tails(quantile: FloatArray, levels: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:

@@ -180,7 +180,8 @@ def _last_day_m_s(runs: WeatherRuns, origin: StampArray) -> FloatArray:
     # A forecast has one origin for all its rows.
     origins, row = np.unique(origin, return_inverse=True)
     then = (origins[:, None] - np.array(LAST_DAY_H) * ONE_HOUR).reshape(-1)
-    return speed100_m_s(runs, newest_run(runs, then), then).reshape(origins.size, -1).mean(axis=1)[row]
+    means: FloatArray = speed100_m_s(runs, newest_run(runs, then), then).reshape(origins.size, -1).mean(axis=1)
+    return means[row]
 
 
 def solar_yield_frac(middle: StampArray, site: FarmSite) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -96,7 +96,7 @@ def reliability_figure(found: Reliability, title: str) -> Figure:
     return figure
 
 
-def skill_figure(lead_min: Sequence[int], curves: dict[str, Sequence[float]], title: str) -> Figure:
+def skill_figure(lead_min: Sequence[int], curves: Mapping[str, Sequence[float]], title: str) -> Figure:
     """Error by lead time, ours in front of its rivals."""
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
@@ -126,8 +126,8 @@ def drift_figure(at: StampArray, ratio: dict[str, FloatArray], limit: float, tit
 
 def station_plots(test: StationTest, folder: Path) -> list[Path]:
     """Fan charts of the 1-h and 4-h forecasts over some days, reliability, and error by lead time."""
-    from forecasting.backtest.pv import LEVELS
     from forecasting.scores import nrmse_frac
+    from forecasting.sun.model import LEVELS
 
     made: list[Path] = []
     middle = test.origin.size // 2

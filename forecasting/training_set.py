@@ -131,7 +131,7 @@ def training_set(
     for column in HIDDEN_COLUMNS[kind]:
         x[hidden, column] = np.nan
     if kind == "solar":
-        x[np.ix_(rng.random(usable.size) < HIDDEN_FRAC, RUN_COLUMNS)] = np.nan
+        x[np.ix_(np.flatnonzero(rng.random(usable.size) < HIDDEN_FRAC), np.array(RUN_COLUMNS))] = np.nan
     return TrainingSet(x, y[usable], scale[usable], blocks[usable] % BLOCKS_PER_FOLD == BLOCKS_PER_FOLD - 1)
 
 

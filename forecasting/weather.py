@@ -182,7 +182,8 @@ def read_answers(folder: Path, place: str) -> tuple[tuple[Answer, ...], tuple[st
 
 def _hours(texts: Sequence[Any], offset_s: int) -> StampArray:
     try:
-        at = np.array([str(text) for text in texts], dtype="datetime64[us]") - np.timedelta64(timedelta(seconds=offset_s))
+        written: StampArray = np.array([str(text) for text in texts], dtype="datetime64[us]")
+        at: StampArray = np.asarray(written - np.timedelta64(timedelta(seconds=offset_s)), dtype="datetime64[us]")
     except ValueError as error:
         raise ForecastError(f"weather answer: hourly.time: {error}") from error
     if bool(np.any(np.diff(at) <= np.timedelta64(0, "us"))):

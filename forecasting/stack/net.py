@@ -93,7 +93,8 @@ def _forward(x: Float32Array, weights: Weights) -> Float32Array:
 
 
 def _leaky(value: Float32Array) -> Float32Array:
-    return np.maximum(value, LEAK * value)
+    bent: Float32Array = np.maximum(value, LEAK * value)
+    return bent
 
 
 def _slope(activated: Float32Array) -> Float32Array:

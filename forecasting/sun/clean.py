@@ -169,4 +169,5 @@ def _by_day(value: FloatArray) -> FloatArray:
 
 
 def _daily_max(value: FloatArray) -> FloatArray:
-    return np.nanmax(np.nan_to_num(_by_day(value), nan=0.0), axis=1)
+    highest: FloatArray = np.nanmax(np.nan_to_num(_by_day(value), nan=0.0), axis=1)
+    return highest

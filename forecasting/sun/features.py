@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from forecasting.history import STEP_US
 from forecasting.physics import STANDARD_SUN_W_M2, Plane, SunPosition, clear_plane_frac, sun_position
@@ -58,8 +59,8 @@ class Basis:
         mean_ratios: Windowed ratios of power (1 h, 2 h, a day) and sun (1 h) to the sky, shape (T, 4).
     """
 
-    origin: FloatArray
-    target: FloatArray
+    origin: NDArray[np.float32]
+    target: NDArray[np.float32]
     sky: FloatArray
     elevation_deg: FloatArray
     power: FloatArray
@@ -114,7 +115,7 @@ def basis_of(record: StationRecord, plane: Plane) -> Basis:
         own += [value] + [value - _lag(value, k) for k in WEATHER_LAGS]
     own += [sun.elevation_deg[:n], here, sun.hour_angle_deg[:n], _spread(power, 4)]
     own += [pd.Series(power).rolling(4, min_periods=1).max().to_numpy()]
-    held = pd.Series(np.minimum(ratio, HIGHEST_RATIO)).ffill().fillna(0.5).to_numpy()
+    held = np.asarray(pd.Series(np.minimum(ratio, HIGHEST_RATIO)).ffill().fillna(0.5), dtype=np.float64)
     means = np.column_stack([power_means[4], power_means[8], power_means[96], sun_means[4]])
     origin = np.column_stack(own).astype(np.float32)
     target = _target(record, ahead, sky, slope, sun).astype(np.float32)
@@ -127,7 +128,7 @@ def station_features(basis: Basis, origin: IntArray, ahead: int) -> FloatArray:
     row, usual, now = basis.origin[origin], basis.target[then], basis.target[origin]
     power, sky = basis.power[origin], basis.sky[then]
     means = basis.mean_ratios[origin]
-    joint = (
+    joint: tuple[FloatArray | NDArray[np.float32], ...] = (
         smart_persistence_frac(basis, origin, ahead),
         *(_scaled(power, now[:, column], usual[:, column]) for column in (_BEST, _Q75, _MEAN)),
         _scaled(power, basis.sky[origin], sky),
@@ -169,7 +170,9 @@ def _same_time(value: FloatArray) -> FloatArray:
 def _mean(rows: FloatArray) -> FloatArray:
     present = ~np.isnan(rows)
     count = present.sum(axis=1)
-    return np.divide(np.where(present, rows, 0.0).sum(axis=1), count, out=np.full(count.shape, np.nan), where=count > 0)
+    summed = np.where(present, rows, 0.0).sum(axis=1)
+    mean: FloatArray = np.divide(summed, count, out=np.full(count.shape, np.nan), where=count > 0)
+    return mean
 
 
 def _level(rows: FloatArray, level: float) -> FloatArray:
@@ -180,11 +183,12 @@ def _level(rows: FloatArray, level: float) -> FloatArray:
     return np.take_along_axis(ordered, place[:, None], axis=1)[:, 0]
 
 
-def _scaled(power: FloatArray, now: FloatArray, then: FloatArray) -> FloatArray:
+def _scaled(power: FloatArray, now: FloatArray | NDArray[np.float32], then: FloatArray | NDArray[np.float32]) -> FloatArray:
     """Power kept at its share of what is usual, NaN where hardly anything is usual now."""
     known = now > DIM_FRAC / 1.6
     ratio = np.divide(power, now, out=np.full_like(power, np.nan, dtype=np.float64), where=known)
-    return np.clip(ratio * then, 0.0, 1.0)
+    kept: FloatArray = np.clip(ratio * then, 0.0, 1.0)
+    return kept
 
 
 def _lag(value: FloatArray, k: int) -> FloatArray:
@@ -196,7 +200,8 @@ def _ratio_mean(value: FloatArray, sky: FloatArray, window: int) -> FloatArray:
     known = (sky > DIM_FRAC / 1.6) & ~np.isnan(value)
     above = pd.Series(np.where(known, value, 0.0)).rolling(window, min_periods=1).sum().to_numpy()
     below = pd.Series(np.where(known, sky, 0.0)).rolling(window, min_periods=1).sum().to_numpy()
-    return np.divide(above, below, out=np.full(value.shape, np.nan), where=below > DIM_FRAC / 1.6)
+    ratio: FloatArray = np.divide(above, below, out=np.full(value.shape, np.nan), where=below > DIM_FRAC / 1.6)
+    return ratio
 
 
 def _spread(value: FloatArray, window: int) -> FloatArray:

@@ -164,14 +164,16 @@ def cross_fitted(rows: Rows, outcome: FloatArray, fold: IntArray, settings: Stat
 def mean_frac(members: tuple[lgb.Booster, ...], x: FloatArray, threads: int = 1) -> FloatArray:
     """Expected share of capacity, shape (N,)."""
     said = [np.asarray(m.predict(x, num_threads=threads)) + _base(x, base) for m, base in zip(members, BASES, strict=True)]
-    return np.clip(np.mean(said, axis=0), 0.0, 1.0)
+    mean: FloatArray = np.clip(np.mean(said, axis=0), 0.0, 1.0)
+    return mean
 
 
 def quantiles_frac(model: StationModel, x: FloatArray, mean: FloatArray) -> FloatArray:
     """Quantiles at `LEVELS`, never crossing, 0..1, shape (N, Q)."""
     wide = _spread_features(x, mean)
     missed = np.column_stack([np.asarray(one.predict(wide, num_threads=model.threads)) for one in model.spreads])
-    return np.clip(np.sort(mean[:, None] + missed, axis=1), 0.0, 1.0)
+    sorted_frac: FloatArray = np.clip(np.sort(mean[:, None] + missed, axis=1), 0.0, 1.0)
+    return sorted_frac
 
 
 def _base(x: FloatArray, name: str) -> FloatArray:

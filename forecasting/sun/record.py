@@ -102,9 +102,15 @@ class StationRecord:
     def before(self, end: int) -> StationRecord:
         """The first `end` readings: all that may be known then."""
         cut = slice(0, end)
-        columns = (self.power_frac, self.irradiance_w_m2, self.temperature_c, self.pressure_hpa, self.humidity_pct, self.marks)
-        return StationRecord(
-            self.name, self.capacity_mw, self.measured_at[cut], *(column[cut] for column in columns), facts=self.facts
+        return replace(
+            self,
+            measured_at=self.measured_at[cut],
+            power_frac=self.power_frac[cut],
+            irradiance_w_m2=self.irradiance_w_m2[cut],
+            temperature_c=self.temperature_c[cut],
+            pressure_hpa=self.pressure_hpa[cut],
+            humidity_pct=self.humidity_pct[cut],
+            marks=self.marks[cut],
         )
 
 

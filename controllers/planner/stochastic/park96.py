@@ -98,7 +98,8 @@ def _ways_out(drawn: ReferenceModel) -> list[Elastic]:
     """Shed load always and surplus while set-points are shared; hydrogen in and out; and slack where the shared hour ends."""
     model, c = drawn.model, drawn.columns
     n = c.rate.size
-    balance = _rows_of(model.matrix.tocsr().indices, model.matrix.tocsr().indptr, c.bought)
+    by_row = model.matrix.tocsr()
+    balance = _rows_of(by_row.indices.astype(np.int64), by_row.indptr.astype(np.int64), c.bought)
     mwh, kg = STEP_H * LACK_CNY_PER_MWH, HYDROGEN_CNY_PER_KG
     tank, made = _row_of_state(drawn, c.tank), _row_of_state(drawn, c.made)
     after = min(HOUR_STEPS, n - 1)
@@ -133,7 +134,7 @@ def _rows_of(indices: IntArray, indptr: IntArray, columns: IntArray) -> IntArray
 
 
 def _down_ramp(drawn: ReferenceModel, step: int) -> IntArray:
-    """Rows `x3 of the step before <= x1 + x2 + x3`, one a group: those that hold x1 of the step with -1 and no x2 of its own sign."""
+    """Rows `x3 of the step before <= x1 + x2 + x3`, one a group: they hold x1 of the step with -1 and no x2 of its own sign."""
     matrix, c = drawn.model.matrix.tocsc(), drawn.columns
     found: list[int] = []
     for group in range(drawn.park.groups):

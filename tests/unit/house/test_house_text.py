@@ -16,7 +16,6 @@ NOT_A_CONVERSION = {
     ("forecasting/physics.py", "STANDARD_SUN_W_M2: Final = 1_000.0"): "irradiance of standard test conditions, in W/m2",
     ("controllers/bus/handlers.py", "_MAX_MALFORMED_TOPICS: Final = 1_000"): "how many topics are remembered",
     ("controllers/edge/edge.py", "buffer_size: int = 3_600"): "reports kept through an outage",
-    ("controllers/planner/blocks/furnace.py", "HURRIED_HEAT_CNY = 1_000.0"): "a price",
     ("sim_harness/run.py", "_NO_GUARD_S: Final = 3_600.0"): "a time limit that shall never bind",
 }
 WALL_CLOCK = re.compile(r"\bdatetime\.(now|utcnow|today)\b|\bdate\.today\b|\btime\.(time|time_ns)\b")
