@@ -133,7 +133,7 @@ def _boost(kind: FarmKind, data: TrainingSet, settings: ForecastSettings, object
 
 def _base(kind: FarmKind, x: FloatArray) -> FloatArray:
     """The last reading fading into nothing, in the model's unit, nothing where it is not known, shape (N,)."""
-    horizon_h = x[:, COLUMNS[kind].index("horizon_h")]
+    horizon_h = np.nan_to_num(x[:, COLUMNS[kind].index("horizon_h")], nan=np.inf)
     return np.exp(-np.maximum(horizon_h, 0.0) / BASE_FADES_H[kind]) * np.nan_to_num(x[:, LAST_COLUMN[kind]])
 
 

@@ -20,7 +20,7 @@ class ForecastSettings:
         rows: Training rows of one kind, all farms together, at most.
         span: How far back training looks.
         horizon: Farthest interval trained for.
-        threads: LightGBM threads; fixed, because sums depend on it.
+        threads: LightGBM threads; fixed, because sums depend on it. More than one waits for a core that others may need.
         seed: Of sampling and of LightGBM.
         power_stale_after: Age at which the last measurement no longer makes a forecast fresh.
         run_stale_after: Age since issue at which a run is late; a daily run out after 4 h is 28 h old at worst.
@@ -33,7 +33,7 @@ class ForecastSettings:
     rows: int = 60_000
     span: timedelta = timedelta(days=450)
     horizon: timedelta = timedelta(hours=72)
-    threads: int = 2
+    threads: int = 1
     seed: int = 0
     power_stale_after: timedelta = timedelta(hours=1)
     run_stale_after: timedelta = timedelta(hours=30)

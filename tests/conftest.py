@@ -7,9 +7,11 @@ everything is meant to be there: with `VPP_FAIL_ON_SKIP=1` any skip ends the run
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
+import structlog
 
 FAIL_ON_SKIP: Final = "VPP_FAIL_ON_SKIP"
 
@@ -51,6 +53,13 @@ class SkipWatch:
             terminalreporter.section(f"skipped, and {FAIL_ON_SKIP} is set: the run fails", red=True)
             for line in sorted(set(self.skipped)):
                 terminalreporter.write_line(line)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_come() -> Iterator[None]:
+    """A command that sets how much is logged sets it for its own process, not for the tests after it."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -40,7 +40,7 @@ RESTART_S: Final = 120.0
 #: A job starts this long before its latest start whatever is asked.
 URGENT_S: Final = 900.0
 #: Only jobs with this much slack beyond that are paused.
-PAUSE_SLACK_S: Final = 3600.0
+PAUSE_SLACK_S: Final = SECONDS_PER_HOUR
 #: Queue, deadlines and backlog are looked through this often.
 SCAN_S: Final = 300.0
 #: Differences from what is asked below this share of the accelerators start no pause.
@@ -104,6 +104,16 @@ class DiscreteWork:
         self._comes = AsItComes(n, stream.arrivals)
         self._ran = Ran(0.0, 0.0, 0.0, 0.0)
         self._open()
+
+    @property
+    def stream(self) -> JobStream:
+        """Where its jobs come from; a quarter is drawn once."""
+        return self._stream
+
+    @property
+    def mw_per_gpu(self) -> float:
+        """What a busy accelerator adds to idle power. [MW]."""
+        return self._mw
 
     # What the cluster reads -------------------------------------------------------------------------------------------------
 
