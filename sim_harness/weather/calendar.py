@@ -25,7 +25,7 @@ import numpy as np
 from vpp.series import StampArray
 from vpp.units import BoolArray, FloatArray
 
-__all__ = ["SolarCalendar", "WindCalendar", "hour_of_day", "year_frac"]
+__all__ = ["PARK_UTC_OFFSET", "SolarCalendar", "WindCalendar", "hour_of_day", "year_frac"]
 
 WIND_REPORTING_YEAR: Final = 2013
 SOLAR_LAST_YEAR: Final = 2020

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from sim_harness.weather.base import Farm, Weather
+from sim_harness.weather.calendar import PARK_UTC_OFFSET
 from sim_harness.weather.generated import GeneratedWeather
 from sim_harness.weather.measured import SOLAR_FILE, WIND_FILE, MeasuredWeather
 from vpp.errors import ScenarioError
@@ -33,7 +34,7 @@ def open_weather(data_dir: Path | None, farms: Iterable[Farm], *, seed: int, sta
         data_dir: Folder with the measured series; None to generate.
         farms: The park's farms.
         seed: For all that is made up.
-        start: First instant of the run (UTC); its year is the calendar's target year.
+        start: First instant of the run (UTC); its year in park time is the calendar's target year.
         end: First instant after the run (UTC).
 
     Raises:
@@ -44,7 +45,7 @@ def open_weather(data_dir: Path | None, farms: Iterable[Farm], *, seed: int, sta
         return GeneratedWeather(seed, farms, start - LEARNING_TIME, end, first_year=start.year - YEARS_BEFORE)
     if not data_dir.is_dir():
         raise ScenarioError([f"--data {data_dir}: no such folder; leave the option out to generate weather"])
-    weather = MeasuredWeather(data_dir, farms, seed=seed, target_year=start.year)
+    weather = MeasuredWeather(data_dir, farms, seed=seed, target_year=(start + PARK_UTC_OFFSET).year)
     if start < weather.start or end > weather.end:
         raise ScenarioError(
             [f"--data {data_dir}: the run [{start}, {end}) is outside the measured [{weather.start}, {weather.end})"]
