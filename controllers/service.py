@@ -14,11 +14,13 @@ from controllers.dispatch.events import judge
 from controllers.dispatch.guidance import Guidance
 from controllers.dispatch.orders import LeaseTimes
 from controllers.loops.commander import Commander
+from controllers.loops.day_ahead import DayAheadGuide
 from controllers.loops.dispatch import DispatchDesk, run_dispatch
 from controllers.loops.forecast import Forecaster, run_forecast
+from controllers.loops.foresight import Foresight, run_foresight
 from controllers.loops.inbox import Inbox, InboxSettings
 from controllers.loops.mailbox import Mailbox
-from controllers.loops.plan import Guide, PlanGuide, RuleGuide, run_plan
+from controllers.loops.plan import Guide, Known, PlanGuide, RuleGuide, run_plan
 from controllers.loops.registers import PeakMeter
 from controllers.loops.ticks import at_once
 from controllers.loops.worker import InlineWorker, Worker
@@ -44,25 +46,27 @@ class ControllerSettings:
     Args:
         control: Period of dispatch.
         plan: Period of forecast and plan, and step of the plan's grid.
-        horizon_steps: Intervals of the plan.
+        horizon_steps: Intervals of the forecast: two days, and what is missing to a whole hour.
         rules: Period at which the rules look again; at least the control period.
         silent_after: A device that has said nothing for this long, and for three control periods, is left out.
         leases: How long commands hold; stretched to some control periods where these are long, see `LeaseTimes`.
         solve: Budget of a plan.
         reserves: What islands keep in hand against a wrong forecast.
         thresholds: Of the rules.
+        day_ahead: Plan once a day and hold what was planned, instead of planning anew every period.
         begin_at_once: Forecast and plan as soon as devices have spoken, and not only at the next full period.
     """
 
     control: timedelta = timedelta(seconds=1)
     plan: timedelta = timedelta(minutes=15)
-    horizon_steps: int = 96
+    horizon_steps: int = 196
     rules: timedelta = timedelta(minutes=1)
     silent_after: timedelta = timedelta(seconds=45)
     leases: LeaseTimes = field(default_factory=LeaseTimes)
     solve: SolveSettings = field(default_factory=SolveSettings)
     reserves: ReserveRule = field(default_factory=ReserveRule)
     thresholds: RuleThresholds = field(default_factory=RuleThresholds)
+    day_ahead: bool = False
     begin_at_once: bool = False
 
     def fitted(self) -> ControllerSettings:
@@ -76,14 +80,14 @@ class ControllerSettings:
         )
 
     def horizon(self, at: datetime) -> TimeGrid:
-        """The plan's grid from an instant on."""
+        """The forecast's grid from an instant on; the plan makes a coarser one of it."""
         return TimeGrid.regular(at, self.plan, self.horizon_steps)
 
 
 class Controller:
     """One park's controller on one bus.
 
-    With a forecaster it plans; without one it follows the rules. Loops are subscribed when it is made, so that nothing said
+    With a forecaster, or a foresight in its place, it plans; without either it follows the rules. Loops are subscribed when it is made, so that nothing said
     between then and `run` is lost.
 
     Args:
@@ -93,6 +97,7 @@ class Controller:
         settings: How it runs.
         forecaster: Models and the door to what is known; None for the rules.
         worker: Where the solver runs.
+        foresight: Who knows the future, instead of a forecaster; for runs that ask what perfect forecasts would be worth.
     """
 
     def __init__(
@@ -103,8 +108,9 @@ class Controller:
         settings: ControllerSettings,
         forecaster: Forecaster | None = None,
         worker: Worker | None = None,
+        foresight: Foresight | None = None,
     ) -> None:
-        self.park, self._clock, self._forecaster = park, clock, forecaster
+        self.park, self._clock, self._forecaster, self._foresight = park, clock, forecaster, foresight
         settings = self._settings = settings.fitted()
         self._began_s = clock.monotonic_s()
         self.commander = Commander(bus, park.id, clock)
@@ -114,11 +120,15 @@ class Controller:
         self.guidance: Mailbox[Guidance] = Mailbox()
         self.peaks = PeakMeter(park.zone)
         rules = RuleGuide(park, settings.thresholds)
-        self.guide: Guide = (
-            rules
-            if forecaster is None
-            else PlanGuide(park, self.forecasts, self.peaks, worker or InlineWorker(), settings.solve, settings.reserves, rules)
-        )
+        self.guide: Guide = rules
+        if self._plans:
+            known = Known(self.forecasts, self.peaks, foresight)
+            plans = PlanGuide(park, known, worker or InlineWorker(), settings.solve, settings.reserves, rules)
+            self.guide = DayAheadGuide(plans, rules) if settings.day_ahead else plans
+
+    @property
+    def _plans(self) -> bool:
+        return self._forecaster is not None or self._foresight is not None
 
     async def run(self) -> None:
         """All loops until cancelled; one that fails takes the others with it, and the edges go to their fallback.
@@ -129,7 +139,10 @@ class Controller:
         settings = self._settings
         desk = DispatchDesk(self.park, self.inbox, self.guidance, self.commander, self.peaks, settings.leases)
         async with asyncio.TaskGroup() as tasks:
-            if self._forecaster is not None:
+            if self._foresight is not None:
+                ticks = self._ticks(settings.plan, self._has_heard_enough)
+                tasks.create_task(run_foresight(ticks, self._foresight, self.forecasts, self.commander), name="forecast")
+            elif self._forecaster is not None:
                 ticks = self._ticks(settings.plan, self._has_heard_enough)
                 tasks.create_task(
                     run_forecast(ticks, self._forecaster, settings.horizon, self.forecasts, self.commander), name="forecast"
@@ -145,7 +158,7 @@ class Controller:
         return refused is None
 
     def _plan_ticks(self) -> AsyncIterator[datetime]:
-        if self._forecaster is None:
+        if not self._plans:
             return self._ticks(self._settings.rules, self._has_heard_enough)
         return self._ticks(self._settings.plan, lambda: self.forecasts.value is not None)
 

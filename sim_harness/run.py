@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,8 @@ from sim_harness.clock import SimClock
 from sim_harness.clusters.source import job_facts, jobs_of
 from sim_harness.faults import Injector
 from sim_harness.grid.events import ScenarioEvent
+from sim_harness.oracle import true_future
+from sim_harness.oracle_sight import SEES, Oracle
 from sim_harness.report.plan_ear import PlanEar
 from sim_harness.scenario import Scenario, load_park_of
 from sim_harness.score import Conduct, Score, score
@@ -40,16 +42,18 @@ from vpp.units import FloatArray
 
 __all__ = ["POLICIES", "Outcome", "Policy", "RunOptions", "Wire", "advance", "forecaster_of", "make_controller", "run_scenario"]
 
-Policy: TypeAlias = Literal["none", "rules", "mpc"]
+Policy: TypeAlias = Literal["none", "rules", "dayahead", "mpc", "perfect"]
 Wire: TypeAlias = Literal["local", "mqtt"]
 Progress: TypeAlias = Callable[[float], None]
 
-POLICIES: Final[tuple[Policy, ...]] = ("none", "rules", "mpc")
+POLICIES: Final[tuple[Policy, ...]] = ("none", "rules", "dayahead", "mpc", "perfect")
 #: A run gives the solver no time limit that could fire: only counts, so that it repeats to the bit.
 _NO_GUARD_S: Final = 3_600.0
 _WORLD_FIRST: Final = -1
+#: The oracle looks this far behind a run's end: plans begin until then, and a plan of two days may be a little longer.
+_BEYOND: Final = timedelta(days=3)
 #: Tasks of a controller that wait on the clock.
-_LOOPS: Final[dict[Policy, int]] = {"none": 0, "rules": 2, "mpc": 3}
+_LOOPS: Final[dict[Policy, int]] = {"none": 0, "rules": 2, "dayahead": 3, "mpc": 3, "perfect": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +194,17 @@ def make_controller(
     """
     park = load_park_of(scenario)
     settings = ControllerSettings(control=timedelta(seconds=scenario.control_step_s), solve=SolveSettings(guard_s=_NO_GUARD_S))
-    forecaster = None
-    if policy == "mpc":
+    settings = replace(settings, day_ahead=policy == "dayahead")
+    forecaster = foresight = None
+    if policy not in ("none", "rules"):
         weather = _weather(park, scenario, data_dir)
         faults = Injector(scenario.faults_in(park), park.id, scenario.seed, clock)
-        forecaster = forecaster_of(park, weather, scenario.start, cache_dir, faults)
-    return Controller(park, bus, clock, settings, forecaster), _LOOPS[policy]
+        if policy == "perfect":
+            jobs = jobs_of(park, scenario, data_dir)
+            foresight = Oracle(park, true_future(park, scenario, weather, jobs, faults, _BEYOND), SEES, scenario.end)
+        else:
+            forecaster = forecaster_of(park, weather, scenario.start, cache_dir, faults)
+    return Controller(park, bus, clock, settings, forecaster, foresight=foresight), _LOOPS[policy]
 
 
 async def advance(

@@ -44,7 +44,7 @@ from vpp.errors import ScenarioError
 from vpp.ids import AssetId
 from vpp.park import Asset, Park
 
-__all__ = ["PLANTS", "Site", "farms_of"]
+__all__ = ["PLANTS", "Site", "farms_of", "plant_of"]
 
 BusOf = Callable[[AssetId | None], Bus]
 
@@ -167,6 +167,11 @@ def farms_of(park: Park) -> tuple[Farm, ...]:
         for a in park.assets
         if a.kind in ("wind", "solar")
     )
+
+
+def plant_of(park: Park, scenario: Scenario, asset: Asset, jobs: Trace | None) -> Plant:
+    """One asset's plant by itself, as it stands at the run's start with the run's luck; the loop's stacks need their loop."""
+    return PLANTS[asset.kind](_Making(park, scenario, {}, jobs), asset)
 
 
 def _plants_of(park: Park, scenario: Scenario, jobs: Trace | None) -> tuple[Plant, ...]:

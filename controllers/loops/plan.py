@@ -13,6 +13,7 @@ import structlog
 from controllers.dispatch.guidance import Guidance, ShiftGuidance
 from controllers.dispatch.snapshot import Snapshot
 from controllers.loops.commander import Commander, ShiftOrder, Stamp
+from controllers.loops.foresight import Foresight
 from controllers.loops.inbox import Inbox
 from controllers.loops.mailbox import Mailbox
 from controllers.loops.registers import PeakMeter
@@ -20,17 +21,18 @@ from controllers.loops.worker import Worker
 from controllers.planner import KeptSolve, Problem, Result, SolveSettings
 from controllers.planner.assemble import ReserveRule, assemble
 from controllers.planner.guide import guidance_of
+from controllers.planner.horizon import FINE, HOUR, SPAN, forecast_on, planning_grid
 from controllers.planner.rule_facts import RuleFacts
 from controllers.planner.rules import RuleThresholds, rule_guidance
 from forecasting.forecast import Forecast
-from vpp.errors import VppError
+from vpp.errors import PlanError, VppError
 from vpp.ids import AssetId, ConnectionId, PlanId
 from vpp.park import Park
 from vpp.units import FloatArray
 from vpp.wire.messages import PlanCurrent, PlannedPower, Reason, ShiftInterval
 from vpp.wire.topics import Channel
 
-__all__ = ["Guide", "PlanGuide", "RuleGuide", "plan_message", "run_plan"]
+__all__ = ["Guide", "Known", "Made", "PlanGuide", "RuleGuide", "plan_message", "run_plan"]
 
 log = structlog.get_logger(__name__)
 #: A compute-shift signal stands this long without a new one: three plans may be lost.
@@ -72,14 +74,50 @@ class RuleGuide:
         """Rules have no plan to show."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a plan is made from beside the snapshot.
+
+    Args:
+        forecasts: Where the forecast loop leaves its last word.
+        peaks: The month's highest imports.
+        foresight: Who knows the future, if anybody does.
+    """
+
+    forecasts: Mailbox[Forecast]
+    peaks: PeakMeter
+    foresight: Foresight | None = None
+
+    def forecast(self, at: datetime) -> Forecast | None:
+        """The last forecast from an instant on, on the grid of a plan; None before the first."""
+        told = self.forecasts.value
+        if told is None:
+            return None
+        ahead = told.after(told.grid.index(at))
+        return ahead if self.foresight is not None else _on_planning_grid(ahead)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A plan and what it was made from."""
+
+    plan_id: PlanId
+    problem: Problem
+    result: Result
+    forecast: Forecast
+
+    def guidance(self, at: datetime) -> Guidance:
+        """What dispatch follows at an instant inside it."""
+        return guidance_of(self.plan_id, self.problem, self.result, self.forecast, at)
+
+
 @dataclass(slots=True)
 class PlanGuide:
     """A plan over the horizon; where none can be had the last one, moved on, while it is young; then the rules.
 
     Args:
         park: What is in service.
-        forecasts: Where the forecast loop leaves its last word.
-        peaks: The month's highest imports.
+        known: What is known beside the snapshot.
         worker: Where the solver runs.
         settings: Its budget.
         reserves: What islands keep in hand.
@@ -88,58 +126,71 @@ class PlanGuide:
     """
 
     park: Park
-    forecasts: Mailbox[Forecast]
-    peaks: PeakMeter
+    known: Known
     worker: Worker
     settings: SolveSettings = field(default_factory=SolveSettings)
     reserves: ReserveRule = field(default_factory=ReserveRule)
     rules: RuleGuide | None = None
     lost: int = 0
-    _last: tuple[PlanId, Problem, Result] | None = None
-    _fallen_back_on: tuple[PlanId, Problem, Result, Forecast] | None = None
+    _last: Made | None = None
+    _fallen_back_on: Made | None = None
     _solve: KeptSolve = field(default_factory=KeptSolve.fresh)
 
     async def guide(self, snapshot: Snapshot) -> Guidance | None:
         """Assemble, solve, translate; on any failure the last plan goes on, then the rules take over, each named as such."""
-        forecast = self.forecasts.value
-        if forecast is None:
+        if self.known.forecasts.value is None:
             return None
-        plan_id = PlanId(f"plan.{snapshot.at:%Y%m%dT%H%M%S}")
         try:
-            forecast = _ahead(forecast, snapshot.at)
-            problem = assemble(self.park, snapshot, forecast, self.peaks.peaks_mw(), self.reserves)
-            result = await self.worker.run(self._solve, problem, self.settings)
+            made = await self.make(snapshot)
         except VppError as error:
             return await self._without_a_plan(snapshot, str(error))
+        self._last = self._fallen_back_on = made
+        return made.guidance(made.forecast.grid.start)
+
+    async def make(self, snapshot: Snapshot) -> Made:
+        """A plan from now on.
+
+        Raises:
+            VppError: There is none; why stands in it.
+        """
+        forecast = self.known.forecast(snapshot.at)
+        if forecast is None:
+            raise PlanError("no forecast yet")
+        plan_id = PlanId(f"plan.{snapshot.at:%Y%m%dT%H%M%S}")
+        problem = assemble(self.park, snapshot, forecast, self.known.peaks.peaks_mw(), self.reserves)
+        if self.known.foresight is not None:
+            problem = self.known.foresight.corrected(problem)
+        result = await self.worker.run(self._solve, problem, self.settings)
         if result.status == "none":
-            return await self._without_a_plan(snapshot, "no schedule found within the budget")
-        self._last = (plan_id, problem, result)
-        self._fallen_back_on = (*self._last, forecast)
+            raise PlanError("no schedule found within the budget")
         for unmet in result.unmet:
             log.warning("plan.unmet", plan_id=plan_id, where=unmet.where, what=unmet.what, amount=round(unmet.amount, 3))
-        return guidance_of(plan_id, problem, result, forecast, forecast.grid.start)
+        return Made(plan_id, problem, result, forecast)
 
     def announce(self, commander: Commander) -> None:
         """Publishes the plan, for anyone to follow."""
         if self._last is not None:
-            plan_id, _, result = self._last
-            commander.publish(Channel.PLAN_CURRENT, plan_message(plan_id, result, commander.stamp()))
+            made = self._last
+            commander.publish(Channel.PLAN_CURRENT, plan_message(made.plan_id, made.result, commander.stamp()))
 
     async def _without_a_plan(self, snapshot: Snapshot, why: str) -> Guidance | None:
         self.lost += 1
         self._last = None  # an older plan must not go out again as the current one
         kept = self._fallen_back_on
-        if kept is not None and snapshot.at < min(kept[2].grid.start + _LAST_PLAN_FOR, kept[2].grid.end):
-            plan_id, problem, result, forecast = kept
+        if kept is not None and snapshot.at < min(kept.result.grid.start + _LAST_PLAN_FOR, kept.result.grid.end):
             log.error("plan.lost", reason=why, at=snapshot.at.isoformat(), instead="last_plan")
-            return replace(guidance_of(plan_id, problem, result, forecast, snapshot.at), source="last_plan")
+            return replace(kept.guidance(snapshot.at), source="last_plan")
         log.error("plan.lost", reason=why, at=snapshot.at.isoformat(), instead="rules")
         return await (self.rules or RuleGuide(self.park)).guide(snapshot)
 
 
-def _ahead(forecast: Forecast, at: datetime) -> Forecast:
-    """What of a forecast is still to come: one that was not renewed in time must not plan hours that have passed."""
-    return forecast.after(forecast.grid.index(at))
+def _on_planning_grid(forecast: Forecast) -> Forecast:
+    """Quarters near and hours far, as far as it goes; one that is too short, or begins off the quarters, stays as it is."""
+    at = forecast.grid.start
+    span = min(SPAN, forecast.grid.end - at - HOUR)
+    if span < FINE or at.minute % 15 or at.second or at.microsecond:
+        return forecast
+    return forecast_on(forecast, planning_grid(at, span))
 
 
 async def run_plan(

@@ -16,6 +16,7 @@ from controllers.planner.blocks.furnace import heat_profile_mw
 from controllers.planner.blocks.hydrogen import hydrogen_curve
 from controllers.planner.blocks.quota import BAND_KINDS, band_limits
 from controllers.planner.expect import arriving_mw, expected_load_mw, firm_compute_mw
+from controllers.planner.guide import grid_carbon_kg_per_mwh
 from controllers.planner.problem import (
     BandNeed,
     ComputeNeed,
@@ -32,7 +33,7 @@ from vpp.park import Asset, Connection, Park, tariff_prices
 from vpp.park.plates import AmmoniaLoopPlate, ArcFurnacePlate, BatteryPlate, ComputePlate, EvChargingPlate, ThermalUnitPlate
 from vpp.spot import spot_or_mean
 from vpp.timegrid import TimeGrid
-from vpp.units import HOURS_PER_DAY, FloatArray, hours, s_to_h
+from vpp.units import HOURS_PER_DAY, KG_PER_T, FloatArray, hours, s_to_h
 
 __all__ = ["ELECTRICITY_DAYS_PER_MONTH", "ReserveRule", "assemble"]
 
@@ -109,7 +110,8 @@ def assemble(
         held=held_by_events(asked.events, grid),
         rebounds=rebounds_after(asked.events, grid, snapshot.import_mw, park),
         pins=pins_of(asked.overrides, grid, {i: said.power_mw for i, said in snapshot.assets.items()}),
-        feed_in=feed_in_duties(park),
+        # What is settled over a month or a year binds no two days: a windy one may send out what calm ones have not.
+        feed_in=tuple(duty for duty in feed_in_duties(park) if duty.each_interval),
         flows=flow_limits(park, asked.lines),
         published=asked.published,
         must_run={a.id: _must_run(known, a) for a in park.assets_of("thermal_unit")},
@@ -206,9 +208,12 @@ def _terms(known: _Known, connection: Connection, peak_mw: float) -> ConnectionT
     if tariff.pricing == "spot":
         spot = spot_or_mean(known.snapshot.spot.get(connection.id), tariff, known.grid)
     prices = tariff_prices(tariff, known.grid, known.park.zone, spot)
+    # Carbon and the green part's certificates are paid for what is imported, as energy is.
+    added = grid_carbon_kg_per_mwh(known.park) / KG_PER_T * tariff.carbon_cny_per_t
+    added += (connection.green_origin_frac or 0.0) * tariff.certificate_cny_per_mwh
     days = float(known.grid.step_h.sum()) / HOURS_PER_DAY
     return ConnectionTerms(
-        import_cny_per_mwh=prices.import_cny_per_mwh,
+        import_cny_per_mwh=prices.import_cny_per_mwh + added,
         export_cny_per_mwh=prices.export_cny_per_mwh,
         import_limit_mw=np.full(n, min(connection.import_limit_mw, connection.contract_demand_mw or math.inf)),
         export_limit_mw=np.full(n, connection.export_limit_mw),

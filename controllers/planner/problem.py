@@ -104,11 +104,14 @@ class EndValues:
         energy_cny_per_mwh: Value of a MWh at the area's bus after the horizon.
         hydrogen_cny_per_kg: Value of hydrogen in the tank.
         work_cny_per_mwh: What computing work that still waits will cost then.
+        stored_cny_per_mwh: What each MWh in a battery or cavern counts for then, where a bill has one price for all; None to
+            work it out from the area's value, losses and wear.
     """
 
     energy_cny_per_mwh: Mapping[AreaId, float]
     hydrogen_cny_per_kg: float
     work_cny_per_mwh: float
+    stored_cny_per_mwh: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,11 @@ class EvCharging(Station):
         return min(self._plate.power_mw, self._parking.most_mw(_LOOK_S))
 
     @property
+    def arrivals(self) -> Arrivals:
+        """Who comes, in the order of time."""
+        return self._arrivals
+
+    @property
     def _capped(self) -> bool:
         return self._cap_mw < self._plate.power_mw
 

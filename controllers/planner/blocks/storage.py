@@ -104,6 +104,9 @@ def _value_the_end(
     per_mwh = max(0.0, ctx.problem.end_values.energy_cny_per_mwh.get(asset.area, 0.0) - plate.wear_cny_per_mwh) * one_way
     width = (plate.soc_max_frac - plate.soc_min_frac) * plate.energy_mwh / len(END_VALUE_SHARES)
     parts: FloatArray = np.array(END_VALUE_SHARES) * per_mwh
+    fixed = ctx.problem.end_values.stored_cny_per_mwh
+    if fixed is not None:
+        parts = np.full(len(END_VALUE_SHARES), fixed)
     held = ctx.builder.columns(len(parts), high=width, cost=-parts, item="end_value")
     zeros = np.zeros(len(parts), dtype=np.int64)
     ctx.builder.rows(

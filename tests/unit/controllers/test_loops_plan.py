@@ -15,7 +15,7 @@ from controllers.dispatch.snapshot import Reported, Snapshot
 from controllers.loops.commander import Commander
 from controllers.loops.inbox import Inbox
 from controllers.loops.mailbox import Mailbox
-from controllers.loops.plan import PlanGuide, RuleGuide, run_plan
+from controllers.loops.plan import Known, PlanGuide, RuleGuide, run_plan
 from controllers.loops.registers import PeakMeter
 from controllers.loops.worker import InlineWorker
 from forecasting.forecast import QUANTILE_LEVELS, Forecast, Quality
@@ -54,7 +54,7 @@ def forecast(*asset_ids: AssetId) -> Forecast:
 
 
 def guide(known: Forecast | None) -> PlanGuide:
-    return PlanGuide(PARK, Mailbox(known), PeakMeter(PARK.zone), InlineWorker())
+    return PlanGuide(PARK, Known(Mailbox(known), PeakMeter(PARK.zone)), InlineWorker())
 
 
 def published(bus: LocalBus) -> PlanCurrent | None:
@@ -102,7 +102,7 @@ async def test_where_no_plan_can_be_had_the_rules_take_over_and_it_is_counted() 
 async def test_where_no_plan_can_be_had_the_last_one_goes_on_and_says_so() -> None:
     planning = guide(forecast(WIND_ID))
     first = await planning.guide(SEEN)
-    planning.forecasts.value = forecast()
+    planning.known.forecasts.value = forecast()
     later = await planning.guide(replace(SEEN, at=START + timedelta(minutes=15)))
     assert first is not None
     assert later is not None
@@ -114,7 +114,7 @@ async def test_an_old_plan_is_not_published_again_while_it_only_goes_on(bus: Loc
     await planning.guide(SEEN)
     planning.announce(commander)
     before = published(bus)
-    planning.forecasts.value = forecast()
+    planning.known.forecasts.value = forecast()
     await planning.guide(SEEN)
     planning.announce(commander)
     assert planning.lost == 1
