@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -104,6 +105,12 @@ class Crew:
         order = np.argsort(np.concatenate(self._shares(told.scenarios.count)))
         return np.concatenate([x for x, _ in parts])[order], np.concatenate([duals for _, duals in parts])[order]
 
+    def cpu_s(self) -> float:
+        """CPU time of all processes since they began, this one's included."""
+        for mate in self._mates:
+            mate.wire.send(("cpu", None))
+        return time.process_time() + sum(self._receive(mate) for mate in self._mates)
+
     def _ready(self) -> tuple[TwoStage, Recourse]:
         if self._told is None or self._own is None:
             raise PlanError("a crew was asked before it was handed a problem")
@@ -150,9 +157,11 @@ def _serve(wire: Connection) -> None:
         wire.send(said)
 
 
-def _answer(word: str, told: Any, own: Recourse | None) -> tuple[Recourse, Any]:
+def _answer(word: str, told: Any, own: Recourse | None) -> tuple[Recourse | None, Any]:
     if word == "problem":
         return Recourse(*told), True
+    if word == "cpu":
+        return own, time.process_time()
     if own is None:
         raise PlanError("a process that solves scenarios was asked before it was handed any")
     if word == "numbers":

@@ -10,13 +10,14 @@ Source:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 import numpy as np
 
 from controllers.planner.kept import KeptModel
+from controllers.planner.model import LinearModel
 from controllers.planner.stochastic.crew import Crew
 from controllers.planner.stochastic.master import Master
 from controllers.planner.stochastic.recourse import Evaluation
@@ -25,18 +26,22 @@ from controllers.planner.stochastic.split import TwoStage
 from vpp.errors import PlanError
 from vpp.units import FloatArray
 
-__all__ = ["Limits", "Options", "Round", "Rounding", "StochasticAnswer", "Whole", "solve_two_stage"]
+__all__ = ["Held", "Limits", "Options", "Round", "Rounding", "StochasticAnswer", "Whole", "solve_two_stage"]
 
 #: How far an evaluated first stage lies from the best one towards the master's.
 STEP_FRAC: Final = 0.3
 #: The relaxation is near enough when it is within this part of the gap asked for; the rest is left to rounding.
 RELAXED_FRAC: Final = 0.6
+#: A first rounding, once, where the relaxation is still this many gaps away: a good plan long before the bound is near.
+EARLY_GAPS: Final = 4.0
 
 #: Gains below this part of the gap asked for are no reason to go on.
 SETTLED_FRAC: Final = 0.1
 
-#: From all columns of a relaxed answer to bounds that hold the counts of the first stage.
-Rounding: TypeAlias = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
+#: Bounds of all columns that hold the counts of the first stage.
+Held: TypeAlias = tuple[FloatArray, FloatArray]
+#: From all columns of a relaxed answer to some ways of holding its counts, rounded; the cheapest is taken.
+Rounding: TypeAlias = Callable[[FloatArray], Sequence[Held]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,24 +163,22 @@ class _Search:
                 return
             self.evaluate(STEP_FRAC * point.first + (1.0 - STEP_FRAC) * self.centre, "relaxed", whole=False)
 
-    def round(self) -> float:
+    def round(self, mends: int) -> float:
         """Rounds the counts of the best first stage, holds them, and mends the rest; what it gained."""
         before = np.inf if self.best is None else self.best.objective_cny
         x = np.zeros(self.problem.model.cost.size)
         x[self.problem.columns] = self.centre
-        held = self.rounding(x)
-        low, high = (bound[self.problem.columns] for bound in held)
-        last, believed = np.inf, np.inf
-        for _ in range(self.limits.mends):
+        ways = [(low[self.problem.columns], high[self.problem.columns]) for low, high in self.rounding(x)]
+        for _ in range(mends):
             if self.out_of_time():
                 break
-            point = self.master.solve((low, high))
-            if point is None:
+            found = [point for point in map(self.master.solve, ways) if point is not None]
+            if not found:
                 break
             self.masters += 1
-            believed = point.believed_cny
-            last = min(last, self.evaluate(point.first, "rounded", whole=True))
-            if self.near() or last - believed <= SETTLED_FRAC * self.limits.gap_cny:
+            point = min(found, key=lambda one: one.believed_cny)
+            cost = self.evaluate(point.first, "rounded", whole=True)
+            if self.near() or cost - point.believed_cny <= SETTLED_FRAC * self.limits.gap_cny:
                 break
         after = np.inf if self.best is None else self.best.objective_cny
         return before - after if np.isfinite(before) else np.inf
@@ -233,10 +236,12 @@ def solve_two_stage(
     master = Master(problem, told.risk)
     search = _Search(problem, workers, master, told.risk, limits, rounding, told.report or _nobody, began)
     _begin(search, told.start)
+    search.relax(EARLY_GAPS * limits.gap_cny)
+    search.round(1)
     near_cny = RELAXED_FRAC * limits.gap_cny
     while not search.near() and search.going_on():
         search.relax(near_cny)
-        gained = search.round()
+        gained = search.round(limits.mends)
         near_cny *= 0.5
         if gained < SETTLED_FRAC * limits.gap_cny and search.centre_cny - search.bound_cny < SETTLED_FRAC * limits.gap_cny:
             break
@@ -254,15 +259,23 @@ def _begin(search: _Search, start: FloatArray | None) -> None:
     if start is not None:
         search.evaluate(start, "start", whole=True)
         return
-    mean = KeptModel()
-    mean.hand_over(problem.scenarios.mean(problem.model).relaxed())
+    mean, model = KeptModel(), problem.scenarios.mean(problem.model).relaxed()
+    mean.hand_over(model)
     relaxed = mean.relax()
     if not relaxed.feasible:
         raise PlanError("the mean scenario has no plan: a row of the first stage contradicts another")
     search.bound_cny = relaxed.objective_cny
-    rounded = mean.fix(*search.rounding(relaxed.x))
+    tried = [mean.fix(*_of_mean(problem, model, held)) for held in search.rounding(relaxed.x)]
+    rounded = min(tried, key=lambda one: one.objective_cny)
     chosen = rounded if rounded.feasible else relaxed
     search.evaluate(chosen.x[problem.columns], "mean plan", whole=rounded.feasible)
+
+
+def _of_mean(problem: TwoStage, model: LinearModel, held: Held) -> Held:
+    """Held first stage, the second between the mean scenario's own bounds."""
+    low, high = model.low.copy(), model.high.copy()
+    low[problem.columns], high[problem.columns] = (bound[problem.columns] for bound in held)
+    return low, high
 
 
 def _nobody(step: Round) -> None:

@@ -130,6 +130,42 @@ class Master:
             self._solver.changeColsBounds(columns.size, columns, model.low[shared], model.high[shared])
         return found
 
+    def search(self, start: FloatArray, gap_cny: float, nodes: int, guard_s: float) -> tuple[Point | None, float]:
+        """Branch and bound on the counts as far as the cuts know; a whole first stage, and a bound on all of them.
+
+        Args:
+            start: A whole first stage to begin from.
+            gap_cny: Near enough.
+            nodes: At most so many are looked at.
+            guard_s: At most so long.
+        """
+        solver, told = self._solver, self.problem
+        whole = np.flatnonzero(told.model.integer[told.columns]).astype(np.int32)
+        if not whole.size:
+            return None, -np.inf
+        self._kind(whole, highspy.HighsVarType.kInteger)
+        for name, value in (
+            ("mip_rel_gap", 0.0), ("mip_abs_gap", gap_cny), ("mip_max_nodes", nodes),
+            ("time_limit", solver.getRunTime() + guard_s),
+        ):  # fmt: skip
+            solver.setOptionValue(name, value)
+        solver.clearSolver()
+        solver.setSolution(whole.size, whole, np.round(start[whole]))
+        solver.run()
+        info = solver.getInfo()
+        found: Point | None = None
+        if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
+            x = np.array(solver.getSolution().col_value)
+            found = Point(x[: told.columns.size], float(info.objective_function_value))
+        bound = float(info.mip_dual_bound)
+        self._kind(whole, highspy.HighsVarType.kContinuous)
+        solver.setOptionValue("time_limit", np.inf)
+        solver.clearSolver()
+        return found, bound
+
+    def _kind(self, columns: IntArray, kind: highspy.HighsVarType) -> None:
+        self._solver.changeColsIntegrality(columns.size, columns, np.full(columns.size, int(kind), dtype=np.uint8))
+
 
 def _solver_of(
     matrix: csc_matrix, cost: FloatArray, bounds: tuple[FloatArray, FloatArray], rows: tuple[FloatArray, FloatArray]

@@ -12,8 +12,8 @@ from controllers.planner.blocks.base import Planned
 from controllers.planner.draw import Blueprint, draw
 from controllers.planner.model import LinearModel
 from controllers.planner.problem import Problem
-from controllers.planner.rounding import rounded_bounds
-from controllers.planner.stochastic.split import Elastic, Scenarios, TwoStage, two_stage, with_elastic
+from controllers.planner.rounding import ROUND_BATCH_AT, ROUND_SWITCH_AT, rounded_bounds
+from controllers.planner.stochastic.split import Scenarios, TwoStage, two_stage
 from vpp.errors import PlanError
 from vpp.ids import AssetId
 from vpp.units import BoolArray, FloatArray, IntArray
@@ -31,17 +31,23 @@ _ANSWERING: Final = (*_FARMS, "feeder")
 
 @dataclass(frozen=True, slots=True)
 class ParkTwoStage:
-    """The cut model of a park, the blueprint that it was cut from, and where its ways out stand."""
+    """The cut model of a park, and the blueprint that it was cut from.
+
+    The second stage needs no ways out of its own: the park's model has them, as unserved and surplus energy, hydrogen vented
+    and lacking, late work, shortfalls of quotas, ramps taken in haste.
+    """
 
     cut: TwoStage
     blueprint: Blueprint
-    elastic: Mapping[str, IntArray]
 
-    def rounded(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Bounds that hold all counts of an answer, rounded."""
-        own, model = self.blueprint.model.cost.size, self.cut.model
-        low, high = rounded_bounds(self.blueprint, x[:own], model.low[:own], model.high[:own])
-        return np.concatenate([low, model.low[own:]]), np.concatenate([high, model.high[own:]])
+    def rounded(self, x: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
+        """Bounds that hold all counts of an answer, rounded in each of the ways that a single plan tries."""
+        model = self.cut.model
+        return [
+            rounded_bounds(self.blueprint, x, model.low, model.high, switch_at, batch_at)
+            for batch_at in ROUND_BATCH_AT
+            for switch_at in ROUND_SWITCH_AT
+        ]
 
 
 def draw_park(problem: Problem, available_mw: Mapping[AssetId, FloatArray], like: ParkTwoStage | None = None) -> ParkTwoStage:
@@ -56,11 +62,11 @@ def draw_park(problem: Problem, available_mw: Mapping[AssetId, FloatArray], like
         PlanError: A farm has no scenarios, or they are not on the problem's grid.
     """
     blueprint = draw(problem)
-    model, elastic = with_elastic(blueprint.model, _ways_out(problem, blueprint))
+    model = blueprint.model
     scenarios = _scenarios(problem, blueprint, available_mw)
     if like is not None and _same_matrix(like.cut.model, model):
-        return ParkTwoStage(like.cut.retold(scenarios, model), blueprint, elastic)
-    return ParkTwoStage(two_stage(model, _shared(problem, blueprint, model), scenarios), blueprint, elastic)
+        return ParkTwoStage(like.cut.retold(scenarios, model), blueprint)
+    return ParkTwoStage(two_stage(model, _shared(problem, blueprint, model), scenarios), blueprint)
 
 
 def _scenarios(problem: Problem, blueprint: Blueprint, available_mw: Mapping[AssetId, FloatArray]) -> Scenarios:
@@ -93,16 +99,23 @@ def _scenarios(problem: Problem, blueprint: Blueprint, available_mw: Mapping[Ass
 
 
 def _shared(problem: Problem, blueprint: Blueprint, model: LinearModel) -> BoolArray:
-    """Whole counts over the horizon, powers of the next hour, computing a while longer."""
-    powers = np.zeros(model.cost.size, dtype=bool)
+    """Whole counts over the horizon, powers of the next hour, computing a while longer.
+
+    The direction of a machine that turns round in minutes is no commitment: beyond the next hour it answers to the weather.
+    There it is relaxed, which makes the second stage a little too cheap and the bound no less true.
+    """
+    powers, answering = (np.zeros(model.cost.size, dtype=bool) for _ in range(2))
     for planned in blueprint.planned:
         kind = problem.park.asset(planned.asset_id).kind
         if kind in _ANSWERING:
             continue
         span_h = FIRM_COMPUTE_H if kind == "compute" else NEXT_H
-        powers[_power_columns(planned, problem.grid.offset_h < span_h - 1e-9)] = True
+        soon = problem.grid.offset_h < span_h - 1e-9
+        powers[_power_columns(planned, soon)] = True
+        for name in planned.switches:
+            answering[planned.quantities[name][~soon]] = True
     powers &= ~model.integer
-    return model.integer | powers | _beside(model, powers)
+    return (model.integer & ~answering) | powers | _beside(model, powers)
 
 
 def _power_columns(planned: Planned, soon: BoolArray) -> IntArray:
@@ -119,30 +132,6 @@ def _beside(model: LinearModel, powers: BoolArray) -> BoolArray:
     beside = np.zeros(powers.shape, dtype=bool)
     beside[by_row[rows].indices] = True
     return beside
-
-
-def _ways_out(problem: Problem, blueprint: Blueprint) -> list[Elastic]:
-    """A compressor that must run although its cavern is full, or a turbine although it is empty, may fall short of its minimum.
-
-    All other rows of the second stage have their way out in the park's own model: unserved and surplus energy, hydrogen
-    vented and lacking, late work, shortfalls of quotas, ramps taken in haste.
-    """
-    by_row = blueprint.model.matrix.tocsr()
-    found: list[IntArray] = []
-    for planned in blueprint.planned:
-        if not planned.switches:
-            continue
-        runs = np.zeros(blueprint.model.cost.size)
-        for name in planned.switches:
-            runs[planned.quantities[name]] = 1.0
-        holds = (by_row.astype(bool).astype(np.float64) @ runs) > 0.0
-        powers = np.zeros(runs.shape)
-        powers[np.concatenate([columns for _, columns, _ in planned.power])] = 1.0
-        powered = (by_row.astype(bool).astype(np.float64) @ powers) > 0.0
-        least = (blueprint.model.row_low == 0.0) & np.isinf(blueprint.model.row_high)
-        found.append(np.flatnonzero(holds & powered & least))
-    rows = np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
-    return [Elastic(rows, 1.0, problem.unserved_cny_per_mwh, "machine_below_minimum_mw")]
 
 
 def _same_matrix(one: LinearModel, other: LinearModel) -> bool:

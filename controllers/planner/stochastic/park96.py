@@ -33,12 +33,12 @@ class ReferenceTwoStage:
     drawn: ReferenceModel
     elastic: dict[str, IntArray]
 
-    def rounded(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def rounded(self, x: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
         """Bounds that hold all counts of an answer, rounded."""
         own = self.drawn.model.cost.size
         low, high = rounded_bounds(self.drawn, x[:own])
         model = self.problem.model
-        return np.concatenate([low, model.low[own:]]), np.concatenate([high, model.high[own:]])
+        return [(np.concatenate([low, model.low[own:]]), np.concatenate([high, model.high[own:]]))]
 
 
 def wind_scenarios(wind_mw: FloatArray, count: int, rng: np.random.Generator) -> FloatArray:
