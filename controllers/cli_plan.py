@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from dataclasses import dataclass, field, replace
@@ -17,11 +18,16 @@ from controllers.cli_park import default_park_path
 from controllers.planner.assemble import assemble
 from controllers.planner.horizon import planning_grid
 from controllers.planner.outlook import Outlook
+from controllers.planner.problem import Problem
 from controllers.planner.publish import plan_facts
 from controllers.planner.reference import EXACT, HORIZONS, Answer, Park96, ReferencePlanner, read_profiles
 from controllers.planner.show import show_plan
 from controllers.planner.situation import read_situation
 from controllers.planner.solve import SolveSettings, solve
+from controllers.planner.stochastic import Crew, Limits, Options, Risk
+from controllers.planner.stochastic.plan import StochasticPlan, plan_over_scenarios
+from controllers.planner.stochastic.show import show_scenarios
+from controllers.planner.stochastic.weather import available_scenarios
 from forecasting.forecast import Forecast
 from vpp.errors import PlanError, VppError
 from vpp.park import Park, load, load_record
@@ -38,6 +44,10 @@ _WIDTH_WITHOUT_TERMINAL: Final = 130
 PARK_GAP: Final = 1e-3
 PARK_SEARCH_S: Final = 1.2
 PARK_NODES: Final = 100_000
+#: Over scenarios: this share of gross cost over all of them; time after which the best so far is given; processes.
+SCENARIO_GAP: Final = 3e-3
+SCENARIO_GUARD_S: Final = 120.0
+SCENARIO_PROCESSES: Final = 2
 
 
 def default_data_dir() -> Path:
@@ -51,6 +61,10 @@ def add_plan_command(commands: argparse._SubParsersAction[argparse.ArgumentParse
     parser.add_argument("--park", help="park file or folder; without it the park that travels with the project")
     parser.add_argument("--at", help="start of the plan, as in 2030-10-01T08:00; park time unless it says another zone")
     parser.add_argument("--state", type=Path, metavar="FILE", help="JSON: assets, connections, work, events, overrides")
+    parser.add_argument("--scenarios", type=_scenarios, default=0, metavar="S", help="plan over so many courses of wind and sun")
+    parser.add_argument(
+        "--cvar", type=_share, default=0.0, metavar="WEIGHT", help="and mind the worst tenth of them: 0 not, 1 alone"
+    )
     parser.add_argument("--reference", choices=REFERENCES, help="solve this published problem instead of a park")
     parser.add_argument("--horizon", type=int, choices=HORIZONS, default=HORIZONS[0], help="its steps of 15 minutes")
     parser.add_argument("--stacks", type=_count, default=40, metavar="N", help="its electrolyser modules (always 400 MW in all)")
@@ -95,18 +109,35 @@ def _park(told: argparse.Namespace) -> int:
         search="tree", gap_frac=told.gap or PARK_GAP, max_nodes=PARK_NODES, search_s=told.seconds or PARK_SEARCH_S, curves=True
     )
     clock.start()
-    result = solve(problem, settings, report=clock.mark)
+    over: StochasticPlan | None = None
+    if told.scenarios:
+        over = _over_scenarios(told, problem, forecast, clock)
+        result = over.result
+        problem = over.problem
+    else:
+        result = solve(problem, settings, report=clock.mark)
     if result.status == "none":
         sys.stderr.write("vpp plan: no plan found within the budget\n")
         return 1
     quality = _quality(forecast, outlook)
-    facts = {**plan_facts(problem, result), **clock.facts(), "forecast": quality}
+    facts = {**plan_facts(problem, result), **clock.facts(), "forecast": quality, **({} if over is None else over.facts())}
     if told.json is not None:
         write_json(facts, told.json)
     if told.json != _TO_SCREEN:
         console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL, highlight=False)
         show_plan(console, problem, result, quality)
+        if over is not None:
+            show_scenarios(console, over)
     return 0
+
+
+def _over_scenarios(told: argparse.Namespace, problem: Problem, forecast: Forecast, clock: StopWatch) -> StochasticPlan:
+    available = available_scenarios(problem.park, forecast, told.scenarios)
+    stages = {"mean plan": "first", "rounded": "searched"}
+    options = Options(risk=Risk(weight=told.cvar), report=lambda step: clock.mark(stages.get(step.what, "built")))
+    limits = Limits(0.0, told.gap or SCENARIO_GAP, guard_s=told.seconds or SCENARIO_GUARD_S)
+    with Crew(min(SCENARIO_PROCESSES, os.cpu_count() or 1)) as crew:
+        return plan_over_scenarios(problem, available, limits, crew, options)
 
 
 @dataclass(slots=True)
@@ -221,4 +252,18 @@ def _gap(text: str) -> float:
     number = _positive(text)
     if number >= 1.0:
         raise argparse.ArgumentTypeError(f"{text}: write a fraction below 1")
+    return number
+
+
+def _scenarios(text: str) -> int:
+    number = int(text)
+    if number != 0 and not 2 <= number <= 1000:
+        raise argparse.ArgumentTypeError(f"{text}: write 2 to 1000 scenarios, or 0 for one expected course")
+    return number
+
+
+def _share(text: str) -> float:
+    number = float(text)
+    if not 0.0 <= number <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text}: write a weight between 0 and 1")
     return number

@@ -14,7 +14,7 @@ from controllers.planner.result import AssetSchedule, Binding, PlanSource, PlanS
 from vpp.ids import AssetId, ConnectionId
 from vpp.units import FloatArray, IntArray
 
-__all__ = ["FoundAnswer", "nothing_found", "read_result"]
+__all__ = ["UNMET_TOLERANCE", "FoundAnswer", "nothing_found", "promises", "read_result"]
 
 #: Below this an unmet amount is rounding of the solver, not a promise broken.
 UNMET_TOLERANCE = 1e-4
@@ -90,16 +90,20 @@ def _schedule(planned: Planned, x: FloatArray, dual: FloatArray, n: int) -> Asse
     return AssetSchedule(planned.asset_id, power, {name: x[c] for name, c in planned.quantities.items()}, value, values)
 
 
-def _unmet(blueprint: Blueprint, x: FloatArray, step_h: FloatArray) -> tuple[Unmet, ...]:
-    found: list[Unmet] = []
+def promises(blueprint: Blueprint) -> list[tuple[str, str, IntArray]]:
+    """Whose promise, which, and the columns whose positive value breaks it."""
     named: list[tuple[str, str, IntArray]] = [
         (p.asset_id, what, columns) for p in blueprint.planned for what, columns in p.unmet.items()
     ]
     named += [(a.area, "unserved_mwh", a.unserved) for a in blueprint.areas]
     named += [(a.area, "surplus_mwh", a.spilled) for a in blueprint.areas]
     named += [broken for c in blueprint.connections for broken in c.unmet]
-    named += list(blueprint.broken)
-    for where, what, columns in named:
+    return [*named, *blueprint.broken]
+
+
+def _unmet(blueprint: Blueprint, x: FloatArray, step_h: FloatArray) -> tuple[Unmet, ...]:
+    found: list[Unmet] = []
+    for where, what, columns in promises(blueprint):
         weights = step_h if columns.shape == step_h.shape else np.ones(columns.shape)
         amount = float((x[columns] * weights).sum())
         if amount > UNMET_TOLERANCE:

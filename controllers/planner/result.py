@@ -13,8 +13,8 @@ from vpp.units import FloatArray
 
 __all__ = ["AssetSchedule", "Binding", "PlanSource", "PlanStatus", "Result", "Unmet"]
 
-#: How the answer was found: counts relaxed, rounded and fixed; improved by a search; the last plan moved on.
-PlanSource = Literal["rounded", "searched", "shifted"]
+#: How the answer was found: counts relaxed, rounded and fixed; improved by a search; the last plan moved on; over scenarios.
+PlanSource = Literal["rounded", "searched", "shifted", "scenarios"]
 #: How good the answer is: proven to the gap asked for, stopped early with an incumbent, or nothing found.
 PlanStatus = Literal["optimal", "incumbent", "none"]
 

@@ -31,7 +31,7 @@ from vpp.plan import ValueCurve
 from vpp.timegrid import TimeGrid
 from vpp.units import FloatArray, IntArray
 
-__all__ = ["KeptSolve", "SolveSettings", "solve"]
+__all__ = ["KeptSolve", "SolveSettings", "curves_between", "solve"]
 
 #: How often an answer is mended in which a store charges and discharges at once, or a poor piece of a curve fills before a good
 #: one; each time at least one of them is settled.
@@ -262,6 +262,13 @@ def _priced(solver: _Solver, found: _Whole) -> _Whole | None:
     low, high = found.low.copy(), found.high.copy()
     low[whole] = high[whole] = np.round(found.x[whole])
     return _mend(solver, opposed_pairs(solver.blueprint), low, high)
+
+
+def curves_between(blueprint: Blueprint, low: FloatArray, high: FloatArray, cache: ModelCache) -> dict[AssetId, ValueCurve]:
+    """Worth of each store by its level, everything else free between the bounds given: counts held, another weather."""
+    solver = _Solver.of(blueprint, SolveSettings(), cache)
+    held = solver.fix(low, high)
+    return {} if held is None else _curves(solver, held)
 
 
 def _curves(solver: _Solver, best: _Whole) -> dict[AssetId, ValueCurve]:

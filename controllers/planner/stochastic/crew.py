@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, Final
 
 import numpy as np
 
-from controllers.planner.stochastic.recourse import Evaluation, Recourse
+from controllers.planner.stochastic.recourse import Answers, Evaluation, Recourse
 from controllers.planner.stochastic.split import TwoStage
 from vpp.errors import PlanError
 from vpp.units import FloatArray, IntArray
 
-__all__ = ["Crew"]
+__all__ = ["Crew", "serve"]
 
 _GUARD_S: Final = 600.0
+_END_S: Final = 2.0
+_MATE: Final = "import sys; from controllers.planner.stochastic.crew import serve; serve(int(sys.argv[1]))"
 
 
 @dataclass(slots=True)
 class _Mate:
-    process: BaseProcess
+    process: subprocess.Popen[bytes]
     wire: Connection
 
 
@@ -46,15 +49,13 @@ class Crew:
     def __post_init__(self) -> None:
         if self.processes < 1:
             raise PlanError(f"a crew of {self.processes} processes; at least one must work")
-        context = get_context("spawn")
         for _ in range(self.processes - 1):
-            here, there = context.Pipe()
-            process = context.Process(target=_serve, args=(there,), daemon=True)
-            process.start()
+            here, there = Pipe()
+            # A bare interpreter that loads the planner alone; a spawned one would load the whole command again first.
+            told = [sys.executable, "-c", _MATE, str(there.fileno())]
+            process = subprocess.Popen(told, pass_fds=(there.fileno(),), stdin=subprocess.DEVNULL)  # noqa: S603  # our own words
             there.close()
             self._mates.append(_Mate(process, here))
-        for mate in self._mates:
-            self._receive(mate)
 
     def __enter__(self) -> Crew:
         return self
@@ -66,9 +67,11 @@ class Crew:
         """Ends the other processes."""
         for mate in self._mates:
             mate.wire.close()
-            mate.process.join(timeout=2.0)
-            if mate.process.is_alive():
+            try:
+                mate.process.wait(timeout=_END_S)
+            except subprocess.TimeoutExpired:
                 mate.process.kill()
+                mate.process.wait()
         self._mates.clear()
 
     def hand_over(self, problem: TwoStage) -> bool:
@@ -98,18 +101,21 @@ class Crew:
             np.concatenate([part.slope for part in parts])[order],
         )
 
-    def answers(self) -> tuple[FloatArray, FloatArray]:
-        """Columns and duals of the second stage at the first stage evaluated last, by scenario."""
-        told, own = self._ready()
-        parts: list[tuple[FloatArray, FloatArray]] = self._together("answers", None, own.answers)
-        order = np.argsort(np.concatenate(self._shares(told.scenarios.count)))
-        return np.concatenate([x for x, _ in parts])[order], np.concatenate([duals for _, duals in parts])[order]
+    def answers(self) -> Answers:
+        """What every scenario does at the first stage evaluated last, in their order."""
+        _, own = self._ready()
+        parts: list[Answers] = self._together("answers", None, own.answers)
+        order = np.argsort(np.concatenate([part.which for part in parts]))
+        x, rows, columns = (
+            np.concatenate([getattr(part, name) for part in parts])[order] for name in ("x", "row_dual", "column_dual")
+        )
+        return Answers(np.arange(order.size), x, rows, columns)
 
     def cpu_s(self) -> float:
         """CPU time of all processes since they began, this one's included."""
         for mate in self._mates:
             mate.wire.send(("cpu", None))
-        return time.process_time() + sum(self._receive(mate) for mate in self._mates)
+        return time.process_time() + sum(float(self._receive(mate)) for mate in self._mates)
 
     def _ready(self) -> tuple[TwoStage, Recourse]:
         if self._told is None or self._own is None:
@@ -140,11 +146,15 @@ class Crew:
         return said
 
 
-def _serve(wire: Connection) -> None:
-    """Answers until the wire closes, which it also does when the parent dies; an interrupt is the parent's affair."""
+def serve(handle: int) -> None:
+    """Answers until the wire closes, which it also does when the parent dies; an interrupt is the parent's affair.
+
+    Args:
+        handle: Of the wire's open end.
+    """
+    wire = Connection(handle)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     own: Recourse | None = None
-    wire.send("ready")
     while True:
         try:
             word, told = wire.recv()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from controllers.planner.kept import KeptModel
 from controllers.planner.model import LinearModel
 from controllers.planner.stochastic.crew import Crew
-from controllers.planner.stochastic.master import Master
+from controllers.planner.stochastic.master import Master, Point
 from controllers.planner.stochastic.recourse import Evaluation
 from controllers.planner.stochastic.risk import Risk
 from controllers.planner.stochastic.split import TwoStage
@@ -50,12 +50,14 @@ class Limits:
 
     Args:
         gap_cny: Near enough, in money: a share of an objective that holds income means nothing.
+        gap_frac: Or this share of gross cost, the mean over the scenarios, if that is more.
         rounds: At most so many masters.
         mends: Cuts added around one rounding.
         guard_s: Time after which the best answer so far is given; a run in which it fires does not repeat.
     """
 
     gap_cny: float
+    gap_frac: float = 0.0
     rounds: int = 40
     mends: int = 3
     guard_s: float = 60.0
@@ -76,14 +78,19 @@ class Whole:
     """A first stage with whole counts and what it costs.
 
     Args:
-        first: Its columns, shape (F,).
+        point: Its columns and duals, as the master or the mean scenario left them.
         objective_cny: First stage and risk-weighted second.
         later_cny: Second-stage cost by scenario, shape (S,).
     """
 
-    first: FloatArray
+    point: Point
     objective_cny: float
     later_cny: FloatArray
+
+    @property
+    def first(self) -> FloatArray:
+        """The first stage's columns, shape (F,)."""
+        return self.point.first
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +139,16 @@ class _Search:
     rounds: list[Round] = field(default_factory=list)
     masters: int = 0
 
-    def evaluate(self, first: FloatArray, what: str, *, whole: bool) -> float:
+    def evaluate(self, point: Point, what: str, *, whole: bool) -> float:
         """Costs a first stage, adds its cuts, keeps it if it is the best."""
+        first = point.first
         told = self.crew.evaluate(first)
         cost = self._cost(first, told)
         self.master.add_cuts(told, first)
         if cost < self.centre_cny:
             self.centre, self.centre_cny = first, cost
         if whole and (self.best is None or cost < self.best.objective_cny):
-            self.best = Whole(first, cost, told.cost_cny)
+            self.best = Whole(point, cost, told.cost_cny)
         self.note(what)
         return cost
 
@@ -161,7 +169,8 @@ class _Search:
             self.note("bound")
             if self.centre_cny - self.bound_cny <= until_cny:
                 return
-            self.evaluate(STEP_FRAC * point.first + (1.0 - STEP_FRAC) * self.centre, "relaxed", whole=False)
+            between = STEP_FRAC * point.first + (1.0 - STEP_FRAC) * self.centre
+            self.evaluate(Point(between, np.nan), "relaxed", whole=False)
 
     def round(self, mends: int) -> float:
         """Rounds the counts of the best first stage, holds them, and mends the rest; what it gained."""
@@ -177,11 +186,26 @@ class _Search:
                 break
             self.masters += 1
             point = min(found, key=lambda one: one.believed_cny)
-            cost = self.evaluate(point.first, "rounded", whole=True)
+            cost = self.evaluate(point, "rounded", whole=True)
             if self.near() or cost - point.believed_cny <= SETTLED_FRAC * self.limits.gap_cny:
                 break
         after = np.inf if self.best is None else self.best.objective_cny
         return before - after if np.isfinite(before) else np.inf
+
+    def measure(self, model: LinearModel, x: FloatArray) -> None:
+        """Takes the gap asked for as a share of what an answer costs, income not set against it."""
+        gross = sum(max(amount, 0.0) for amount in model.cost_items_cny(x).values())
+        self.limits = replace(self.limits, gap_cny=max(self.limits.gap_cny, self.limits.gap_frac * gross))
+
+    def measure_all(self) -> None:
+        """The same of the best plan over all scenarios: what goes wrong in some of them costs nothing in the mean one."""
+        told = self.problem
+        if self.limits.gap_frac == 0.0 or self.best is None:
+            return
+        x = np.zeros(told.model.cost.size)
+        x[told.columns] = self.best.first
+        x[told.later_columns] = told.scenarios.probability @ self.crew.answers().x
+        self.measure(told.scenarios.mean(told.model), x)
 
     def going_on(self) -> bool:
         """Whether another master may be solved."""
@@ -236,14 +260,15 @@ def solve_two_stage(
     master = Master(problem, told.risk)
     search = _Search(problem, workers, master, told.risk, limits, rounding, told.report or _nobody, began)
     _begin(search, told.start)
-    search.relax(EARLY_GAPS * limits.gap_cny)
+    search.relax(EARLY_GAPS * search.limits.gap_cny)
     search.round(1)
-    near_cny = RELAXED_FRAC * limits.gap_cny
+    search.measure_all()
+    gap_cny, part = search.limits.gap_cny, RELAXED_FRAC
     while not search.near() and search.going_on():
-        search.relax(near_cny)
+        search.relax(part * gap_cny)
         gained = search.round(limits.mends)
-        near_cny *= 0.5
-        if gained < SETTLED_FRAC * limits.gap_cny and search.centre_cny - search.bound_cny < SETTLED_FRAC * limits.gap_cny:
+        part *= 0.5
+        if max(gained, search.centre_cny - search.bound_cny) < SETTLED_FRAC * gap_cny:
             break
     if search.best is None:
         raise PlanError("rounding left the first stage without an answer; its counts cannot be held")
@@ -257,7 +282,7 @@ def _begin(search: _Search, start: FloatArray | None) -> None:
     """The plan of the mean scenario, whole, evaluated over all; or one that is at hand."""
     problem = search.problem
     if start is not None:
-        search.evaluate(start, "start", whole=True)
+        search.evaluate(Point(start, np.nan), "start", whole=True)
         return
     mean, model = KeptModel(), problem.scenarios.mean(problem.model).relaxed()
     mean.hand_over(model)
@@ -265,10 +290,13 @@ def _begin(search: _Search, start: FloatArray | None) -> None:
     if not relaxed.feasible:
         raise PlanError("the mean scenario has no plan: a row of the first stage contradicts another")
     search.bound_cny = relaxed.objective_cny
+    search.measure(model, relaxed.x)
     tried = [mean.fix(*_of_mean(problem, model, held)) for held in search.rounding(relaxed.x)]
     rounded = min(tried, key=lambda one: one.objective_cny)
     chosen = rounded if rounded.feasible else relaxed
-    search.evaluate(chosen.x[problem.columns], "mean plan", whole=rounded.feasible)
+    rows, columns = problem.rows, problem.columns
+    point = Point(chosen.x[columns], chosen.objective_cny, chosen.row_dual[rows], chosen.column_dual[columns])
+    search.evaluate(point, "mean plan", whole=rounded.feasible)
 
 
 def _of_mean(problem: TwoStage, model: LinearModel, held: Held) -> Held:

@@ -22,7 +22,6 @@ __all__ = ["Master", "Point"]
 UNKNOWN_CNY: Final = -1e8
 #: A slope below this is rounding of the solver. [CNY a unit]
 _NO_SLOPE: Final = 1e-9
-#: A cut that did not hold the master for so many rounds is dropped, at each hand-over only: bounds never fall within one.
 _COLWISE: Final = int(highspy.MatrixFormat.kColwise)
 _MINIMISE: Final = int(highspy.ObjSense.kMinimize)
 
@@ -34,10 +33,14 @@ class Point:
     Args:
         first: Its columns, shape (F,).
         believed_cny: Cost by the cuts; over all first stages the least of it is a bound.
+        row_dual: Of the first stage's rows, shape (rows,); empty where nobody solved for it.
+        column_dual: Of its columns, shape (F,); empty where nobody solved for it.
     """
 
     first: FloatArray
     believed_cny: float
+    row_dual: FloatArray = field(default_factory=lambda: np.zeros(0))
+    column_dual: FloatArray = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(slots=True)
@@ -123,48 +126,15 @@ class Master:
             status = self._solver.getModelStatus()
         found: Point | None = None
         if status == highspy.HighsModelStatus.kOptimal:
-            x = np.array(self._solver.getSolution().col_value)
-            found = Point(x[: columns.size], float(self._solver.getInfo().objective_function_value))
+            solution, rows = self._solver.getSolution(), self.problem.rows.size
+            found = Point(
+                np.array(solution.col_value)[: columns.size], float(self._solver.getInfo().objective_function_value),
+                np.array(solution.row_dual)[:rows], np.array(solution.col_dual)[: columns.size],
+            )  # fmt: skip
         if whole is not None:
             shared = self.problem.columns
             self._solver.changeColsBounds(columns.size, columns, model.low[shared], model.high[shared])
         return found
-
-    def search(self, start: FloatArray, gap_cny: float, nodes: int, guard_s: float) -> tuple[Point | None, float]:
-        """Branch and bound on the counts as far as the cuts know; a whole first stage, and a bound on all of them.
-
-        Args:
-            start: A whole first stage to begin from.
-            gap_cny: Near enough.
-            nodes: At most so many are looked at.
-            guard_s: At most so long.
-        """
-        solver, told = self._solver, self.problem
-        whole = np.flatnonzero(told.model.integer[told.columns]).astype(np.int32)
-        if not whole.size:
-            return None, -np.inf
-        self._kind(whole, highspy.HighsVarType.kInteger)
-        for name, value in (
-            ("mip_rel_gap", 0.0), ("mip_abs_gap", gap_cny), ("mip_max_nodes", nodes),
-            ("time_limit", solver.getRunTime() + guard_s),
-        ):  # fmt: skip
-            solver.setOptionValue(name, value)
-        solver.clearSolver()
-        solver.setSolution(whole.size, whole, np.round(start[whole]))
-        solver.run()
-        info = solver.getInfo()
-        found: Point | None = None
-        if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
-            x = np.array(solver.getSolution().col_value)
-            found = Point(x[: told.columns.size], float(info.objective_function_value))
-        bound = float(info.mip_dual_bound)
-        self._kind(whole, highspy.HighsVarType.kContinuous)
-        solver.setOptionValue("time_limit", np.inf)
-        solver.clearSolver()
-        return found, bound
-
-    def _kind(self, columns: IntArray, kind: highspy.HighsVarType) -> None:
-        self._solver.changeColsIntegrality(columns.size, columns, np.full(columns.size, int(kind), dtype=np.uint8))
 
 
 def _solver_of(

@@ -18,7 +18,7 @@ from controllers.planner.stochastic.split import TwoStage
 from vpp.errors import PlanError
 from vpp.units import FloatArray, IntArray
 
-__all__ = ["Evaluation", "Recourse"]
+__all__ = ["Answers", "Evaluation", "Recourse"]
 
 _OPTIMAL: Final = highspy.HighsModelStatus.kOptimal
 _COLWISE: Final = int(highspy.MatrixFormat.kColwise)
@@ -38,6 +38,23 @@ class Evaluation:
     which: IntArray
     cost_cny: FloatArray
     slope: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the scenarios of a share do.
+
+    Args:
+        which: Their numbers, shape (S,).
+        x: Later columns, shape (S, later columns).
+        row_dual: Of later rows, shape (S, later rows).
+        column_dual: Of later columns, shape (S, later columns).
+    """
+
+    which: IntArray
+    x: FloatArray
+    row_dual: FloatArray
+    column_dual: FloatArray
 
 
 @dataclass(slots=True)
@@ -90,14 +107,15 @@ class Recourse:
             slope[place] = -(spread.T @ duals)
         return Evaluation(self.which, cost, slope)
 
-    def answers(self) -> tuple[FloatArray, FloatArray]:
-        """The last answer of each scenario: later columns (S, later columns) and duals of later rows (S, later rows)."""
-        x, duals = [], []
-        for kept in self._kept:
-            solution = kept.solver.getSolution()
-            x.append(np.array(solution.col_value))
-            duals.append(np.array(solution.row_dual))
-        return np.array(x), np.array(duals)
+    def answers(self) -> Answers:
+        """The last answer of each scenario."""
+        solutions = [kept.solver.getSolution() for kept in self._kept]
+        shape = (len(solutions), -1)
+        x, rows, columns = (
+            np.array([getattr(one, name) for one in solutions], dtype=np.float64).reshape(shape)
+            for name in ("col_value", "row_dual", "col_dual")
+        )
+        return Answers(self.which, x, rows, columns)
 
     def _solve(self, place: int, kept: _Kept, moved: FloatArray, basis: Any) -> tuple[FloatArray, float]:
         solver, linked = kept.solver, self._linked

@@ -1,0 +1,57 @@
+"""Joint courses of wind and sun for a plan: the forecast's own, or drawn from its quantiles where it brings none."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from forecasting.dependence import Dependence, scenarios
+from forecasting.forecast import Forecast
+from vpp.errors import PlanError
+from vpp.ids import AssetId
+from vpp.park import Park
+from vpp.units import FloatArray
+
+__all__ = ["available_scenarios"]
+
+#: How far errors of two farms of one kind go together where nobody has learnt it: the park lies within some tens of kilometres.
+#: An assumption; farms apart from one another would make the park's total too sure.
+SAME_KIND: Final = 0.6
+#: Memory of errors where nobody has learnt it: fast part, slow part, and the slow one's share of the variance. [h]
+FAST_H, SLOW_H, SLOW_FRAC = 3.0, 12.0, 0.5
+
+
+def available_scenarios(park: Park, forecast: Forecast, count: int, seed: int = 0) -> dict[AssetId, FloatArray]:
+    """Available power of every farm in each of `count` scenarios, equally likely, shape (S, T) each. [MW].
+
+    The same forecast, count and seed give the same scenarios.
+
+    Args:
+        park: Whose farms.
+        forecast: With quantiles, and scenarios of its own if it has at least so many.
+        count: S, at least 2.
+        seed: Of chance.
+
+    Raises:
+        PlanError: Fewer than 2 scenarios.
+    """
+    if count < 2:
+        raise PlanError(f"{count} scenarios: at least 2 are needed to plan over them")
+    drawn = forecast.scenario_frac
+    if drawn is None or drawn.shape[0] < count:
+        rng = np.random.default_rng([seed, int(forecast.issued_at.timestamp())])
+        together = _assumed(park, forecast.asset_ids)
+        drawn = scenarios(together, forecast.quantile_frac, forecast.quantile_levels, forecast.grid.step_h, count, rng)
+    return {
+        asset_id: np.asarray(drawn[:count, row] * park.asset(asset_id).plate.capacity_mw, dtype=np.float64)
+        for row, asset_id in enumerate(forecast.asset_ids)
+    }
+
+
+def _assumed(park: Park, asset_ids: tuple[AssetId, ...]) -> Dependence:
+    kinds = np.array([park.asset(asset_id).kind for asset_id in asset_ids])
+    correlation = np.where(kinds[:, None] == kinds[None, :], SAME_KIND, 0.0)
+    np.fill_diagonal(correlation, 1.0)
+    n = len(asset_ids)
+    return Dependence(asset_ids, correlation, np.full(n, FAST_H), np.full(n, SLOW_H), np.full(n, SLOW_FRAC))
