@@ -87,8 +87,8 @@ class ControllerSettings:
 class Controller:
     """One park's controller on one bus.
 
-    With a forecaster, or a foresight in its place, it plans; without either it follows the rules. Loops are subscribed when it is made, so that nothing said
-    between then and `run` is lost.
+    With a forecaster, or a foresight in its place, it plans; without either it follows the rules. Loops are subscribed when it
+    is made, so that nothing said between then and `run` is lost.
 
     Args:
         park: What is in service.
@@ -100,7 +100,7 @@ class Controller:
         foresight: Who knows the future, instead of a forecaster; for runs that ask what perfect forecasts would be worth.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  everything it is put together from, each by its name
         self,
         park: Park,
         bus: Bus,

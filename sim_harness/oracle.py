@@ -97,9 +97,8 @@ def true_future(
     """
     n = int((scenario.end + beyond - scenario.start) / STEP)
     grid = TimeGrid.regular(scenario.start, STEP, n)
-    fresh = {
-        a.id: plant_of(park, scenario, a, jobs) for kind in (*_FOLLOWERS, "compute", "ev_charging") for a in park.assets_of(kind)
-    }
+    asked = [a for kind in (*_FOLLOWERS, "compute", "ev_charging") for a in park.assets_of(kind)]
+    fresh = {a.id: plant_of(park, scenario, a, jobs) for a in asked}
     farms = tuple(farm.asset_id for farm in farms_of(park))
     market = scenario.market(park)
     air_c = np.array([weather.temperature_c(_inside(weather, at)) for at in grid.starts])

@@ -124,7 +124,7 @@ class Oracle:
             if connection.tariff is not None:
                 charge = self.park.tariff(connection.tariff).demand_charge_cny_per_mw_month
                 share = min(1.0, days / ELECTRICITY_DAYS_PER_MONTH)
-                terms[connection.id] = replace(terms[connection.id], demand_cny_per_mw=charge * share)
+                terms[connection.id] = replace(terms[connection.id], demand_cny_per_mw=charge * share, near_steps=0)
         return replace(problem, end_values=end_values, connections=terms)
 
     def _priced(self, problem: Problem) -> Problem:

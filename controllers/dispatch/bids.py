@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from controllers.dispatch.clear import Bids, Tie
+from controllers.dispatch.compressed_air import air_band
 from controllers.dispatch.events import EventBounds, bounded, bounds_of
 from controllers.dispatch.guidance import ConnectionGuidance, Guidance, StackOrder, StoreGuidance
 from controllers.dispatch.snapshot import Reported, Snapshot
@@ -106,10 +107,15 @@ def _machine(asset: Asset, snapshot: Snapshot, guidance: Guidance, hold_h: float
 def _store(asset: Asset, said: Reported, store: StoreGuidance, hold_h: float) -> Machine:
     """Charging and discharging ranges, each split at the planned power."""
     plate: BatteryPlate | CompressedAirPlate = asset.plate
+    if isinstance(plate, CompressedAirPlate):
+        band = air_band(plate, said, store, hold_h)
+        charging = band.high_mw > 0.0
+        worth = store.charge_below_cny_per_mwh if charging else store.discharge_above_cny_per_mwh
+        return Machine(asset.id, asset.area, band.low_mw, _split(band.low_mw, band.high_mw, worth, store.planned_mw))
     stored = said.state.get("soc_frac", plate.soc_min_frac) * plate.energy_mwh
     room = max(0.0, plate.soc_max_frac * plate.energy_mwh - stored) / hold_h
     left = max(0.0, stored - plate.soc_min_frac * plate.energy_mwh) / hold_h
-    auxiliary = plate.auxiliary_frac * plate.power_mw if isinstance(plate, BatteryPlate) else 0.0
+    auxiliary = plate.auxiliary_frac * plate.power_mw
     # The rating holds at the meter, where the auxiliaries are drawn too.
     out, into = min(plate.power_mw, left), min(plate.power_mw - auxiliary, room)
     planned = None if store.planned_mw is None else store.planned_mw - auxiliary

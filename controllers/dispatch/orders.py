@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+from controllers.dispatch.compressed_air import air_band
 from controllers.dispatch.guidance import Guidance, HeatOrder, TailPoint
 from controllers.dispatch.snapshot import Reported, Snapshot
 from vpp.ids import AssetId
 from vpp.park import Asset, Park
 from vpp.park.plates import ArcFurnacePlate
+from vpp.units import s_to_h
 from vpp.wire.messages import FallbackPoint, FallbackProfile, HeatStart, Limit, Reason, Setpoint, StackCounts, Switch, Target
 
 __all__ = ["LeaseTimes", "Order", "orders"]
@@ -156,6 +158,9 @@ def _of_asset(making: _Making, asset: Asset, said: Reported, power_mw: float, pr
     guidance = making.guidance
     reason = _reason(guidance, price)
     if asset.id in guidance.stores:
+        if asset.kind == "compressed_air":
+            told_mw = air_band(asset.plate, said, guidance.stores[asset.id], s_to_h(making.leases.hold_s)).told_mw
+            power_mw = power_mw if told_mw is None else told_mw
         yield making.order(asset, Target(power_mw=power_mw), power_mw, asset.plate.power_mw, reason)
     elif asset.id in guidance.stacks:
         stacks = guidance.stacks[asset.id]

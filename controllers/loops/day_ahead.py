@@ -75,7 +75,7 @@ class DayAheadGuide:
         try:
             made = await self.plans.make(snapshot)
         except VppError as error:
-            log.error("plan.lost", reason=str(error), at=snapshot.at.isoformat(), instead="last_plan")
+            log.warning("plan.lost", reason=str(error), at=snapshot.at.isoformat(), instead="last_plan")
             return
         if self._now is None:
             self._now, self._told = made, False

@@ -17,6 +17,7 @@ from controllers.planner.blocks.hydrogen import hydrogen_curve
 from controllers.planner.blocks.quota import BAND_KINDS, band_limits
 from controllers.planner.expect import arriving_mw, expected_load_mw, firm_compute_mw
 from controllers.planner.guide import grid_carbon_kg_per_mwh
+from controllers.planner.horizon import FINE
 from controllers.planner.problem import (
     BandNeed,
     ComputeNeed,
@@ -208,18 +209,27 @@ def _terms(known: _Known, connection: Connection, peak_mw: float) -> ConnectionT
     if tariff.pricing == "spot":
         spot = spot_or_mean(known.snapshot.spot.get(connection.id), tariff, known.grid)
     prices = tariff_prices(tariff, known.grid, known.park.zone, spot)
-    # Carbon and the green part's certificates are paid for what is imported, as energy is.
-    added = grid_carbon_kg_per_mwh(known.park) / KG_PER_T * tariff.carbon_cny_per_t
-    added += (connection.green_origin_frac or 0.0) * tariff.certificate_cny_per_mwh
     days = float(known.grid.step_h.sum()) / HOURS_PER_DAY
+    near = int((known.grid.offset_h < hours(FINE)).sum()) if days > 1.0 else 0
     return ConnectionTerms(
-        import_cny_per_mwh=prices.import_cny_per_mwh + added,
+        import_cny_per_mwh=prices.import_cny_per_mwh + _beside_energy_cny_per_mwh(known.park, connection),
         export_cny_per_mwh=prices.export_cny_per_mwh,
         import_limit_mw=np.full(n, min(connection.import_limit_mw, connection.contract_demand_mw or math.inf)),
         export_limit_mw=np.full(n, connection.export_limit_mw),
         demand_cny_per_mw=prices.demand_charge_cny_per_mw_month * days / ELECTRICITY_DAYS_PER_MONTH,
         peak_so_far_mw=peak_mw,
+        near_steps=near,
+        near_frac=1.0 / days if near else 0.0,
     )
+
+
+def _beside_energy_cny_per_mwh(park: Park, connection: Connection) -> float:
+    """Carbon and the green part's certificates, paid for what is imported as energy is."""
+    if connection.tariff is None:
+        return 0.0
+    tariff = park.tariff(connection.tariff)
+    carbon = grid_carbon_kg_per_mwh(park) / KG_PER_T * tariff.carbon_cny_per_t
+    return carbon + (connection.green_origin_frac or 0.0) * tariff.certificate_cny_per_mwh
 
 
 def _end_values(known: _Known, connections: Mapping[ConnectionId, ConnectionTerms]) -> EndValues:
@@ -231,7 +241,13 @@ def _end_values(known: _Known, connections: Mapping[ConnectionId, ConnectionTerm
     paid = [connections[c.id].import_cny_per_mwh for c in known.park.connections if c.tariff is not None]
     step_h = known.grid.step_h
     mean = float(np.mean([(price * step_h).sum() / step_h.sum() for price in paid])) if paid else 0.0
-    cheapest = float(min(price.min() for price in paid)) if paid else 0.0
+    # Nobody pays for carbon on an island: there the grid around is only the measure of what energy is worth.
+    bare = [
+        float(connections[c.id].import_cny_per_mwh.min()) - _beside_energy_cny_per_mwh(known.park, c)
+        for c in known.park.connections
+        if c.tariff is not None
+    ]
+    cheapest = min(bare) if bare else 0.0
     hydrogen = [_as_hydrogen(known, a) for a in known.park.assets_of("electrolyser")]
     island = max([cheapest, *hydrogen, known.park.prices.curtailment_cny_per_mwh])
     values = {area: mean if known.park.connections_of(area) and paid else island for area in known.park.area_ids}
@@ -266,7 +282,7 @@ def _firm_now_mw(report: ClusterReport) -> float | None:
 
 def _waiting(report: ClusterReport, start: datetime) -> tuple[WorkItem, ...]:
     return tuple(
-        WorkItem(w.job_class, w.energy_mwh, hours(w.release - start), hours(w.deadline - start))
+        WorkItem(w.job_class, w.energy_mwh, hours(w.release - start), hours(w.deadline - start), w.max_mw)
         for w in report.work
         if w.energy_mwh > 0
     )

@@ -16,7 +16,7 @@ from controllers.dispatch.guidance import (
     StoreGuidance,
     TailPoint,
 )
-from controllers.planner.problem import Problem
+from controllers.planner.problem import ConnectionTerms, Problem
 from controllers.planner.read import GRID_FACTOR
 from controllers.planner.result import Result
 from forecasting.forecast import Forecast
@@ -56,7 +56,7 @@ def guidance_of(plan_id: PlanId, problem: Problem, result: Result, forecast: For
             c.id: ConnectionGuidance(
                 import_cny_per_mwh=float(price[c.id].import_cny_per_mwh[t]),
                 export_cny_per_mwh=float(price[c.id].export_cny_per_mwh[t]),
-                free_import_mw=max(price[c.id].peak_so_far_mw, float(result.import_mw[c.id].max())),
+                free_import_mw=max(price[c.id].peak_so_far_mw, float(_near(price[c.id], result.import_mw[c.id]).max())),
                 above_cny_per_mwh=PEAK_PRICE_CNY_PER_MWH,
             )
             for c in park.connections
@@ -72,6 +72,10 @@ def guidance_of(plan_id: PlanId, problem: Problem, result: Result, forecast: For
         tails={a.id: _tail(result, a, t) for a in park.assets},
         curtail_cny_per_mwh=problem.curtail_cny_per_mwh,
     )
+
+
+def _near(terms: ConnectionTerms, import_mw: FloatArray) -> FloatArray:
+    return import_mw[: terms.near_steps] if terms.near_steps else import_mw
 
 
 def _value(result: Result, asset: Asset, t: int) -> float:

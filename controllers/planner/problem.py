@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -40,6 +41,9 @@ class ConnectionTerms:
         export_limit_mw: Shape (T,).
         demand_cny_per_mw: What one more MW of the month's highest import costs over this horizon (amortised).
         peak_so_far_mw: The month's highest 15-min import until now; below it a MW of import adds nothing to the demand charge.
+        near_steps: The first so many intervals pay for a highest import of their own, and the rest for theirs: what tomorrow is
+            feared to need is no free licence for today. 0 for one highest import over all of them.
+        near_frac: Their part of the price.
     """
 
     import_cny_per_mwh: FloatArray
@@ -48,16 +52,23 @@ class ConnectionTerms:
     export_limit_mw: FloatArray
     demand_cny_per_mw: float
     peak_so_far_mw: float
+    near_steps: int = 0
+    near_frac: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """Deferrable computing work: what waits, or is expected to arrive, with its window in hours after the grid's start."""
+    """Deferrable computing work: what waits, or is expected to arrive, with its window in hours after the grid's start.
+
+    Args:
+        max_mw: Most that its jobs can draw together, however much power there is.
+    """
 
     job_class: str
     energy_mwh: float
     release_h: float
     deadline_h: float
+    max_mw: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,15 @@ from controllers.planner.rule_facts import RuleFacts
 from controllers.planner.rule_loads import QUOTA_KINDS, QuotaRule, feeder_band, quota_band, thermal_band
 from vpp.ids import AreaId, AssetId, PlanId
 from vpp.park import Asset, Connection, Park
-from vpp.park.plates import AmmoniaLoopPlate, ArcFurnacePlate, ComputePlate, ElectrolyserPlate
+from vpp.park.plates import AmmoniaLoopPlate, ArcFurnacePlate, CompressedAirPlate, ComputePlate, ElectrolyserPlate
 from vpp.units import HOURS_PER_DAY, hours
 
 __all__ = ["RuleThresholds", "rule_guidance"]
 
 _LOOK = timedelta(minutes=15)
+#: A cavern this full, or this near to empty, is left alone: its machines would stop as soon as they ran.
+CAVERN_FULL_FRAC = 0.97
+CAVERN_EMPTY_FRAC = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +128,33 @@ def _prices(seen: _Seen, connection: Connection) -> ConnectionGuidance:
 
 def _store(seen: _Seen, asset: Asset) -> StoreGuidance:
     thresholds = seen.thresholds
+    if asset.kind == "compressed_air":
+        return _cavern(seen, asset)
     if seen.facts.on_grid[asset.area]:
         return StoreGuidance(thresholds.charge_below_cny_per_mwh, thresholds.discharge_above_cny_per_mwh)
     return StoreGuidance(thresholds.island_charge_below_cny_per_mwh, thresholds.island_discharge_above_cny_per_mwh)
+
+
+def _cavern(seen: _Seen, asset: Asset) -> StoreGuidance:
+    """Machines that start in minutes go by the tariff: they compress in cheap hours with room, and generate in dear ones."""
+    plate: CompressedAirPlate = asset.plate
+    thresholds, table, said = seen.thresholds, seen.facts.table_of_area[asset.area], seen.snapshot.assets.get(asset.id)
+    low, high = thresholds.charge_below_cny_per_mwh, thresholds.discharge_above_cny_per_mwh
+    soc = 0.5 if said is None else said.state.get("soc_frac", 0.5)
+    price = None if table is None else table.import_cny_per_mwh(seen.snapshot.at)
+    planned_mw = 0.0
+    if price is not None and price < low and soc < CAVERN_FULL_FRAC * plate.soc_max_frac and not _is_full(seen, plate.power_mw):
+        planned_mw = plate.power_mw
+    elif price is not None and price > high and soc > plate.soc_min_frac + CAVERN_EMPTY_FRAC:
+        planned_mw = -plate.power_mw
+    return StoreGuidance(low, high, planned_mw)
+
+
+def _is_full(seen: _Seen, more_mw: float) -> bool:
+    """Whether a connection to the grid has less room than that."""
+    measured, full = seen.snapshot.import_mw, seen.thresholds.full_frac
+    grid = [c for c in seen.facts.park.connections if c.is_grid]
+    return any(measured.get(c.id, 0.0) + more_mw > full * c.import_limit_mw for c in grid)
 
 
 def _stacks(seen: _Seen, asset: Asset) -> StackOrder:

@@ -32,9 +32,15 @@ def tube_mwh(items: Sequence[WorkItem], grid: TimeGrid) -> tuple[FloatArray, Flo
     # Beyond the horizon nothing is due; inside it a deadline counts for the last interval that ends before it.
     next_end_h = np.append(end_h[1:], end_h[-1:] + 2.0 * _SAME_H, axis=0)
     energy = np.array([item.energy_mwh for item in items])
-    released = np.array([item.release_h for item in items]) < end_h - _SAME_H
+    most_mw, release_h = np.array([item.max_mw for item in items]), np.array([item.release_h for item in items])
+    begun_h = np.maximum(end_h - np.maximum(release_h, 0.0), 0.0)
+    released = release_h < end_h - _SAME_H
+    with np.errstate(invalid="ignore"):
+        could = np.where(released, np.fmin(most_mw * begun_h, energy), 0.0)
     due = released & (np.array([item.deadline_h for item in items]) < next_end_h - _SAME_H)
-    return (due * energy).sum(axis=1), (released * energy).sum(axis=1)
+    earliest = could.sum(axis=1)
+    # What could not be done by then whatever is planned is missed already, and no reason to plan more than there is.
+    return np.minimum((due * energy).sum(axis=1), earliest), earliest
 
 
 def add_compute(ctx: BuildContext, asset: Asset) -> Planned:

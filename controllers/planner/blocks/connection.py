@@ -52,8 +52,10 @@ def add_connection(ctx: BuildContext, connection: Connection) -> PlannedConnecti
         ctx.draw(AreaId(connection.to), term(imported), term(exported, -1.0))
     peak: IntArray | None = None
     if terms.demand_cny_per_mw > 0:
-        above = b.columns(1, cost=terms.demand_cny_per_mw, item="demand_charge")
-        peak = b.rows(n, term(imported), (np.arange(n), np.repeat(above, n), -np.ones(n)), high=terms.peak_so_far_mw)
+        share = np.array([terms.near_frac, 1.0 - terms.near_frac]) if terms.near_steps else np.ones(1)
+        above = b.columns(share.size, cost=terms.demand_cny_per_mw * share, item="demand_charge")
+        of_step = above[(np.arange(n) >= terms.near_steps).astype(np.int64)] if terms.near_steps else np.repeat(above, n)
+        peak = b.rows(n, term(imported), (np.arange(n), of_step, -np.ones(n)), high=terms.peak_so_far_mw)
     unmet = _answer_calls(ctx, connection, imported, exported)
     priced = bool(terms.import_cny_per_mwh.any() or terms.export_cny_per_mwh.any())
     return PlannedConnection(connection.id, imported, exported, priced, unmet, peak)
