@@ -57,8 +57,8 @@ def test_what_an_area_draws_is_what_it_imports_less_what_it_exports(plan: Result
 
 
 def test_a_plan_names_nothing_unmet_where_everything_can_be_met() -> None:
-    # With a demand charge a late heat can be worth its price.
-    plan = solve(with_terms(PROBLEM, demand_cny_per_mw=0.0))
+    # Between two tariff hours, or under a demand charge, a heat that is a little late can be worth its price.
+    plan = solve(with_terms(PROBLEM, demand_cny_per_mw=0.0, import_cny_per_mwh=np.full(N, 300.0)))
     assert plan.status == "optimal"
     assert plan.unmet == ()
 
