@@ -13,7 +13,7 @@ import numpy as np
 from controllers.planner.assemble import ELECTRICITY_DAYS_PER_MONTH
 from controllers.planner.horizon import HOUR, QUARTER, SPAN, planning_grid, resample
 from controllers.planner.problem import ComputeNeed, EndValues, Problem, WorkItem
-from forecasting.forecast import QUANTILE_LEVELS, Forecast
+from forecasting.forecast import QUANTILE_LEVELS, Forecast, Quality
 from sim_harness.oracle import Coming, TrueFuture
 from sim_harness.prices import FIXED
 from vpp.ids import AssetId
@@ -72,6 +72,7 @@ class Oracle:
         future = self.future
         frac = resample(future.available_frac, future.grid, grid)
         frac = np.clip(frac, 0.0, 1.0)
+        fresh: tuple[Quality, ...] = ("fresh",) * len(future.farms)
         return Forecast(
             grid=grid,
             quantile_levels=QUANTILE_LEVELS,
@@ -79,7 +80,7 @@ class Oracle:
             quantile_frac=np.repeat(frac[:, :, np.newaxis], len(QUANTILE_LEVELS), axis=2),
             mean_frac=frac,
             issued_at=grid.start,
-            quality=("fresh",) * len(future.farms),
+            quality=fresh,
         )
 
     def corrected(self, problem: Problem) -> Problem:
