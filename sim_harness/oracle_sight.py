@@ -72,7 +72,7 @@ class Oracle:
         future = self.future
         frac = resample(future.available_frac, future.grid, grid)
         frac = np.clip(frac, 0.0, 1.0)
-        fresh: tuple[Quality, ...] = ("fresh",) * len(future.farms)
+        fresh: tuple[Quality, ...] = tuple("fresh" for _ in future.farms)
         return Forecast(
             grid=grid,
             quantile_levels=QUANTILE_LEVELS,
