@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sim_harness.weather.calendar import SolarCalendar, WindCalendar
+from sim_harness.scenario import list_scenarios, load
+from sim_harness.weather.calendar import PARK_UTC_OFFSET, SolarCalendar, WindCalendar
 
 
 def stamps(*texts: str) -> np.ndarray:
@@ -49,3 +51,13 @@ def test_the_leap_day_is_dropped_where_the_park_has_none() -> None:
 def test_the_sun_covers_the_target_year_to_its_last_evening() -> None:
     start, _ = SolarCalendar(2030).interval_starts(stamps("2020-12-31T23:45"))
     assert start[0] >= np.datetime64("2030-12-31T14:00")
+
+
+@pytest.mark.parametrize("path", list_scenarios(), ids=lambda path: path.stem)
+def test_the_measured_wind_lasts_as_long_as_every_scenario_that_is_shipped(path: Path) -> None:
+    scenario = load(path)
+    year = (scenario.start + PARK_UTC_OFFSET).year
+    # The last stamp of the measured data ends its hour.
+    first, last = WindCalendar(year).interval_starts(stamps("2012-01-01T01:00", "2013-07-01T00:00"))
+    assert first.item() <= scenario.start.replace(tzinfo=None)
+    assert scenario.end.replace(tzinfo=None) <= last.item() + timedelta(hours=1)
