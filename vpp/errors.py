@@ -10,7 +10,9 @@ VppError
 ├── ForecastError    history or weather that a forecast cannot stand on
 ├── PlanError        a planning problem that contradicts itself
 ├── BrokerError      the message broker cannot be started or reached
+├── SchedulerError   a job scheduler refuses, does not answer, or is set up against its rules
 ├── ScenarioError    a scenario file breaks its rules
+├── AccountError     accounts that cannot be made: no tariff, no factor, no register
 └── BalanceError     energy, hydrogen, work or money does not add up
 """
 
@@ -19,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 __all__ = [
+    "AccountError",
     "AssetError",
     "BalanceError",
     "BrokerError",
@@ -27,6 +30,7 @@ __all__ = [
     "ParkError",
     "PlanError",
     "ScenarioError",
+    "SchedulerError",
     "SeriesError",
     "TimeGridError",
     "VppError",
@@ -88,6 +92,14 @@ class PlanError(VppError):
 
 class BrokerError(VppError):
     """The message broker cannot be started or reached."""
+
+
+class AccountError(VppError):
+    """Accounts that cannot be made: no tariff, no emission factor, no register."""
+
+
+class SchedulerError(VppError):
+    """A job scheduler refuses, does not answer, or is set up against its rules."""
 
 
 class BalanceError(VppError):
