@@ -17,8 +17,10 @@ from sim_harness.cost_plants import plant_items
 from sim_harness.green import GreenAccount
 from sim_harness.prices import FIXED, FixedPrices
 from sim_harness.truth import Truth
+from vpp.accounts import Metered, connection_bill
+from vpp.accounts.bill import ABOVE_CONTRACT, CARBON, CERTIFICATES, DEMAND, energy_item
 from vpp.errors import ScenarioError
-from vpp.park import Connection, Tariff, tariff_prices
+from vpp.park import Connection, Tariff
 from vpp.units import HOURS_PER_DAY, FloatArray
 
 __all__ = ["Cost", "Item", "comparable_cost", "emissions_t", "pro_rata_month_frac"]
@@ -95,25 +97,28 @@ def _tariff(truth: Truth, connection: Connection) -> Tariff:
 
 
 def _grid_items(truth: Truth, prices: FixedPrices) -> Iterator[Item]:
+    """The connection's own bill as accounts make it, energy with its network and fees, and the demand charge pro rata."""
     for connection, imported, exported in _grid(truth):
         tariff = _tariff(truth, connection)
-        priced = tariff_prices(tariff, truth.grid, truth.park.zone, truth.spot_cny_per_mwh)
-        cost_cny = imported * priced.import_cny_per_mwh
+        metered = Metered(
+            connection=connection,
+            tariff=tariff,
+            grid=truth.grid,
+            zone=truth.park.zone,
+            import_mwh=imported,
+            export_mwh=exported,
+            spot_cny_per_mwh=truth.spot_cny_per_mwh,
+        )
+        bill = connection_bill(metered, prices.emission_t_per_mwh)
         if tariff.pricing == "spot":
-            yield "energy_spot", float(np.sum(cost_cny))
+            yield "energy_spot", sum(bill.energy_all_in_cny(period) for period in dict.fromkeys(bill.period))
         for period in tariff.import_cny_per_mwh if tariff.pricing == "time_of_use" else ():
-            inside = np.array([name == period for name in priced.period], dtype=np.bool_)
-            yield f"energy_{period}", float(np.sum(cost_cny[inside]))
-        yield "export", -float(np.sum(exported * priced.export_cny_per_mwh))
+            yield energy_item(period), bill.energy_all_in_cny(period)
+        yield "export", -float(np.sum(bill.income_cny))
         mean_mw = imported / truth.grid.step_h
-        yield "demand_charge", _billed_peak_mw(truth, mean_mw) * tariff.demand_charge_cny_per_mw_month
-        contract = connection.contract_demand_mw
-        contract_mw = connection.import_limit_mw if contract is None else contract
-        above_mwh = float(np.sum(np.maximum(mean_mw - contract_mw, 0.0) * truth.grid.step_h))
-        yield "above_contract", above_mwh * tariff.above_contract_cny_per_mwh
-        imported_mwh = float(np.sum(imported))
-        yield "carbon", imported_mwh * prices.emission_t_per_mwh * tariff.carbon_cny_per_t
-        yield "certificates", (connection.green_origin_frac or 0.0) * imported_mwh * tariff.certificate_cny_per_mwh
+        yield DEMAND, _billed_peak_mw(truth, mean_mw) * tariff.demand_charge_cny_per_mw_month
+        for name in (ABOVE_CONTRACT, CARBON, CERTIFICATES):
+            yield name, float(np.sum(bill.items[name]))
 
 
 def _billed_peak_mw(truth: Truth, mean_mw: FloatArray) -> float:

@@ -3,30 +3,45 @@
 from vpp.accounts.bill import ConnectionBill, Metered, connection_bill, demand_charge_cny
 from vpp.accounts.calendar import Days, days_of
 from vpp.accounts.origins import CLEAN, DIRECT_GREEN, GREEN, Origin, Pools, Traced, trace
+from vpp.accounts.projection import METHOD, Projection, project
+from vpp.accounts.ratios import Ratio, join, ratios_of
 from vpp.accounts.registers import RegisterLike, Registers, registers_of
 from vpp.accounts.settle import Accounts, Party, settle
 from vpp.accounts.terms import Terms, terms_of
+from vpp.accounts.totals import AreaTotal, PartyTotal, PeakTotal, Totals, check_accounts, totals_of
 
 __all__ = [
     "CLEAN",
     "DIRECT_GREEN",
     "GREEN",
+    "METHOD",
     "Accounts",
+    "AreaTotal",
     "ConnectionBill",
     "Days",
     "Metered",
     "Origin",
     "Party",
+    "PartyTotal",
+    "PeakTotal",
     "Pools",
+    "Projection",
+    "Ratio",
     "RegisterLike",
     "Registers",
     "Terms",
+    "Totals",
     "Traced",
+    "check_accounts",
     "connection_bill",
     "days_of",
     "demand_charge_cny",
+    "join",
+    "project",
+    "ratios_of",
     "registers_of",
     "settle",
     "terms_of",
+    "totals_of",
     "trace",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -9,16 +10,16 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from vpp.accounts.calendar import days_of, month_step_frac, months_of
+from vpp.accounts.calendar import Days, days_of, month_step_frac, months_of
 from vpp.park.schema import Connection
 from vpp.park.tariff import Tariff, tariff_prices
 from vpp.timegrid import TimeGrid
-from vpp.units import KW_PER_MW, FloatArray, IntArray
+from vpp.units import KW_PER_MW, FloatArray
 
 __all__ = ["ABOVE_CONTRACT", "CARBON", "CERTIFICATES", "DEMAND", "ENERGY", "FEES", "NETWORK", "NETWORK_CAPACITY", "Booking"]
 __all__ += ["ConnectionBill", "Metered", "connection_bill", "demand_charge_cny", "energy_item"]
 
-#: Where a month's demand charge is booked: on the quarter of the month's peak, or, day by day, on the quarter that raised it.
+#: Where a month's demand charge is booked: all on the month's highest quarter, or what each day accrues on the day's own.
 Booking: TypeAlias = Literal["month", "day"]
 
 ENERGY: Final = "energy"
@@ -71,7 +72,8 @@ class ConnectionBill:
     def energy_all_in_cny(self, period: str) -> float:
         """What energy of one period came to, network and fees by energy included. [CNY]."""
         inside = np.array([name == period for name in self.period], dtype=np.bool_)
-        return float(sum(np.sum(self.items[name][inside]) for name in (energy_item(period), NETWORK, FEES)))
+        parts = [item for name, item in self.items.items() if name.startswith(f"{ENERGY}_") or name in (NETWORK, FEES)]
+        return float(sum(np.sum(part[inside]) for part in parts))
 
 
 def energy_item(period: str) -> str:
@@ -111,8 +113,7 @@ def connection_bill(
     items[NETWORK] = imported * tariff.network_cny_per_mwh
     items[FEES] = imported * tariff.system_fees_cny_per_mwh
     items[NETWORK_CAPACITY] = tariff.network_capacity_cny_per_kva_month * capacity_kva * month_step_frac(days, step_h)
-    over = months_of(days) if booking == "month" else days.index
-    items[DEMAND] = demand_charge_cny(mean_mw, months_of(days), over, tariff.demand_charge_cny_per_mw_month, peak_before_mw)
+    items[DEMAND] = demand_charge_cny(mean_mw, days, step_h, tariff.demand_charge_cny_per_mw_month, booking, peak_before_mw)
     items[ABOVE_CONTRACT] = np.maximum(mean_mw - contract_mw, 0.0) * step_h * tariff.above_contract_cny_per_mwh
     items[CARBON] = imported * emission_t_per_mwh * tariff.carbon_cny_per_t
     items[CERTIFICATES] = (connection.green_origin_frac or 0.0) * imported * tariff.certificate_cny_per_mwh
@@ -128,29 +129,44 @@ def _by_period(tariff: Tariff, period: tuple[str, ...], cost_cny: FloatArray) ->
 
 
 def demand_charge_cny(
-    mean_mw: FloatArray, month: IntArray, over: IntArray, price_cny_per_mw: float, peak_before_mw: float = 0.0
+    mean_mw: FloatArray,
+    days: Days,
+    step_h: FloatArray,
+    price_cny_per_mw: float,
+    booking: Booking = "month",
+    peak_before_mw: float = 0.0,
 ) -> FloatArray:
-    """The demand charge on the quarters that set or raised the month's highest import.
+    """The demand charge on the quarters that it is booked on; its sum over a whole month is the price times the highest import.
+
+    By the month, the month's highest quarter carries all of it. By the day, each day's highest quarter carries what was accrued
+    on that day: the highest import so far times the share of the month that has passed, less what was accrued before.
 
     Args:
         mean_mw: Import of each interval, shape (T,). [MW]
-        month: Number of each interval's month, rising, shape (T,).
-        over: Number of the span in which one quarter carries all of the span's rise: the month or the day, rising, shape (T,).
+        days: The day of each interval.
+        step_h: Length of each interval, shape (T,). [h]
         price_cny_per_mw: On the highest import of a month. [CNY/MW]
+        booking: By the month or by the day.
         peak_before_mw: Of the first month, before the first interval. [MW]
 
     Returns:
-        CNY of each interval, shape (T,); its sum over a month is the price times the highest import, whatever `over` is.
+        CNY of each interval, shape (T,).
     """
     charge: FloatArray = np.zeros(mean_mw.shape[0])
-    peak_mw, own_month = peak_before_mw, int(month[0])
+    month, share = months_of(days), month_step_frac(days, step_h)
+    over = month if booking == "month" else days.index
     starts = np.flatnonzero(np.diff(over, prepend=over[0] - 1))
+    # A grid that begins inside a month has missed the share of it before its first day.
+    passed_frac = (days.days[0].day - 1) / monthrange(days.days[0].year, days.days[0].month)[1]
+    peak_mw, own_month = peak_before_mw, int(month[0])
+    accrued = peak_mw * (passed_frac if booking == "day" else 1.0)
     for first, last in zip(starts, (*starts[1:], over.shape[0]), strict=True):
         if month[first] != own_month:
-            peak_mw, own_month = 0.0, int(month[first])
+            peak_mw, passed_frac, accrued, own_month = 0.0, 0.0, 0.0, int(month[first])
         at = first + int(np.argmax(mean_mw[first:last]))
-        rise_mw = float(mean_mw[at]) - peak_mw
-        if rise_mw > 0.0:
-            charge[at] = rise_mw * price_cny_per_mw
-            peak_mw = float(mean_mw[at])
+        peak_mw = max(peak_mw, float(mean_mw[at]))
+        passed_frac += float(np.sum(share[first:last]))
+        due = peak_mw * (passed_frac if booking == "day" else 1.0)
+        charge[at] = (due - accrued) * price_cny_per_mw
+        accrued = due
     return charge

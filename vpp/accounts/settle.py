@@ -152,7 +152,7 @@ def settle(
     Args:
         registers: The meters.
         terms: Prices, factors and duties.
-        booking: Where the demand charge is booked: on the month's peak, or day by day on what raised it.
+        booking: Where the demand charge is booked: on the month's peak, or as each day accrues it.
         peaks_before_mw: The first month's highest import before the first interval, by connection; 0 where it is not named. [MW]
 
     Raises:
