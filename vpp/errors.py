@@ -11,6 +11,7 @@ VppError
 ├── PlanError        a planning problem that contradicts itself
 ├── BrokerError      the message broker cannot be started or reached
 ├── SchedulerError   a job scheduler refuses, does not answer, or is set up against its rules
+├── SettingsError    settings of a process break their rules; carries every fault found
 ├── ScenarioError    a scenario file breaks its rules
 ├── AccountError     accounts that cannot be made: no tariff, no factor, no register
 └── BalanceError     energy, hydrogen, work or money does not add up
@@ -32,6 +33,7 @@ __all__ = [
     "ScenarioError",
     "SchedulerError",
     "SeriesError",
+    "SettingsError",
     "TimeGridError",
     "VppError",
     "WireError",
@@ -56,6 +58,10 @@ class FaultsError(VppError):
 
 class ParkError(FaultsError):
     """A park file breaks its rules."""
+
+
+class SettingsError(FaultsError):
+    """Settings of a process break their rules."""
 
 
 class ScenarioError(FaultsError):
