@@ -2,10 +2,11 @@
 
 from vpp.accounts.bill import ConnectionBill, Metered, connection_bill, demand_charge_cny
 from vpp.accounts.calendar import Days, days_of
+from vpp.accounts.invoice import InvoiceLine, invoice_lines
 from vpp.accounts.origins import CLEAN, DIRECT_GREEN, GREEN, Origin, Pools, Traced, trace
 from vpp.accounts.projection import METHOD, Projection, project
 from vpp.accounts.ratios import Ratio, join, ratios_of
-from vpp.accounts.registers import RegisterLike, Registers, registers_of
+from vpp.accounts.registers import Columns, RegisterLike, Registers, registers_of, registers_of_columns
 from vpp.accounts.settle import Accounts, Party, settle
 from vpp.accounts.terms import Terms, terms_of
 from vpp.accounts.totals import AreaTotal, PartyTotal, PeakTotal, Totals, check_accounts, totals_of
@@ -17,8 +18,10 @@ __all__ = [
     "METHOD",
     "Accounts",
     "AreaTotal",
+    "Columns",
     "ConnectionBill",
     "Days",
+    "InvoiceLine",
     "Metered",
     "Origin",
     "Party",
@@ -36,10 +39,12 @@ __all__ = [
     "connection_bill",
     "days_of",
     "demand_charge_cny",
+    "invoice_lines",
     "join",
     "project",
     "ratios_of",
     "registers_of",
+    "registers_of_columns",
     "settle",
     "terms_of",
     "totals_of",

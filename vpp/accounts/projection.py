@@ -24,8 +24,8 @@ _LOW, _HIGH = 0.1, 0.9
 _MEASURED: Final = 0.5
 
 METHOD: Final = (
-    f"Sums to date, and each day to come like the mean of the last {_RECENT_DAYS} measured days; the band is the 10-90 % range of "
-    f"{_DRAWS} courses drawn from them in runs of {_BLOCK_DAYS} days. Seasons that those days have not seen are not in the band."
+    f"Sums to date, and each day to come as the mean of the last {_RECENT_DAYS} measured days. The band is the 10-90 % range "
+    f"of {_DRAWS} courses drawn from them in runs of {_BLOCK_DAYS} days. What seasons they have not seen is not in the band."
 )
 
 

@@ -190,7 +190,11 @@ def _utilisation(accounts: Accounts, duty: Contract | Target) -> tuple[FloatArra
 
 
 def _direct(accounts: Accounts, metric: str, areas: Sequence[str]) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Own use and feed-in by the meters, as direct-connection rules count them; exchange is netted over each interval."""
+    """Own use (generation less feed-in) and feed-in by the meters, as direct-connection rules count them.
+
+    Exchange is netted over each interval. What a store sends out was own use when it was charged and is feed-in now; over a year
+    the two cancel.
+    """
     registers = accounts.registers
     inside = np.array([area in areas for area in registers.areas], dtype=np.bool_)
     supplied = accounts.supply_mwh[inside].sum(axis=0)
@@ -204,7 +208,7 @@ def _direct(accounts: Accounts, metric: str, areas: Sequence[str]) -> tuple[Floa
             net += ends * np.nan_to_num(registers.import_mwh[row] - registers.export_mwh[row])
             measured.append(registers.connection_measured_frac[row])
     feed_in, imported = np.maximum(-net, 0.0), np.maximum(net, 0.0)
-    own = generation - np.minimum(feed_in, generation)
+    own = generation - feed_in
     sources = [registers.asset_measured_frac[i] for i, a in enumerate(registers.assets) if _is_source(accounts, a, areas)]
     told = _mean(np.array([*measured, *sources]).reshape(-1, registers.grid.n))
     match metric:

@@ -16,7 +16,7 @@ from vpp.park.schema import Asset, Park
 from vpp.timegrid import TimeGrid
 from vpp.units import BoolArray, FloatArray
 
-__all__ = ["MIN_MEASURED_FRAC", "RegisterLike", "Registers", "registers_of"]
+__all__ = ["MIN_MEASURED_FRAC", "Columns", "RegisterLike", "Registers", "registers_of", "registers_of_columns"]
 
 #: A quarter of which less than this was measured is a gap: its mean stands for too little of it.
 MIN_MEASURED_FRAC: Final = 0.5
@@ -26,7 +26,8 @@ _AVAILABLE: Final = "available_mw"
 _SOC: Final = "soc_frac"
 _IMPORT: Final = "import_mw"
 
-_Found: TypeAlias = Mapping[tuple[str, str], tuple[FloatArray, FloatArray]]
+#: Mean and measured share by subject and quantity, shape (T,) each.
+Columns: TypeAlias = Mapping[tuple[str, str], tuple[FloatArray, FloatArray]]
 
 
 class RegisterLike(Protocol):
@@ -113,8 +114,8 @@ def registers_of(
 ) -> Registers:
     """The store's rows as arrays; what no row tells is a gap.
 
-    Of an asset `power_mw`, `available_mw` and `soc_frac` are read, of a connection `import_mw` (negative: export). A row of a
-    subject or an instant that is not asked for is left out; of two rows for one quarter the later one in the list holds.
+    A row of a subject or an instant that is not asked for is left out; of two rows for one quarter the later one in the list
+    holds. See `registers_of_columns` for what is read.
 
     Args:
         park: As of the last day.
@@ -122,35 +123,52 @@ def registers_of(
         rows: In any order.
         spot_cny_per_mwh: Market price, shape (T,), for a spot tariff. [CNY/MWh]
     """
-    found = _sort(park, grid, rows)
+    return registers_of_columns(park, grid, _sort(park, grid, rows), spot_cny_per_mwh)
+
+
+def registers_of_columns(park: Park, grid: TimeGrid, columns: Columns, spot_cny_per_mwh: FloatArray | None = None) -> Registers:
+    """Mean and measured share by subject and quantity as the registers of a park.
+
+    Of an asset `power_mw`, `available_mw` and `soc_frac` are read, of a connection `import_mw` (negative: export). A column that
+    is not there is a gap from end to end.
+
+    Args:
+        park: As of the last day.
+        grid: T intervals.
+        columns: By subject and quantity, arrays of shape (T,) each; a mean is NaN where it was not measured.
+        spot_cny_per_mwh: Market price, shape (T,), for a spot tariff. [CNY/MWh]
+    """
     nothing = np.full(grid.n, np.nan), np.zeros(grid.n)
     step_h = grid.step_h
-    power, available = (
-        np.array([found.get((a.id, q), nothing)[0] for a in park.assets]).reshape(-1, grid.n) for q in (_POWER, _AVAILABLE)
-    )
-    measured = np.array([found.get((a.id, _POWER), nothing)[1] for a in park.assets]).reshape(-1, grid.n)
+
+    def read(ids: Iterable[str], quantity: str, part: int) -> FloatArray:
+        return np.array([columns.get((one, quantity), nothing)[part] for one in ids]).reshape(-1, grid.n)
+
+    assets, connections = [asset.id for asset in park.assets], [connection.id for connection in park.connections]
+    power_mw = read(assets, _POWER, 0)
     exists = np.array([_in_service(asset, park, grid) for asset in park.assets]).reshape(-1, grid.n)
-    net = np.array([found.get((c.id, _IMPORT), nothing)[0] for c in park.connections]).reshape(-1, grid.n) * step_h
-    levels = [_levels_mwh(a, found.get((a.id, _SOC), nothing)[0], p * step_h) for a, p in zip(park.assets, power, strict=True)]
+    net_mwh = read(connections, _IMPORT, 0) * step_h
+    soc = read(assets, _SOC, 0)
+    levels = np.array([_levels_mwh(a, soc[i], power_mw[i] * step_h) for i, a in enumerate(park.assets)]).reshape(-1, grid.n + 1)
     return Registers(
         park=park,
         grid=grid,
         areas=park.area_ids,
-        assets=tuple(asset.id for asset in park.assets),
-        connections=tuple(connection.id for connection in park.connections),
-        energy_mwh=np.where(exists, power * step_h, 0.0),
-        available_mwh=available * step_h,
-        before_mwh=np.array([level[:-1] for level in levels]).reshape(-1, grid.n),
-        after_mwh=np.array([level[1:] for level in levels]).reshape(-1, grid.n),
-        import_mwh=np.maximum(net, 0.0),
-        export_mwh=np.maximum(-net, 0.0),
-        asset_measured_frac=np.where(exists, measured, np.nan),
-        connection_measured_frac=np.array([found.get((c.id, _IMPORT), nothing)[1] for c in park.connections]).reshape(-1, grid.n),
+        assets=tuple(assets),
+        connections=tuple(connections),
+        energy_mwh=np.where(exists, power_mw * step_h, 0.0),
+        available_mwh=read(assets, _AVAILABLE, 0) * step_h,
+        before_mwh=levels[:, :-1],
+        after_mwh=levels[:, 1:],
+        import_mwh=np.maximum(net_mwh, 0.0),
+        export_mwh=np.maximum(-net_mwh, 0.0),
+        asset_measured_frac=np.where(exists, read(assets, _POWER, 1), np.nan),
+        connection_measured_frac=read(connections, _IMPORT, 1),
         spot_cny_per_mwh=spot_cny_per_mwh,
     )
 
 
-def _sort(park: Park, grid: TimeGrid, rows: Iterable[RegisterLike]) -> _Found:
+def _sort(park: Park, grid: TimeGrid, rows: Iterable[RegisterLike]) -> Columns:
     """Mean and measured share by subject and quantity, shape (T,) each."""
     at = {start: t for t, start in enumerate(grid.starts)}
     wanted: dict[tuple[str, str], tuple[FloatArray, FloatArray]] = {}
