@@ -256,6 +256,7 @@ STRATEGIES: dict[str, Callable[[], st.SearchStrategy[Any]]] = {
     ),
     "PlanCurrent": plans,
     "ForecastCurrent": forecasts,
+    "Ask": lambda: st.builds(m.Ask, kind=st.sampled_from(["override", "event"]), number=count, asked_at=instants),
 }
 TOPIC = topic_of("chifeng", Channel.ASSET_COMMAND, "bess.hongshan")
 

@@ -50,6 +50,7 @@ _TRAFFIC: Final = {
     Channel.GRID_EVENT_ANSWER: Traffic("controller", 1, retain=False, subject="connection"),
     Channel.PLAN_CURRENT: Traffic("controller", 1, retain=True),
     Channel.FORECAST_CURRENT: Traffic("controller", 1, retain=True),
+    Channel.ASK: Traffic("api", 0, retain=False, subject="kind"),
 }
 
 

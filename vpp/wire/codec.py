@@ -43,6 +43,7 @@ MESSAGE_OF: Final[Mapping[Channel, type[m.Message]]] = MappingProxyType(
         Channel.GRID_EVENT_ANSWER: m.GridEventAnswer,
         Channel.PLAN_CURRENT: m.PlanCurrent,
         Channel.FORECAST_CURRENT: m.ForecastCurrent,
+        Channel.ASK: m.Ask,
     }
 )
 

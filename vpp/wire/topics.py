@@ -20,7 +20,7 @@ _TOPICS_KEPT: Final = 16_384
 
 
 class Channel(Enum):
-    """What a topic is about, as the tail of its name; `{id}` stands for an asset, ladder, cluster or connection."""
+    """What a topic is about, as the tail of its name; `{id}` stands for an asset, ladder, cluster, connection or kind of ask."""
 
     ASSET_TELEMETRY = "asset/{id}/telemetry"
     ASSET_STATUS = "asset/{id}/status"
@@ -38,6 +38,7 @@ class Channel(Enum):
     GRID_EVENT_ANSWER = "grid/{id}/event_answer"
     PLAN_CURRENT = "plan/current"
     FORECAST_CURRENT = "forecast/current"
+    ASK = "ask/{id}"
 
     @property
     def has_subject(self) -> bool:

@@ -33,12 +33,14 @@ from vpp.wire.messages.compute import (
 )
 from vpp.wire.messages.fields import Mode, Outcome, Quality
 from vpp.wire.messages.grid import GridEvent, GridEventAnswer, GridEventKind, GridPrice
-from vpp.wire.messages.park import ForecastCurrent, ForecastSeries, GridMeasurement, PlanCurrent, PlannedPower
+from vpp.wire.messages.park import Ask, AskKind, ForecastCurrent, ForecastSeries, GridMeasurement, PlanCurrent, PlannedPower
 
 __all__ = [
     "AcceptedInterval",
     "Ack",
     "Arm",
+    "Ask",
+    "AskKind",
     "Backlog",
     "BacklogItem",
     "Command",

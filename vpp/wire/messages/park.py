@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, field
 
 from vpp.wire.messages.base import Issued, Message, Reason, WireStruct, edge_faults
-from vpp.wire.messages.fields import Fraction, Id, Instant, Mw, Positive, Quality, Quantity
+from vpp.wire.messages.fields import Count, Fraction, Id, Instant, Mw, Positive, Quality, Quantity
 
 Edges: TypeAlias = Annotated[tuple[Instant, ...], Meta(min_length=2)]
 Seven: TypeAlias = Annotated[tuple[Quantity, ...], Meta(min_length=7, max_length=7)]
+#: What a person or the grid may ask of the controller through the ledger.
+AskKind: TypeAlias = Literal["override", "event"]
 SevenLevels: TypeAlias = Annotated[tuple[Fraction, ...], Meta(min_length=7, max_length=7)]
 
 
@@ -110,3 +112,17 @@ class ForecastCurrent(Issued, frozen=True, kw_only=True):
             crossed = [t for t, row in enumerate(series.values) if list(row) != sorted(row)]
             if crossed:
                 yield f"$.series[{i}].values[{crossed[0]}]: quantiles cross"
+
+
+class Ask(Message, frozen=True, kw_only=True):
+    """The doorbell: something new stands in the ledger; what, is read there, and a lost bell costs seconds, never an order.
+
+    Args:
+        kind: What is new; also the tail of the topic.
+        number: Of its row in the ledger.
+        asked_at: When it was written there.
+    """
+
+    kind: AskKind
+    number: Count
+    asked_at: Instant
