@@ -1,0 +1,170 @@
+"""What to do now so that the cluster keeps its cap: pure, from the queue to a few of Slurm's own means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from controllers.adapters.slurm.backlog import latest_start
+from controllers.adapters.slurm.jobs import Job, Queue
+from controllers.adapters.slurm.power import job_mw, power_mw
+from controllers.adapters.slurm.settings import PartitionRule, PowerModel
+
+__all__ = ["Ask", "Contract", "Held", "Moves", "decide"]
+
+_UNKNOWN: Final = PartitionRule(tier=0)
+_TINY_MW: Final = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What may be touched, and what it draws."""
+
+    partitions: Mapping[str, PartitionRule]
+    power: PowerModel
+    margin_frac: float = 0.0
+
+    def rule(self, job: Job) -> PartitionRule:
+        """Of the job's partition; one that the contract does not name is never touched."""
+        return self.partitions.get(job.partition, _UNKNOWN)
+
+    def waiting_partitions(self) -> frozenset[str]:
+        """Those whose jobs may be kept from starting."""
+        return frozenset(name for name, rule in self.partitions.items() if rule.may_wait)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the park asks for at this moment.
+
+    Args:
+        now: This moment.
+        cap_mw: Never more than this; infinite for no cap.
+        target_mw: Asked for; work that can wait does not start beyond it.
+        hold: How long a start is put off at a time; it expires by itself.
+    """
+
+    now: datetime
+    cap_mw: float
+    target_mw: float
+    hold: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What this adapter holds: jobs paused, partitions closed, starts put off."""
+
+    paused: frozenset[str] = frozenset()
+    closed: frozenset[str] = frozenset()
+    put_off: frozenset[str] = frozenset()
+
+    @property
+    def nothing(self) -> bool:
+        """Whether it holds nothing."""
+        return not (self.paused or self.closed or self.put_off)
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What to do, in this order: close, pause, put off; then resume, let start, open.
+
+    Args:
+        close: Partitions in which nothing more starts.
+        pause: Running jobs.
+        put_off: Waiting jobs whose start moves to `until`.
+        resume: Paused jobs.
+        let_start: Jobs put off that may start at once.
+        open: Partitions that were closed.
+        until: When what was put off may start by itself.
+        power_mw: After it. [MW]
+        short_mw: How much of the cap cannot be kept without touching what must not be touched. [MW]
+    """
+
+    close: tuple[str, ...] = ()
+    pause: tuple[str, ...] = ()
+    put_off: tuple[str, ...] = ()
+    resume: tuple[str, ...] = ()
+    let_start: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
+    until: datetime | None = None
+    power_mw: float = 0.0
+    short_mw: float = 0.0
+
+
+def decide(queue: Queue, contract: Contract, held: Held, ask: Ask) -> Moves:
+    """The moves that bring the cluster under its cap, or give back what there is room for.
+
+    Above the cap everything that may wait is closed, and running jobs are paused, those with the most slack first. Below it
+    paused jobs come back, those with the least slack first; when none is left, waiting jobs start as far as there is room.
+    """
+    model = contract.power
+    ours = tuple(job for job in queue.jobs if job.state == "suspended" and job.job_id in held.paused)
+    level_mw = power_mw(queue, model)
+    if level_mw > ask.cap_mw + _TINY_MW:
+        return _lower(queue, contract, held, ask, level_mw)
+    limit_mw = ask.cap_mw * (1.0 - contract.margin_frac)
+    resume = _fitting(sorted(ours, key=lambda job: _slack(job, contract)), limit_mw - level_mw, model)
+    level_mw += sum(job_mw(job, model) for job in resume)
+    back = tuple(job.job_id for job in resume)
+    if len(resume) < len(ours):
+        # What was paused comes before what has not begun.
+        return Moves(close=_close(contract, held), resume=back, power_mw=level_mw)
+    return _start(queue, contract, held, ask, Moves(resume=back, power_mw=level_mw))
+
+
+def _lower(queue: Queue, contract: Contract, held: Held, ask: Ask, level_mw: float) -> Moves:
+    pause: list[str] = []
+    running = (job for job in queue.running() if contract.rule(job).may_pause and job_mw(job, contract.power) > 0.0)
+    for job in sorted(running, key=lambda job: _slack(job, contract), reverse=True):
+        if level_mw <= ask.cap_mw + _TINY_MW:
+            break
+        pause.append(job.job_id)
+        level_mw -= job_mw(job, contract.power)
+    short_mw = max(level_mw - ask.cap_mw, 0.0)
+    short_mw = short_mw if short_mw > _TINY_MW else 0.0
+    return Moves(close=_close(contract, held), pause=tuple(pause), power_mw=level_mw, short_mw=short_mw)
+
+
+def _start(queue: Queue, contract: Contract, held: Held, ask: Ask, so_far: Moves) -> Moves:
+    """Waiting work starts up to the target; what must begin now to be in time, up to the cap."""
+    model, level_mw = contract.power, so_far.power_mw
+    waiting = [job for job in queue.jobs if job.state == "pending" and contract.rule(job).may_wait]
+    later: list[str] = []
+    sooner: list[str] = []
+    limit_mw = ask.cap_mw * (1.0 - contract.margin_frac)
+    for job in sorted(waiting, key=lambda job: _slack(job, contract)):
+        urgent = latest_start(job, contract.rule(job)) - ask.hold <= ask.now
+        if level_mw + job_mw(job, model) <= (limit_mw if urgent else min(limit_mw, ask.target_mw)) + _TINY_MW:
+            # Room is given by the order of slack; whether Slurm has free nodes for it is Slurm's own business.
+            level_mw += job_mw(job, model)
+            if job.job_id in held.put_off:
+                sooner.append(job.job_id)
+        elif job.eligible_at <= ask.now + ask.hold / 2:
+            later.append(job.job_id)
+    return Moves(
+        resume=so_far.resume,
+        put_off=tuple(later),
+        let_start=tuple(sooner),
+        open=tuple(sorted(held.closed)),
+        until=ask.now + ask.hold,
+        power_mw=so_far.power_mw,
+    )
+
+
+def _close(contract: Contract, held: Held) -> tuple[str, ...]:
+    return tuple(sorted(contract.waiting_partitions() - held.closed))
+
+
+def _fitting(jobs: Iterable[Job], room_mw: float, model: PowerModel) -> list[Job]:
+    found = []
+    for job in jobs:
+        if job_mw(job, model) <= room_mw + _TINY_MW:
+            found.append(job)
+            room_mw -= job_mw(job, model)
+    return found
+
+
+def _slack(job: Job, contract: Contract) -> tuple[datetime, str]:
+    return latest_start(job, contract.rule(job)), job.job_id

@@ -1,0 +1,90 @@
+"""What the adapter holds, on disk before it is done, so that whoever comes after can give it back."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from controllers.adapters.slurm.moves import Held
+from controllers.adapters.slurm.slurm import Slurm
+from vpp.errors import SchedulerError
+
+__all__ = ["Trace", "read_trace", "undo", "write_trace"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What is held, and until when.
+
+    Args:
+        held: Jobs and partitions; it may name some that were meant to be held and are not.
+        lease_until_s: On the machine's monotonic clock, which all of its processes share. [s]
+        watchdog: Process id of the watchdog that minds it.
+    """
+
+    held: Held
+    lease_until_s: float
+    watchdog: int
+
+
+def read_trace(path: Path) -> Trace | None:
+    """What was written last; None where nothing is.
+
+    Raises:
+        SchedulerError: The file is not one of ours.
+    """
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise SchedulerError(f"{path}: {error}; remove it once nothing of the park's is held") from error
+    try:
+        held = Held(*(frozenset(_names(said, key)) for key in ("paused", "closed", "put_off")))
+        return Trace(held, float(said["lease_until_s"]), int(said["watchdog"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SchedulerError(f"{path}: {error!r}: not a file of this adapter; remove it once nothing is held") from error
+
+
+def write_trace(path: Path, trace: Trace) -> None:
+    """Whole or not at all, and on disk when it returns.
+
+    Raises:
+        SchedulerError: The disk is full or the folder cannot be written; then nothing may be held either.
+    """
+    held = {"paused": sorted(trace.held.paused), "closed": sorted(trace.held.closed), "put_off": sorted(trace.held.put_off)}
+    text = json.dumps({**held, "lease_until_s": trace.lease_until_s, "watchdog": trace.watchdog})
+    half = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with half.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(path)
+    except OSError as error:
+        half.unlink(missing_ok=True)
+        raise SchedulerError(f"{path}: {error}; nothing is held that is not written down") from error
+
+
+async def undo(slurm: Slurm, held: Held) -> None:
+    """Gives everything back: partitions, paused jobs, starts, and all reservations of ours.
+
+    Raises:
+        SchedulerError: Slurm does not answer; try again.
+    """
+    await slurm.open(sorted(held.closed))
+    suspended = {job.job_id for job in (await slurm.queue()).jobs if job.state == "suspended"}
+    await slurm.resume(sorted(held.paused & suspended))
+    await slurm.let_start(sorted(held.put_off))
+    await slurm.unreserve(sorted(await slurm.reservations()))
+
+
+def _names(said: Mapping[str, object], key: str) -> list[str]:
+    found = said[key]
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise ValueError(f"{key} is not a list of names")
+    return found

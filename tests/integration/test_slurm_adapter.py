@@ -1,0 +1,319 @@
+"""The adapter against a real Slurm and a real broker: what is cut is cut in seconds, and nothing stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controllers.adapters.slurm.follower import Follower
+from controllers.adapters.slurm.jobs import Queue
+from controllers.adapters.slurm.power import power_mw
+from controllers.adapters.slurm.settings import PartitionRule, PowerModel, SlurmSettings
+from controllers.adapters.slurm.slurm import Slurm, find_slurm
+from controllers.bus.broker import EmbeddedBroker
+from controllers.bus.mqtt import MqttBus, connected_bus
+from controllers.clock import WallClock
+from vpp.wire.codec import decode, encode
+from vpp.wire.messages import Backlog, ComputeShift, ComputeTelemetry, Message, ShiftInterval, ShiftResponse
+from vpp.wire.topics import Channel, topic_of
+
+TOOL = Path(__file__).resolve().parents[3] / "shared" / "tools" / "slurm-local"
+PARK, CLUSTER = "chifeng", "compute.zhisuan1"
+NODES, GPUS = 4, 8
+POWER = PowerModel(node_idle_kw=1.0, gpu_kw=1.0, pue=1.25, licence="power")
+IDLE_MW = NODES * 1.25 / 1000
+JOB_MW = 4 * 1.25 / 1000
+WITHIN_S = 15.0
+
+
+@pytest.fixture(scope="module")
+def slurm_conf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real slurmctld with four nodes of eight GPUs."""
+    if not TOOL.is_file():
+        pytest.skip(f"no {TOOL.name} beside the checkout to start a Slurm with")
+    if not find_slurm() or os.geteuid() != 0:
+        pytest.skip("no Slurm here (on Debian: apt-get install slurm-wlm munge, and run as root)")
+    state = tmp_path_factory.mktemp("slurm")
+    _up(state)
+    yield str(state / "etc" / "slurm.conf")
+    subprocess.run([str(TOOL), "down", str(state), "--wipe"], check=False, capture_output=True, timeout=60)
+
+
+def _up(state: Path) -> None:
+    """Starts what is not running of it."""
+    size = ["--nodes", str(NODES), "--gpus-per-node", str(GPUS), "--power-kw", "40", "--no-rest"]
+    subprocess.run([str(TOOL), "up", str(state), *size], check=True, capture_output=True, timeout=60)
+
+
+def _saved(state: Path) -> None:
+    """Returns when slurmctld has written its jobs down as they are now; it does so every few seconds."""
+    (saved,) = state.rglob("job_state")
+    now = saved.stat().st_mtime
+    while saved.stat().st_mtime == now:
+        time.sleep(0.1)
+
+
+def _kill_controller(state: Path) -> None:
+    """The slurmctld of this cluster only."""
+    for found in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            name, said = (found.parent / "comm").read_text().strip(), found.read_bytes()
+        except OSError:
+            continue
+        if name == "slurmctld" and str(state).encode() in said:
+            os.kill(int(found.parent.name), signal.SIGKILL)
+
+
+@dataclass
+class Bench:
+    """A cluster, a broker, and the park's side of the bus."""
+
+    settings: SlurmSettings
+    slurm: Slurm
+    park: MqttBus
+    heard: list[Message]
+    revision: int = 0
+
+    def scontrol(self, *words: str) -> str:
+        done = subprocess.run(["scontrol", *words], env=self._env, capture_output=True, text=True, check=False, timeout=20)
+        return done.stdout + done.stderr
+
+    def submit(self, count: int, partition: str = "flex", gpus: int = 4) -> None:
+        for _ in range(count):
+            words = ["sbatch", "-p", partition, f"--gres=gpu:{gpus}", "-t", "60", "-L", f"power:{gpus}", "-o", "/dev/null"]
+            subprocess.run([*words, "--wrap", "sleep 300"], env=self._env, check=True, capture_output=True, timeout=20)
+
+    @property
+    def _env(self) -> dict[str, str]:
+        return {**os.environ, "SLURM_CONF": self.settings.slurm_conf, "TZ": "UTC"}
+
+    async def runs(self, count: int) -> None:
+        await self.until(lambda queue: len(queue.running()) == count)
+
+    async def until(self, holds: Callable[[Queue], bool]) -> float:
+        """Looks until it holds; tells how long it took."""
+        began_s = time.monotonic()
+        while True:
+            queue = await self.slurm.queue()
+            if holds(queue):
+                return time.monotonic() - began_s
+            assert time.monotonic() - began_s < WITHIN_S, (
+                queue,
+                self.scontrol("-o", "show", "partitions"),
+                self.scontrol("-o", "show", "res"),
+            )
+            await asyncio.sleep(0.05)
+
+    def signal(self, cap_mw: float, *, valid_s: float = 60.0, later_mw: float | None = None) -> int:
+        """Posts a new revision: a cap for this hour, and another for the hours after it."""
+        self.revision += 1
+        now = WallClock().now()
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        caps = [cap_mw, later_mw if later_mw is not None else 1.0, 1.0]
+        facts = {"green_share_frac": 0.5, "carbon_kg_per_mwh": 0.0, "price_cny_per_mwh": 300.0, "confidence_frac": 0.9}
+        intervals = tuple(
+            ShiftInterval(
+                start=hour + timedelta(hours=i), end=hour + timedelta(hours=i + 1), cap_mw=c, target_mw=c, floor_mw=0.0, **facts
+            )
+            for i, c in enumerate(caps)
+        )
+        shift = ComputeShift(
+            epoch=1, seq=self.revision, issued_at=now, cluster=CLUSTER, revision=self.revision,
+            valid_until=now + timedelta(seconds=valid_s), cap_now_mw=cap_mw, intervals=intervals,
+        )  # fmt: skip
+        self.park.post(topic_of(PARK, Channel.COMPUTE_SHIFT, CLUSTER), encode(shift), qos=1, retain=True)
+        return self.revision
+
+    def of(self, kind: type[Message]) -> list[Any]:
+        return [said for said in self.heard if isinstance(said, kind)]
+
+
+@pytest.fixture
+async def bench(slurm_conf: str, broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Bench]:
+    rules = {"flex": PartitionRule(tier=3, slack_h=12.0, preemptible=True), "batch": PartitionRule(tier=2, slack_h=12.0)}
+    settings = SlurmSettings(
+        park=PARK, cluster=CLUSTER, broker_url=broker.url, fallback_cap_mw=1.0, partitions=rules, power=POWER,
+        state_dir=tmp_path / "state", lease_s=3.0, period_s=0.5, backlog_s=1.0, ahead="licences", slurm_conf=slurm_conf,
+    )  # fmt: skip
+    heard: list[Message] = []
+    async with connected_bus(broker.url, "park") as park:
+        kinds = (
+            (Channel.COMPUTE_TELEMETRY, ComputeTelemetry),
+            (Channel.COMPUTE_BACKLOG, Backlog),
+            (Channel.COMPUTE_RESPONSE, ShiftResponse),
+        )
+        for channel, kind in kinds:
+            topic = topic_of(PARK, channel, CLUSTER)
+            park.subscribe(topic, lambda topic, payload, kind=kind: heard.append(decode(kind, topic, payload)))
+        found = Bench(settings, Slurm(slurm_conf), park, heard)
+        _clean(found)
+        await found.until(lambda queue: not queue.jobs)
+        yield found
+        _clean(found)
+
+
+def _clean(bench: Bench) -> None:
+    for name in ("flex", "batch", "firm"):
+        bench.scontrol("update", f"partitionname={name}", "state=UP")
+    subprocess.run(["scancel", "--user=root", "--full"], env=bench._env, check=False, capture_output=True, timeout=20)
+    for line in bench.scontrol("-o", "show", "reservations").splitlines():
+        if line.startswith("ReservationName="):
+            bench.scontrol("delete", f"reservation={line.split()[0].partition('=')[2]}")
+
+
+async def following(bench: Bench, act: Callable[[], Awaitable[None]], settings: SlurmSettings | None = None) -> None:
+    """The adapter in this process while something is done."""
+    set_up = settings or bench.settings
+    async with connected_bus(set_up.broker_url, "adapter") as bus:
+        task = asyncio.create_task(Follower(set_up, bench.slurm, bus, WallClock()).run())
+        try:
+            await act()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def nothing_held(bench: Bench, queue: Queue) -> bool:
+    closed = "State=DOWN" in bench.scontrol("-o", "show", "partitions")
+    reserved = "ReservationName=vpp" in bench.scontrol("-o", "show", "reservations")
+    return not closed and not reserved and not any(job.state == "suspended" for job in queue.jobs)
+
+
+async def test_a_cut_pauses_jobs_until_the_cluster_is_inside_it_and_is_answered(bench: Bench) -> None:
+    async def act() -> None:
+        bench.submit(6)
+        await bench.runs(6)
+        revision = bench.signal(IDLE_MW + 2 * JOB_MW + 1e-6)
+        took_s = await bench.until(lambda queue: power_mw(queue, POWER) <= IDLE_MW + 2 * JOB_MW + 1e-6)
+        assert took_s < 10.0
+        await bench.until(lambda queue: any(r.revision == revision for r in bench.of(ShiftResponse)))
+        assert bench.of(ShiftResponse)[-1].accepted == "all"
+        bench.submit(1)
+        bench.signal(1.0)
+        await bench.runs(7)
+
+    await following(bench, act)
+    await bench.until(lambda queue: nothing_held(bench, queue))
+
+
+async def test_firm_work_runs_on_and_the_part_that_cannot_be_kept_is_named(bench: Bench) -> None:
+    async def act() -> None:
+        bench.submit(2, partition="firm")
+        await bench.runs(2)
+        revision = bench.signal(0.001)
+        await bench.until(lambda queue: any(r.revision == revision for r in bench.of(ShiftResponse)))
+        answer = bench.of(ShiftResponse)[-1]
+        assert (answer.accepted, answer.intervals[0].power_mw) == ("part", pytest.approx(IDLE_MW + 2 * JOB_MW))
+        assert len((await bench.slurm.queue()).running()) == 2
+
+    await following(bench, act)
+
+
+async def test_the_backlog_and_the_power_are_reported(bench: Bench) -> None:
+    async def act() -> None:
+        bench.submit(3)
+        await bench.runs(3)
+        await bench.until(
+            lambda queue: any(b.items and b.items[0].max_mw == pytest.approx(3 * JOB_MW) for b in bench.of(Backlog))
+        )
+        await bench.until(lambda queue: bench.of(ComputeTelemetry)[-1].power_mw == pytest.approx(IDLE_MW + 3 * JOB_MW))
+
+    await following(bench, act)
+
+
+async def test_a_later_cap_is_a_reservation_that_goes_when_the_adapter_stops(bench: Bench) -> None:
+    async def act() -> None:
+        bench.signal(1.0, later_mw=IDLE_MW + JOB_MW)
+        await bench.until(lambda queue: "Licenses=power:28" in bench.scontrol("-o", "show", "reservations"))
+
+    await following(bench, act)
+    await bench.until(lambda queue: nothing_held(bench, queue))
+
+
+async def test_when_the_park_falls_silent_everything_comes_back_within_the_lease(bench: Bench) -> None:
+    async def act() -> None:
+        bench.submit(4)
+        await bench.runs(4)
+        bench.signal(0.0, valid_s=1.0)
+        await bench.runs(0)
+        await bench.until(lambda queue: nothing_held(bench, queue) and len(queue.running()) == 4)
+
+    await following(bench, act)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
+async def test_an_adapter_that_is_killed_ended_or_hangs_leaves_nothing_behind(bench: Bench, tmp_path: Path, number: int) -> None:
+    config = tmp_path / "slurm.toml"
+    config.write_text(_toml(bench.settings), encoding="utf-8")
+    bench.submit(4)
+    await bench.runs(4)
+    words = [sys.executable, "-m", "controllers.adapters.slurm.cli", "--config", str(config)]
+    adapter = await asyncio.create_subprocess_exec(*words)
+    try:
+        bench.signal(0.0, later_mw=0.0)
+        await bench.runs(0)
+        adapter.send_signal(number)
+        await bench.until(lambda queue: nothing_held(bench, queue) and len(queue.running()) == 4)
+    finally:
+        if adapter.returncode is None:
+            adapter.kill()
+        await adapter.wait()
+
+
+async def test_a_controller_of_slurm_that_was_away_finds_nothing_held_for_longer_than_the_lease(
+    bench: Bench, slurm_conf: str
+) -> None:
+    state = Path(slurm_conf).parents[1]
+
+    async def act() -> None:
+        bench.submit(2)
+        await bench.runs(2)
+        bench.signal(0.0, valid_s=2.0)
+        await bench.runs(0)
+        await asyncio.to_thread(_saved, state)
+        await asyncio.to_thread(_kill_controller, state)
+        await asyncio.sleep(0.5)  # as long as the controller is away
+        with pytest.raises(Exception, match="scontrol|squeue|sinfo"):
+            await replace(bench.slurm, timeout_s=1.0).queue()
+        await asyncio.to_thread(_up, state)
+        # What the controller had not yet written down when it was killed is Slurm's own loss; what it knows of, runs.
+        await bench.until(lambda queue: nothing_held(bench, queue) and len(queue.running()) == 2)
+
+    await following(bench, act, replace(bench.settings, command_s=2.0))
+
+
+def _toml(settings: SlurmSettings) -> str:
+    return f"""
+park = "{settings.park}"
+cluster = "{settings.cluster}"
+broker_url = "{settings.broker_url}"
+fallback_cap_mw = 1.0
+state_dir = "{settings.state_dir}"
+lease_s = {settings.lease_s}
+period_s = {settings.period_s}
+ahead = "licences"
+slurm_conf = "{settings.slurm_conf}"
+[power]
+node_idle_kw = 1.0
+gpu_kw = 1.0
+pue = 1.25
+licence = "power"
+[partitions.flex]
+tier = 3
+slack_h = 12.0
+preemptible = true
+[partitions.batch]
+tier = 2
+slack_h = 12.0
+"""
