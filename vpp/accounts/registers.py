@@ -25,6 +25,7 @@ _POWER: Final = "power_mw"
 _AVAILABLE: Final = "available_mw"
 _SOC: Final = "soc_frac"
 _IMPORT: Final = "import_mw"
+_EXPORT: Final = "export_mw"
 
 #: Mean and measured share by subject and quantity, shape (T,) each.
 Columns: TypeAlias = Mapping[tuple[str, str], tuple[FloatArray, FloatArray]]
@@ -129,8 +130,9 @@ def registers_of(
 def registers_of_columns(park: Park, grid: TimeGrid, columns: Columns, spot_cny_per_mwh: FloatArray | None = None) -> Registers:
     """Mean and measured share by subject and quantity as the registers of a park.
 
-    Of an asset `power_mw`, `available_mw` and `soc_frac` are read, of a connection `import_mw` (negative: export). A column that
-    is not there is a gap from end to end.
+    Of an asset `power_mw`, `available_mw` and `soc_frac` are read, of a connection `import_mw` and `export_mw`. A meter that
+    counts both directions by itself tells both; where `export_mw` is missing, a negative `import_mw` is export, netted over the
+    quarter. A column that is not there is a gap from end to end.
 
     Args:
         park: As of the last day.
@@ -148,6 +150,7 @@ def registers_of_columns(park: Park, grid: TimeGrid, columns: Columns, spot_cny_
     power_mw = read(assets, _POWER, 0)
     exists = np.array([_in_service(asset, park, grid) for asset in park.assets]).reshape(-1, grid.n)
     net_mwh = read(connections, _IMPORT, 0) * step_h
+    back_mwh = read(connections, _EXPORT, 0) * step_h
     soc = read(assets, _SOC, 0)
     levels = np.array([_levels_mwh(a, soc[i], power_mw[i] * step_h) for i, a in enumerate(park.assets)]).reshape(-1, grid.n + 1)
     return Registers(
@@ -161,7 +164,7 @@ def registers_of_columns(park: Park, grid: TimeGrid, columns: Columns, spot_cny_
         before_mwh=levels[:, :-1],
         after_mwh=levels[:, 1:],
         import_mwh=np.maximum(net_mwh, 0.0),
-        export_mwh=np.maximum(-net_mwh, 0.0),
+        export_mwh=np.where(np.isnan(back_mwh), np.maximum(-net_mwh, 0.0), back_mwh),
         asset_measured_frac=np.where(exists, read(assets, _POWER, 1), np.nan),
         connection_measured_frac=read(connections, _IMPORT, 1),
         spot_cny_per_mwh=spot_cny_per_mwh,
@@ -176,7 +179,8 @@ def _sort(park: Park, grid: TimeGrid, rows: Iterable[RegisterLike]) -> Columns:
         for quantity in (_POWER, _AVAILABLE, _SOC):
             wanted[asset.id, quantity] = np.full(grid.n, np.nan), np.zeros(grid.n)
     for connection in park.connections:
-        wanted[connection.id, _IMPORT] = np.full(grid.n, np.nan), np.zeros(grid.n)
+        for quantity in (_IMPORT, _EXPORT):
+            wanted[connection.id, quantity] = np.full(grid.n, np.nan), np.zeros(grid.n)
     for row in rows:
         kept, t = wanted.get((row.subject, row.quantity)), at.get(row.start)
         if kept is not None and t is not None:
