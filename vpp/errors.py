@@ -11,6 +11,7 @@ VppError
 ├── PlanError        a planning problem that contradicts itself
 ├── BrokerError      the message broker cannot be started or reached
 ├── SchedulerError   a job scheduler refuses, does not answer, or is set up against its rules
+├── AccessError      a key or token that opens nothing, or rights that cannot be given
 ├── SettingsError    settings of a process break their rules; carries every fault found
 ├── ScenarioError    a scenario file breaks its rules
 ├── AccountError     accounts that cannot be made: no tariff, no factor, no register
@@ -22,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 __all__ = [
+    "AccessError",
     "AccountError",
     "AssetError",
     "BalanceError",
@@ -58,6 +60,10 @@ class FaultsError(VppError):
 
 class ParkError(FaultsError):
     """A park file breaks its rules."""
+
+
+class AccessError(VppError):
+    """A key or token that opens nothing, or rights that cannot be given."""
 
 
 class SettingsError(FaultsError):
