@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from controllers import cli_forecast, cli_park, cli_plan
+from controllers import cli_forecast, cli_park, cli_plan, cli_statement
 
 __all__ = ["main"]
 
@@ -24,6 +24,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return cli_forecast.forecast(told)
     if told.command == "plan":
         return cli_plan.plan(told)
+    if told.command == "statement":
+        return cli_statement.statement(told)
     return cli_park.show(told.park, at=told.at, as_json=told.json)
 
 
@@ -38,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     park.add_argument("--json", action="store_true", help="the same facts for machines")
     cli_plan.add_plan_command(commands)
     cli_forecast.add_forecast_command(commands)
+    cli_statement.add_statement_command(commands)
     return parser
 
 

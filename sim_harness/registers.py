@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from controllers.statements.source import write_registers
+from controllers.statements import write_registers
 from sim_harness.truth import Truth
 from vpp.park.rating import rating
 from vpp.units import FloatArray

@@ -121,6 +121,8 @@ def accounts_of(source: RegisterSource, park_on: ParkOn, span: Span) -> Accounts
     registers = source.registers(park, first - LEAD, span.end)
     if registers is None or registers.grid.end <= span.start:
         return None
+    if not np.any(registers.asset_measured_frac > 0.0):
+        raise AccountError(f"registers of {span.label} name no asset of the park {park.id}; is it the right park?")
     return _settled(registers, terms_of(park), span, daily=daily)
 
 

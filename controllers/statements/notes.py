@@ -89,8 +89,8 @@ def _carbon(statement: Statement) -> Iterator[str]:
     used, factors = statement.accounts.terms.emission, statement.park.emission_factors
     others = "; ".join(f"{f.name_zh} {f.kg_per_kwh:g}" for f in factors if f.id != used.id)
     yield (
-        f"Carbon: {used.name_zh} {used.name} {used.year}, {used.kg_per_kwh:g} kg CO₂/kWh, location-based, for imports; nameplates "
-        f"for fuel. Other factors 其他因子: {others}."
+        f"Carbon: {used.name_zh} {used.name} {used.year}, {used.kg_per_kwh:g} kg CO₂/kWh, location-based, for imports; "
+        f"nameplates for fuel. Other factors 其他因子: {others}."
     )
     green = sum(one.green_mwh for one in statement.totals.loads())
     saved = ", ".join(f"{f.name_zh} {green * f.kg_per_kwh:,.0f} t" for f in factors if f.id == used.id or f.id.startswith("coal"))

@@ -55,7 +55,8 @@ td small, th small { color: var(--soft); display: block; font-size: .76rem; }
 svg { width: 100%; min-width: 640px; height: auto; display: block; font-family: inherit; }
 svg.bullet { min-width: 0; width: 240px; }
 ul.note { padding-left: 18px; } ul.note li { margin: 3px 0; }
-@media (max-width: 640px) { main { padding: 16px 10px; } td, th { padding: 4px 5px; } }
+@media (max-width: 640px) { main { padding: 16px 10px; } td, th { padding: 4px 5px; }
+  .tiles { grid-template-columns: 1fr 1fr; gap: 8px; } .tile { padding: 10px; } .tile b { font-size: 1.15rem; } }
 @media print { body { background: white; font-size: 12px; } main { max-width: none; padding: 0; }
   section, .tile { break-inside: avoid; border-color: #ccc; } section.long { break-inside: auto; } }
 """
