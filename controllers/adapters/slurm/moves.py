@@ -117,7 +117,7 @@ def decide(queue: Queue, contract: Contract, held: Held, ask: Ask) -> Moves:
 def _lower(queue: Queue, contract: Contract, held: Held, ask: Ask, level_mw: float) -> Moves:
     pause: list[str] = []
     running = (job for job in queue.running() if contract.rule(job).may_pause and job_mw(job, contract.power) > 0.0)
-    for job in sorted(running, key=lambda job: _slack(job, contract), reverse=True):
+    for job in sorted(running, key=lambda job: _pause_rank(job, contract), reverse=True):
         if level_mw <= ask.cap_mw + _TINY_MW:
             break
         pause.append(job.job_id)
@@ -164,6 +164,12 @@ def _fitting(jobs: Iterable[Job], room_mw: float, model: PowerModel) -> list[Job
             found.append(job)
             room_mw -= job_mw(job, model)
     return found
+
+
+def _pause_rank(job: Job, contract: Contract) -> tuple[datetime, float, str]:
+    """Most slack first, to the hour; then the largest, because Slurm takes its time for each."""
+    latest = latest_start(job, contract.rule(job)).replace(minute=0, second=0, microsecond=0)
+    return latest, job_mw(job, contract.power), job.job_id
 
 
 def _slack(job: Job, contract: Contract) -> tuple[datetime, str]:
