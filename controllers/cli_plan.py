@@ -39,6 +39,7 @@ REFERENCES: Final = ("park-96",)
 PROFILES: Final = "park96_profiles.csv"
 BAD_INPUT: Final = 2
 _TO_SCREEN: Final = "-"
+_MOST_SCENARIOS: Final = 999
 _WIDTH_WITHOUT_TERMINAL: Final = 130
 #: A park is planned to this share of gross cost; beyond the first answer the search has so much time.
 PARK_GAP: Final = 1e-3
@@ -257,8 +258,8 @@ def _gap(text: str) -> float:
 
 def _scenarios(text: str) -> int:
     number = int(text)
-    if number != 0 and not 2 <= number <= 1000:
-        raise argparse.ArgumentTypeError(f"{text}: write 2 to 1000 scenarios, or 0 for one expected course")
+    if number != 0 and not 2 <= number <= _MOST_SCENARIOS:
+        raise argparse.ArgumentTypeError(f"{text}: write 2 to {_MOST_SCENARIOS} scenarios, or 0 for one expected course")
     return number
 
 

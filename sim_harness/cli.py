@@ -1,4 +1,4 @@
-"""The `vpp-sim` command: run a scenario, watch it live, list what there is."""
+"""The `vpp-sim` command: run a scenario, compare policies on it, watch it live, list what there is."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from sim_harness.compare import CompareOptions, compare, parse_policies
 from sim_harness.experiment import run_experiment
 from sim_harness.live import LiveOptions, run_live
 from sim_harness.run import POLICIES, RunOptions
 from sim_harness.scenario import Scenario, list_scenarios, load
-from sim_harness.tables import scenario_table, score_table
+from sim_harness.tables import compare_table, scenario_table, score_table
 from sim_harness.weather.source import default_data_dir
 from vpp.errors import ScenarioError, VppError
 
@@ -44,10 +45,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _run(told: argparse.Namespace) -> int:
-    level = logging.WARNING if told.verbose else logging.ERROR
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level), logger_factory=_to_stderr)
-    if logging.lastResort is not None:
-        logging.lastResort.setLevel(level)  # the bus logs without a handler of its own
+    _quiet(logging.WARNING if told.verbose else logging.ERROR)
     scenario = load(told.scenario).with_options(told.days, told.seed)
     _must_be_writable("--json", told.json)
     _must_be_writable("--report", told.report)
@@ -76,6 +74,13 @@ def _run(told: argparse.Namespace) -> int:
     return 0
 
 
+def _quiet(level: int) -> None:
+    """Only what is at least so grave is shown."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level), logger_factory=_to_stderr)
+    if logging.lastResort is not None:
+        logging.lastResort.setLevel(level)  # the bus logs without a handler of its own
+
+
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -91,6 +96,26 @@ def _live(told: argparse.Namespace) -> int:
     if not told.speed > 0:
         raise ScenarioError([f"--speed: {told.speed:g}: must be above 0"])
     return run_live(replace(scenario), LiveOptions(told.speed, told.data))
+
+
+def _compare(told: argparse.Namespace) -> int:
+    _quiet(logging.ERROR)
+    scenario = load(told.scenario).with_options(told.days, told.seed)
+    policies = parse_policies(told.policies)
+    _must_be_writable("--json", told.json)
+    if told.jobs < 1:
+        raise ScenarioError([f"--jobs: {told.jobs}: must be 1 or more"])
+    kept_in = told.json.with_name(told.json.name + ".runs")
+    options = CompareOptions(policies, told.data, kept_in, told.jobs, told.whole or told.days is not None)
+    console = Console(stderr=True)
+
+    def tell(policy: str, was_there: bool) -> None:
+        console.print(f"{policy}: {'kept from before' if was_there else 'done'}", highlight=False)
+
+    found = compare(scenario, options, tell)
+    Console().print(compare_table(found))
+    _write(told.json, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    return 0
 
 
 def _list(told: argparse.Namespace) -> int:
@@ -120,6 +145,17 @@ def _parser() -> argparse.ArgumentParser:
     live.set_defaults(act=_live)
     _scenario_options(live, scenario_default="first-month")
     live.add_argument("--speed", type=float, default=1.0, help="park seconds in a second; up to 10 at 1 s control")
+    against = commands.add_parser("compare", help="the policies side by side on the same world; can be stopped and resumed")
+    against.set_defaults(act=_compare)
+    _scenario_options(against, scenario_default=None)
+    against.add_argument(
+        "--policies", default=",".join(POLICIES), help=f"some of {', '.join(POLICIES)}, by commas (default: all)"
+    )
+    against.add_argument(
+        "--json", type=Path, metavar="FILE", required=True, help="write all runs; finished ones are kept beside it"
+    )
+    against.add_argument("--jobs", type=int, default=1, help="runs at a time, each in a process of its own (default: 1)")
+    against.add_argument("--whole", action="store_true", help="all days of a scenario that is else run as sampled days")
     listing = commands.add_parser("list", help="the scenarios and what they are for")
     listing.set_defaults(act=_list)
     return parser

@@ -35,7 +35,7 @@ def seeing_grid(at: datetime, end: datetime, zone: ZoneInfo) -> TimeGrid:
     >>> from datetime import UTC
     >>> at = datetime(2030, 10, 1, tzinfo=UTC)
     >>> seeing_grid(at, at + SEES, ZoneInfo("Asia/Shanghai")).n
-    144
+    145
     """
     edges = [edge for edge in planning_grid(at).edges if edge < end]
     while edges[-1] < end:

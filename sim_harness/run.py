@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from controllers.bus.base import Bus
 from controllers.loops.forecast import Forecaster
+from controllers.loops.plan import PlanGuide
 from controllers.loops.worker import InlineWorker
 from controllers.planner import SolveSettings
 from controllers.service import Controller, ControllerSettings
@@ -26,6 +27,7 @@ from sim_harness.clusters.source import job_facts, jobs_of
 from sim_harness.faults import Injector
 from sim_harness.grid.events import ScenarioEvent
 from sim_harness.oracle import true_future
+from sim_harness.oracle_bound import lp_bound_cny
 from sim_harness.oracle_sight import SEES, Oracle
 from sim_harness.report.plan_ear import PlanEar
 from sim_harness.scenario import Scenario, load_park_of
@@ -139,9 +141,12 @@ async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
     park = load_park_of(scenario)
     weather = _weather(park, scenario, options.data_dir)
     clock = SimClock(scenario.start)
-    make = None
+    make: Callable[[Bus, SimClock], tuple[Controller, int]] | None = None
+    made: list[Controller] = []
     if options.policy != "none":
         make = partial(make_controller, scenario, options.policy, options.data_dir, options.cache_dir)
+        # A controller in a process of its own cannot be asked afterwards.
+        make = partial(_kept, made, make) if options.wire == "local" else make
     async with AsyncExitStack() as stack:
         restarts = any(entry.kind == "broker_restart" for entry in scenario.faults)
         wire: Wiring = LocalWire(make, clock, cuttable=restarts) if options.wire == "local" else MqttWire(make, clock)
@@ -173,10 +178,24 @@ async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
         ack_p99_ms=wire.ack_p99_ms,
         forecast=ear.skill(truth),
         faults_injected=site.faults.injected,
+        lp_bound_cny=_bound(made, options.policy, truth),
     )
     planned_mw = plans.planned_mw(truth.assets, truth.grid)
     counts = dict(sorted(site.faults.counts.items()))
     return Outcome(truth, result, conduct, trace, planned_mw, counts, wire.malformed)
+
+
+def _kept(
+    made: list[Controller], make: Callable[[Bus, SimClock], tuple[Controller, int]], bus: Bus, clock: SimClock
+) -> tuple[Controller, int]:
+    controller, loops = make(bus, clock)
+    made.append(controller)
+    return controller, loops
+
+
+def _bound(made: Sequence[Controller], policy: Policy, truth: Truth) -> float | None:
+    guide = made[0].guide if made and policy == "perfect" else None
+    return lp_bound_cny(guide.first, truth) if isinstance(guide, PlanGuide) and guide.first is not None else None
 
 
 def _weather(park: Park, scenario: Scenario, data_dir: Path | None) -> Weather:

@@ -61,6 +61,7 @@ class Conduct:
         wall_s: Machine time, None when nobody measured it.
         nondeterministic: Whether a guard on machine time fired.
         forecast: Skill by name, as in `wind_nrmse_frac`.
+        lp_bound_cny: Of the policy `perfect`: see `sim_harness.oracle_bound`; None for all others.
     """
 
     scenario: str
@@ -73,6 +74,7 @@ class Conduct:
     ack_p99_ms: float | None = None
     forecast: Mapping[str, float | None] | None = None
     faults_injected: int = 0
+    lp_bound_cny: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

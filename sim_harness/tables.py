@@ -11,7 +11,7 @@ from rich.table import Table
 
 from sim_harness.scenario import Scenario
 
-__all__ = ["figures_of", "scenario_table", "score_table"]
+__all__ = ["compare_table", "figures_of", "scenario_table", "score_table"]
 
 _SMALL_CNY = 0.5
 
@@ -44,6 +44,42 @@ def score_table(facts: Mapping[str, Any]) -> RenderableType:
         if abs(cny) >= _SMALL_CNY:
             bill.add_row(item.replace("_", " "), f"{cny:,.0f}")
     return Group(figures, bill, f"[dim]weather: {facts['data']}[/]")
+
+
+def compare_table(found: Mapping[str, Any]) -> RenderableType:
+    """Policies as rows: what each costs, which share of the gaps it closes, and what beside cost must not be forgotten."""
+    title = f"{found['scenario']} · {found['days']:g} days · seed {found['seed']}"
+    table = Table(box=box.SIMPLE, title=title)
+    gaps = list(dict.fromkeys((gap["from"], gap["to"]) for gap in found["gap_closed"]))
+    shares = {(gap["from"], gap["to"], gap["policy"]): gap["frac"] for gap in found["gap_closed"]}
+    for column in (
+        "policy",
+        "cost CNY",
+        "gross CNY",
+        *(f"{a} → {b}" for a, b in gaps),
+        "green",
+        "used",
+        "limit s",
+        "missed",
+        "wall s",
+    ):
+        table.add_column(column, justify="left" if column == "policy" else "right")
+    for run in found["runs"]:
+        policy = run["policy"]
+        table.add_row(
+            policy,
+            f"{run['cost_cny']:,.0f}",
+            f"{run['gross_cost_cny']:,.0f}",
+            *(_percent(shares[(a, b, policy)]) or "" for a, b in gaps),
+            _percent(run["green_share_frac"]["total"]),
+            _percent(run["renewable_utilisation_frac"]),
+            f"{run['limit_violation_s']:,.0f}",
+            _number(run["compute"]["deadline_misses"], 0) or "",
+            f"{run['wall_s'] or 0.0:,.0f}",
+        )
+    bounds = [run["lp_bound_cny"] for run in found["runs"] if run.get("lp_bound_cny") is not None]
+    notes = [f"[dim]the model's own bound: {bounds[0]:,.0f} CNY[/]"] if bounds else []
+    return Group(table, *notes, f"[dim]weather: {found['runs'][0]['data']}[/]")
 
 
 def figures_of(facts: Mapping[str, Any]) -> list[tuple[str, str | None, str]]:

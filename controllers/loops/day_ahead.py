@@ -29,8 +29,8 @@ log = structlog.get_logger(__name__)
 _NOON: Final = time(12)
 #: Giving the schedule up is worth less than the last share of a connection's limit, and more than any price of energy. [CNY/MWh]
 _KEPT_CNY_PER_MWH: Final = 1_400.0
-#: Going beyond it is worth less than wasting wind. [CNY/MWh]
-_BEYOND_CNY_PER_MWH: Final = -200.0
+#: Going beyond it is worth less than any sale, and more than wasting wind. [CNY/MWh]
+_BEYOND_CNY_PER_MWH: Final = 0.0
 _STORES: Final = ("battery", "compressed_air")
 
 

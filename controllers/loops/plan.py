@@ -123,6 +123,7 @@ class PlanGuide:
         reserves: What islands keep in hand.
         rules: What steps in.
         lost: How often it had to.
+        first: The first plan of all, for whoever asks later what was thought at the start.
     """
 
     park: Park
@@ -132,6 +133,7 @@ class PlanGuide:
     reserves: ReserveRule = field(default_factory=ReserveRule)
     rules: RuleGuide | None = None
     lost: int = 0
+    first: Made | None = None
     _last: Made | None = None
     _fallen_back_on: Made | None = None
     _solve: KeptSolve = field(default_factory=KeptSolve.fresh)
@@ -145,6 +147,7 @@ class PlanGuide:
         except VppError as error:
             return await self._without_a_plan(snapshot, str(error))
         self._last = self._fallen_back_on = made
+        self.first = self.first or made
         return made.guidance(made.forecast.grid.start)
 
     async def make(self, snapshot: Snapshot) -> Made:

@@ -1,0 +1,156 @@
+"""The policies side by side on the same world; each run is kept when it is finished, so that a comparison can be resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+from sim_harness.experiment import run_experiment
+from sim_harness.run import POLICIES, Policy, RunOptions
+from sim_harness.scenario import SEEDS, Scenario
+from vpp.errors import ScenarioError
+
+__all__ = ["GAPS", "CompareOptions", "compare", "gap_closed_frac", "parse_policies"]
+
+#: From which policy to which a gap is measured.
+GAPS: Final[tuple[tuple[Policy, Policy], ...]] = (("rules", "perfect"), ("dayahead", "perfect"))
+_PACKAGES: Final = ("vpp", "forecasting", "controllers", "sim_harness")
+_KEY_LENGTH: Final = 16
+
+Progress = Callable[[str, bool], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CompareOptions:
+    """How policies are compared.
+
+    Args:
+        policies: Which, in the order of the table.
+        data_dir: Measured series; None to generate.
+        kept_in: Where finished runs lie; one that is there for the same code, seeds, scenario and policy is not run again.
+        jobs: Runs at a time, each in a process of its own; 1 runs them here.
+        whole: All days of a scenario that is else run as sampled days.
+        cache_dir: Where trained models are kept.
+    """
+
+    policies: tuple[Policy, ...]
+    data_dir: Path | None
+    kept_in: Path
+    jobs: int = 1
+    whole: bool = False
+    cache_dir: Path = Path("out/models")
+
+
+def parse_policies(text: str) -> tuple[Policy, ...]:
+    """`rules,mpc` as policies.
+
+    Raises:
+        ScenarioError: One of them is unknown or named twice.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    faults = [f"--policies: {name}: unknown; known are {', '.join(POLICIES)}" for name in names if name not in POLICIES]
+    faults += [f"--policies: {name}: named twice" for name in dict.fromkeys(names) if names.count(name) > 1]
+    faults += [] if names else ["--policies: names none; write some of " + ",".join(POLICIES)]
+    if faults:
+        raise ScenarioError(faults)
+    return tuple(policy for name in names for policy in POLICIES if policy == name)
+
+
+def compare(scenario: Scenario, options: CompareOptions, progress: Progress | None = None) -> dict[str, Any]:
+    """Runs what is not there yet.
+
+    Args:
+        scenario: The world.
+        options: How.
+        progress: Told of each finished run, and whether it had been there.
+
+    Returns:
+        As `--json` writes it: `scenario, seed, runs[]` in the order of the policies, and `gap_closed[]`.
+
+    Raises:
+        ScenarioError: The scenario, its park or its data are not in order.
+    """
+    key = _key(scenario, options)
+    options.kept_in.mkdir(parents=True, exist_ok=True)
+    paths = {policy: options.kept_in / f"{scenario.name}-{scenario.seed}-{policy}-{key}.json" for policy in options.policies}
+    missing = [policy for policy in options.policies if not paths[policy].is_file()]
+    tell = progress or (lambda name, was_there: None)
+    for policy in options.policies:
+        if policy not in missing:
+            tell(policy, True)
+    for policy, facts in _made(scenario, options, missing):
+        _write(paths[policy], facts)
+        tell(policy, False)
+    runs = [json.loads(paths[policy].read_text(encoding="utf-8")) for policy in options.policies]
+    return {"scenario": scenario.name, "seed": scenario.seed, "days": scenario.days, "runs": runs, "gap_closed": _gaps(runs)}
+
+
+def gap_closed_frac(cost_cny: float, worse_cny: float, best_cny: float) -> float | None:
+    """Share of the way from one cost to a better one; None where there is no way to go.
+
+    >>> gap_closed_frac(40.0, 100.0, 20.0)
+    0.75
+    """
+    return (worse_cny - cost_cny) / (worse_cny - best_cny) if worse_cny > best_cny else None
+
+
+def _gaps(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    cost = {run["policy"]: float(run["cost_cny"]) for run in runs}
+    return [
+        {"from": worse, "to": best, "policy": policy, "frac": gap_closed_frac(cost[policy], cost[worse], cost[best])}
+        for worse, best in GAPS
+        if worse in cost and best in cost
+        for policy in cost
+    ]
+
+
+def _made(scenario: Scenario, options: CompareOptions, missing: Sequence[Policy]) -> Iterator[tuple[Policy, dict[str, Any]]]:
+    """Runs as they come; a forecaster is trained once, by whichever run is first."""
+    if options.jobs == 1 or len(missing) < 2:
+        for policy in missing:
+            yield policy, _facts(scenario, options, policy)
+        return
+    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+        # The dearest first, so that none of them is begun last.
+        running: dict[Future[dict[str, Any]], Policy] = {
+            pool.submit(_facts, scenario, options, policy): policy for policy in sorted(missing, key=POLICIES.index, reverse=True)
+        }
+        try:
+            for future in as_completed(running):
+                yield running[future], future.result()
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def _facts(scenario: Scenario, options: CompareOptions, policy: Policy) -> dict[str, Any]:
+    how = RunOptions(policy, options.data_dir, cache_dir=options.cache_dir)
+    return run_experiment(scenario, how, whole=options.whole).facts
+
+
+def _write(path: Path, facts: Mapping[str, Any]) -> None:
+    """Whole or not at all: a comparison may be stopped while it writes."""
+    half = path.with_suffix(f".{os.getpid()}.part")
+    half.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    half.replace(path)
+
+
+def _key(scenario: Scenario, options: CompareOptions) -> str:
+    """Of everything that a run comes from beside its policy: the scenario as it is run, code, seeds and data."""
+    found = hashlib.sha256(repr((replace(scenario, park_path=Path(scenario.park_path.name)), options.whole)).encode())
+    if options.data_dir is not None:
+        for path in sorted(options.data_dir.glob("*.*")):
+            found.update(f"{path.name} {path.stat().st_size}".encode())
+    root = SEEDS.parent
+    files = [path for package in _PACKAGES for path in (root / package).rglob("*.py")]
+    files += [*SEEDS.rglob("*.yaml"), *scenario.park_path.rglob("*.yaml")]
+    for path in sorted(files):
+        found.update(hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()[:_KEY_LENGTH]
