@@ -148,7 +148,8 @@ def _moves(stores: Stores) -> tuple[FloatArray, FloatArray, FloatArray, FloatArr
     """Discharge, charge, weights of the old and the added content, and the share of money released; shape (S, T) each."""
     before, after = stores.before_mwh, stores.after_mwh
     added = np.maximum(after - before, 0.0)
-    fills = added > 0.0
+    # A content that rises while nothing is charged is an estimate that was put right, and of no other origin.
+    fills = (added > 0.0) & (stores.energy_mwh > 0.0)
     held = np.where(after > 0.0, after, 1.0)
     keep = np.where(fills, before / held, 1.0)
     gain = np.where(fills, added / held, 0.0)
