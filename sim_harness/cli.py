@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from sim_harness.compare import CompareOptions, compare, parse_policies
 from sim_harness.experiment import run_experiment
 from sim_harness.live import LiveOptions, run_live
+from sim_harness.registers import write_truth
 from sim_harness.run import POLICIES, RunOptions
 from sim_harness.scenario import Scenario, list_scenarios, load
 from sim_harness.tables import compare_table, scenario_table, score_table
@@ -49,6 +50,7 @@ def _run(told: argparse.Namespace) -> int:
     scenario = load(told.scenario).with_options(told.days, told.seed)
     _must_be_writable("--json", told.json)
     _must_be_writable("--report", told.report)
+    _must_be_writable("--registers", told.registers)
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),
@@ -71,6 +73,10 @@ def _run(told: argparse.Namespace) -> int:
         if page is None:
             raise ScenarioError([f"--report: {scenario.name} was run as sampled days; name --whole or --days to show one run"])
         _write(told.report, page)
+    if told.registers is not None:
+        if found.outcome is None:
+            raise ScenarioError([f"--registers: {scenario.name} was run as sampled days; name --whole or --days to keep one run"])
+        write_truth(told.registers, found.outcome.truth)
     return 0
 
 
@@ -138,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--policy", choices=POLICIES, default="mpc", help="who controls (default: mpc)")
     run.add_argument("--wire", choices=("local", "mqtt"), default="local", help="in process, or over a real broker")
     run.add_argument("--json", type=Path, metavar="FILE", help="write every figure for machines")
+    run.add_argument("--registers", type=Path, metavar="FILE.csv", help="write its quarter-hour registers, for `vpp statement`")
     run.add_argument("--report", type=Path, metavar="FILE.html", help="write the run as one page with plots")
     run.add_argument("--whole", action="store_true", help="all days of a scenario that is else run as sampled days")
     run.add_argument("--verbose", action="store_true", help="show the controller's warnings")
