@@ -14,6 +14,7 @@ VppError
 ├── AccessError      a key or token that opens nothing, or rights that cannot be given
 ├── SettingsError    settings of a process break their rules; carries every fault found
 ├── ScenarioError    a scenario file breaks its rules
+├── WorkerError      a process that computes for another died or hangs
 ├── AccountError     accounts that cannot be made: no tariff, no factor, no register
 └── BalanceError     energy, hydrogen, work or money does not add up
 """
@@ -39,6 +40,7 @@ __all__ = [
     "TimeGridError",
     "VppError",
     "WireError",
+    "WorkerError",
 ]
 
 
@@ -112,6 +114,10 @@ class AccountError(VppError):
 
 class SchedulerError(VppError):
     """A job scheduler refuses, does not answer, or is set up against its rules."""
+
+
+class WorkerError(VppError):
+    """A process that computes for another died or hangs."""
 
 
 class BalanceError(VppError):

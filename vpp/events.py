@@ -11,7 +11,7 @@ from vpp.errors import PlanError
 from vpp.ids import AssetId, ConnectionId
 from vpp.timegrid import require_utc
 
-__all__ = ["Event", "EventKind", "EventStatus", "Override", "Pin", "PinLimit", "PinLocal", "PinPower"]
+__all__ = ["Event", "EventKind", "EventStatus", "Override", "Pin", "PinLimit", "PinLocal", "PinOut", "PinPower"]
 
 #: Less import at the peak; more at the valley; a limit on import or on export; at once and above all else.
 EventKind: TypeAlias = Literal["peak", "valley", "import_limit", "export_limit", "emergency"]
@@ -94,7 +94,12 @@ class PinLocal:
     """Leave the asset to its own control room: count with its telemetry, command nothing."""
 
 
-Pin: TypeAlias = PinPower | PinLimit | PinLocal
+@dataclass(frozen=True, slots=True)
+class PinOut:
+    """Do not count on the asset, it is being worked on: command nothing, and plan as if it stood still."""
+
+
+Pin: TypeAlias = PinPower | PinLimit | PinLocal | PinOut
 
 
 @dataclass(frozen=True, slots=True)

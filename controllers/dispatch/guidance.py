@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from vpp.ids import AssetId, ConnectionId
+from vpp.wire.messages import Reason
 
 __all__ = [
     "BandGuidance",
@@ -125,6 +126,7 @@ class Guidance:
         held_mw: Set-points of slow assets that dispatch does not move.
         bands: Machines that move inside a band.
         tails: The plan's continuation per asset.
+        reasons: Why an asset does what it does, where it is not the plan's price.
     """
 
     plan_id: str
@@ -138,3 +140,4 @@ class Guidance:
     bands: Mapping[AssetId, BandGuidance] = field(default_factory=dict)
     tails: Mapping[AssetId, tuple[TailPoint, ...]] = field(default_factory=dict)
     curtail_cny_per_mwh: float = 50.0
+    reasons: Mapping[AssetId, Reason] = field(default_factory=dict)

@@ -156,7 +156,7 @@ def orders(
 
 def _of_asset(making: _Making, asset: Asset, said: Reported, power_mw: float, price: float) -> Iterator[Order]:
     guidance = making.guidance
-    reason = _reason(guidance, price)
+    reason = guidance.reasons.get(asset.id) or _reason(guidance, price)
     if asset.id in guidance.stores:
         if asset.kind == "compressed_air":
             told_mw = air_band(asset.plate, said, guidance.stores[asset.id], s_to_h(making.leases.hold_s)).told_mw

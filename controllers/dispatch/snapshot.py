@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from vpp.events import Event
+from vpp.events import Event, Override
 from vpp.ids import AssetId, ConnectionId
 from vpp.spot import SpotPrices
 
@@ -70,6 +70,7 @@ class Snapshot:
         silent: Devices that have spoken before and are overdue.
         events: Calls of the grid that bind now or later, neither refused nor cancelled.
         spot: Published spot prices, by connection to the grid; empty where the tariff has the hours' prices.
+        overrides: What people have decided that binds now or later.
     """
 
     at: datetime
@@ -79,3 +80,4 @@ class Snapshot:
     silent: frozenset[AssetId] = field(default_factory=frozenset)
     events: tuple[Event, ...] = ()
     spot: Mapping[ConnectionId, SpotPrices] = field(default_factory=dict)
+    overrides: tuple[Override, ...] = ()

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from controllers.planner.problem import FeedIn, FlowLimit, Held, Pin, Published, Rebound
-from vpp.events import Event, Override, PinLimit, PinPower
+from vpp.events import Event, Override, PinLimit, PinOut, PinPower
 from vpp.ids import AssetId, ConnectionId
 from vpp.park import Contract, Park
 from vpp.park.network import sensitivities
@@ -121,6 +121,8 @@ def _span(override: Override, power_mw: Mapping[AssetId, float]) -> tuple[float,
             return held, held
         case PinLimit(low_mw=low, high_mw=high):
             return low, high
+        case PinOut():
+            return 0.0, 0.0
         case _:
             now = power_mw.get(override.asset_id, 0.0)
             return now, now
