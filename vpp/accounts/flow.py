@@ -150,9 +150,9 @@ def _moves(stores: Stores) -> tuple[FloatArray, FloatArray, FloatArray, FloatArr
     added = np.maximum(after - before, 0.0)
     # A content that rises while nothing is charged is an estimate that was put right, and of no other origin.
     fills = (added > 0.0) & (stores.energy_mwh > 0.0)
-    held = np.where(after > 0.0, after, 1.0)
-    keep = np.where(fills, before / held, 1.0)
-    gain = np.where(fills, added / held, 0.0)
+    keep = np.where(fills, np.maximum(before, 0.0) / np.where(fills & (after > 0.0), after, 1.0), 1.0)
+    keep = np.where(fills & (after <= 0.0), 0.0, keep)
+    gain = 1.0 - keep
     filled = np.where(before > 0.0, before, 1.0)
     gone = np.where(before > 0.0, np.clip((before - after) / filled, 0.0, 1.0), 1.0)
     release = np.where(stores.energy_mwh < 0.0, gone, 0.0)
