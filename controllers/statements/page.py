@@ -26,6 +26,7 @@ main { max-width: 1240px; margin: 0 auto; padding: 28px 24px 48px; }
 header { border-left: 6px solid var(--accent); padding-left: 16px; }
 h1 { font-size: 1.65rem; margin: 0; letter-spacing: -.01em; }
 h2 { font-size: 1.08rem; margin: 0 0 10px; } h3 { font-size: .95rem; margin: 18px 0 6px; color: var(--soft); }
+header .badge { white-space: normal; }
 header p, .note { color: var(--soft); margin: 4px 0 0; font-size: .88rem; }
 .badge { display: inline-block; white-space: nowrap; border-radius: 99px; padding: 1px 10px; font-size: .8rem; font-weight: 600; }
 .kept { background: #e0f2ec; color: #00563f; } .missed { background: #fde7dc; color: #9a3306; }
