@@ -57,13 +57,13 @@ def machines(park: Park, snapshot: Snapshot, guidance: Guidance, hold_s: float =
 
 
 def ties_of(park: Park, snapshot: Snapshot) -> tuple[Tie, ...]:
-    """Connections between areas, inside their limits and what events ask of them."""
+    """Connections between areas, inside their limits less what moves between two periods, and inside what events ask of them."""
     place = {area: i for i, area in enumerate(park.area_ids)}
     found = []
     for connection in park.connections:
         if not connection.is_grid:
             bounds = bounds_of(snapshot.events, connection, snapshot.at) if snapshot.events else EventBounds()
-            high, low = connection.import_limit_mw, -connection.export_limit_mw
+            high, low = ((1.0 - LIMIT_MARGIN_FRAC) * mw for mw in (connection.import_limit_mw, -connection.export_limit_mw))
             high = high if bounds.at_most_mw is None else min(high, max(bounds.at_most_mw, low))
             low = low if bounds.at_least_mw is None else max(low, min(bounds.at_least_mw, high))
             found.append(Tie(place[connection.area], place[AreaId(connection.to)], high, -low))
@@ -127,11 +127,17 @@ def _store(asset: Asset, said: Reported, store: StoreGuidance, hold_h: float) ->
 
 
 def _stacks(asset: Asset, plate: ElectrolyserPlate, said: Reported, order: StackOrder) -> Machine:
-    """Stacks that are on between minimum and maximum load, each segment worth its hydrogen; the rest stands by or warms up."""
-    on = min(order.on, int(said.state.get("stacks_on", 0.0)))
+    """Stacks that are on between minimum and maximum load, each segment worth its hydrogen; the rest stands by or warms up.
+
+    Those that came on too lately to be parked stay on, whatever is ordered. For warm ones on their way the power at minimum load
+    is kept free, since they take it from one moment to the next.
+    """
+    running_now = int(said.state.get("stacks_on", 0.0))
+    on = min(max(order.on, int(said.state.get("stacks_locked_on", 0.0))), running_now)
+    coming = max(0, min(order.on - running_now, int(said.state.get("stacks_standby", 0.0))))
     power_mw, kg_per_h = hydrogen_curve(plate)
     running = said.state.get("load_frac", 0.0) * said.state.get("stacks_on", 0.0) * plate.stack_mw
-    idle = max(0.0, said.power_mw - running)
+    idle = max(0.0, said.power_mw - running) + coming * (float(power_mw[0]) - plate.standby_frac * plate.stack_mw)
     base = on * float(power_mw[0]) + idle
     planned = None if order.planned_mw is None else order.planned_mw - idle
     segments: list[Segment] = []

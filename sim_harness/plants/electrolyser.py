@@ -211,17 +211,18 @@ class Electrolyser(Station):
                 return rejected_kind(self._power_mw, setpoint, "it takes stack counts, a target or a limit")
 
     def _count(self, asked: StackCounts, ramp_mw_per_min: float | None) -> Applied:
-        """Counts and power at the plant's meter; stacks that have just come on are kept on, and parked when their time is up."""
+        """Counts and power at the plant's meter; stacks that have just come on are kept on, and parked when their time is up.
+
+        Stacks that are ordered and not yet on do not raise the power that those which are on must draw.
+        """
         plate, fleet = self._plate, self._fleet
         on = min(asked.on, plate.stacks)
         standby = min(asked.standby, plate.stacks - on)
-        kept = max(on, min(fleet.on, fleet.locked_on))
+        kept = max(min(on, fleet.on), min(fleet.on, fleet.locked_on))
         idle_mw = min(standby, plate.stacks - kept) * plate.standby_frac * plate.stack_mw
-        given_mw = min(max(asked.power_mw, idle_mw + kept * self._min_mw), idle_mw + max(on, kept) * self._max_mw)
-        low_mw = idle_mw + on * self._min_mw
-        self._setpoint = StackCounts(
-            on=on, standby=standby, power_mw=max(min(asked.power_mw, idle_mw + on * self._max_mw), low_mw)
-        )
+        high_mw = idle_mw + max(on, kept) * self._max_mw
+        given_mw = min(max(asked.power_mw, idle_mw + kept * self._min_mw), high_mw)
+        self._setpoint = StackCounts(on=on, standby=standby, power_mw=min(max(asked.power_mw, 0.0), high_mw))
         self._command_ramp = ramp_mw_per_min
         if (on, standby) != (asked.on, asked.standby):
             text = f"there are {plate.stacks} stacks"

@@ -204,14 +204,27 @@ def test_the_worth_of_hydrogen_falls_along_the_load_of_a_stack() -> None:
     assert worths == sorted(worths, reverse=True)
 
 
-def test_a_connection_between_areas_is_a_tie_within_its_limits() -> None:
-    assert ties_of(TIED, Snapshot(START, {}, {}, {})) == (Tie(0, 1, 200.0, 50.0),)
+def test_stacks_that_came_on_too_lately_to_be_parked_stay_in_the_band() -> None:
+    running = said(20.0, stacks_on=5.0, stacks_locked_on=4.0, load_frac=0.8)
+    assert band(bid_of(H2, {H2: running}, guidance(h2=StackOrder(1, 0, 12.0))))[0] == pytest.approx(4 * 0.3 * 5.0)
+
+
+def test_the_minimum_load_of_warm_stacks_on_their_way_is_kept_free() -> None:
+    running = said(10.0, stacks_on=2.0, stacks_standby=3.0, load_frac=1.0)
+    low, high = band(bid_of(H2, {H2: running}, guidance(h2=StackOrder(4, 0, 12.0))))
+    coming_mw = 2 * (0.3 - STACKS.standby_frac) * 5.0
+    assert low == pytest.approx(2 * 0.3 * 5.0 + coming_mw)
+    assert high == pytest.approx(2 * 1.05 * 5.0 + coming_mw)
+
+
+def test_a_connection_between_areas_is_a_tie_within_its_limits_less_a_margin_for_what_moves_between_two_periods() -> None:
+    assert ties_of(TIED, Snapshot(START, {}, {}, {})) == (Tie(0, 1, 0.98 * 200.0, 0.98 * 50.0),)
 
 
 def test_an_event_on_a_tie_narrows_it() -> None:
     event = Event("e", "capacity", ConnectionId("tie.ab"), 30.0, START, START + timedelta(hours=1), START, START)
     [tie] = ties_of(TIED, Snapshot(START, {}, {}, {}, events=(event,)))
-    assert (tie.import_limit_mw, tie.export_limit_mw) == (30.0, 50.0)
+    assert (tie.import_limit_mw, tie.export_limit_mw) == (30.0, 0.98 * 50.0)
 
 
 def test_what_a_silent_device_draws_is_what_the_meters_see_beside_all_that_was_heard() -> None:

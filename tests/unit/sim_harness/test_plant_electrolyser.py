@@ -81,6 +81,18 @@ def test_counts_and_power_are_followed_at_the_plants_meter() -> None:
     assert (plant.read().state["stacks_on"], plant.read().state["stacks_standby"]) == (80, 10)
 
 
+def test_stacks_that_are_ordered_and_still_cold_do_not_raise_the_power_of_those_that_run() -> None:
+    plant = electrolyser()
+    run = Run(plant)
+    run.step()
+    on = plant.read().state["stacks_on"]
+    low_mw = plant.read().limits["min_power_mw"]
+    plant.apply(StackCounts(on=PLATE.stacks, standby=0, power_mw=low_mw), None)
+    run.step()
+    assert plant.read().state["load_frac"] == pytest.approx(PLATE.min_load_frac, abs=0.02)
+    assert plant.read().state["stacks_on"] >= on
+
+
 def test_power_below_minimum_load_of_the_counts_is_clamped() -> None:
     applied = electrolyser().apply(StackCounts(on=100, standby=0, power_mw=10.0), None)
     assert applied.outcome == "clamped"
