@@ -46,7 +46,8 @@ def _row(ratio: Ratio, projection: Projection | None) -> tuple[str, ...]:
     reached = ratio.reached_frac
     end = "–"
     if projection is not None:
-        end = f"{_percent(projection.mid_frac)} <small>{_percent(projection.low_frac)} – {_percent(projection.high_frac)}</small>"
+        band = f"{_percent(projection.low_frac)} – {_percent(projection.high_frac)}"
+        end = f'{_percent(projection.mid_frac)} <small class="band">{band}</small>'
     return (
         f"{escape(ratio.name_zh)}<small>{escape(ratio.name)}</small>",
         f"{_SENSES[ratio.sense]} {_percent(ratio.target_frac)}",
@@ -71,7 +72,7 @@ def _badge(state: str) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{number(100.0 * value, 1)} %"
+    return "–" if value is None else f"{number(100.0 * value, 1)}\u00a0%"
 
 
 def _bullet(ratio: Ratio, reached: float | None, projection: Projection | None) -> str:

@@ -47,6 +47,7 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space:
 tr.sum td { font-weight: 700; border-top: 2px solid var(--ink); border-bottom: 0; }
 tr.group td { color: var(--soft); font-size: .8rem; font-weight: 600; padding-top: 12px; border-bottom-color: var(--soft); }
 td:first-child { min-width: 150px; } td small.kept, td small.missed { background: none; }
+td small.band { white-space: nowrap; }
 td small, th small { color: var(--soft); display: block; font-size: .76rem; }
 .mix { display: flex; height: 12px; width: 150px; border-radius: 3px; overflow: hidden; background: #eef1f4; }
 .mix i { display: block; height: 100%; }
