@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,30 +12,56 @@ from controllers.clock import Clock
 from controllers.dispatch.events import judge
 from controllers.dispatch.guidance import Guidance
 from controllers.dispatch.orders import LeaseTimes
+from controllers.loops.bell import Bell
 from controllers.loops.commander import Commander
 from controllers.loops.day_ahead import DayAheadGuide
 from controllers.loops.dispatch import DispatchDesk, run_dispatch
-from controllers.loops.forecast import Forecaster, run_forecast
+from controllers.loops.forecast import Foreteller, run_forecast
 from controllers.loops.foresight import Foresight, run_foresight
+from controllers.loops.guard import Guard, run_guard
 from controllers.loops.inbox import Inbox, InboxSettings
+from controllers.loops.live_guide import LiveGuide
 from controllers.loops.mailbox import Mailbox
 from controllers.loops.plan import Guide, Known, PlanGuide, RuleGuide, run_plan
 from controllers.loops.registers import PeakMeter
-from controllers.loops.ticks import at_once
+from controllers.loops.ticks import Wakes, at_once, woken
 from controllers.loops.worker import InlineWorker, Worker
 from controllers.planner import SolveSettings
 from controllers.planner.assemble import ReserveRule
 from controllers.planner.rules import RuleThresholds
+from controllers.supervisor import BackOff, Loop, Supervisor, Trouble, no_trouble
 from forecasting.forecast import Forecast
-from vpp.ids import ConnectionId
+from vpp.ids import AssetId, ConnectionId
 from vpp.park import Park
+from vpp.park.rating import rating
 from vpp.timegrid import TimeGrid
 from vpp.wire.messages import GridEvent
 
-__all__ = ["Controller", "ControllerSettings"]
+__all__ = ["Controller", "ControllerSettings", "Remembered"]
 
 #: Reports that may be lost in a row before a device counts as silent.
 _SILENT_PERIODS: Final = 3
+#: Periods within which a device answers, before others take over what it was asked for.
+_ANSWER_PERIODS: Final = 2.0
+#: A change of this share of an asset's size brings the next dispatch on.
+_MATTERS_FRAC: Final = 0.02
+#: A plan's loop may take as long as its worker; forecasts and rules likewise. [s of park time]
+_BUDGETS_S: Final[Mapping[str, float]] = {"forecast": 120.0, "plan": 300.0, "guard": 1.0}
+_GUARD_EVERY: Final = timedelta(seconds=1)
+_LOOK_AGAIN_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a controller knows of the one before it.
+
+    Args:
+        last_epoch: Under which it spoke; 0 for none.
+        guidance: What it followed, as long as nothing newer is there.
+    """
+
+    last_epoch: int = 0
+    guidance: Guidance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +79,8 @@ class ControllerSettings:
         reserves: What islands keep in hand against a wrong forecast.
         thresholds: Of the rules.
         day_ahead: Plan once a day and hold what was planned, instead of planning anew every period.
-        begin_at_once: Forecast and plan as soon as devices have spoken, and not only at the next full period.
+        live: A service beside a real bus, not a simulation in lock-step: it begins at once, follows rules until there is a plan,
+            answers between two periods, arms devices, and begins a loop that failed again.
     """
 
     control: timedelta = timedelta(seconds=1)
@@ -67,7 +93,7 @@ class ControllerSettings:
     reserves: ReserveRule = field(default_factory=ReserveRule)
     thresholds: RuleThresholds = field(default_factory=RuleThresholds)
     day_ahead: bool = False
-    begin_at_once: bool = False
+    live: bool = False
 
     def fitted(self) -> ControllerSettings:
         """The same, with times that fit its control period: between two periods nobody is silent and no lease over."""
@@ -95,9 +121,10 @@ class Controller:
         bus: Where devices speak.
         clock: Whose time.
         settings: How it runs.
-        forecaster: Models and the door to what is known; None for the rules.
+        foreteller: Who forecasts; None for the rules.
         worker: Where the solver runs.
-        foresight: Who knows the future, instead of a forecaster; for runs that ask what perfect forecasts would be worth.
+        foresight: Who knows the future, instead of a foreteller; for runs that ask what perfect forecasts would be worth.
+        before: What is known of the controller before this one.
     """
 
     def __init__(  # noqa: PLR0913  everything it is put together from, each by its name
@@ -106,61 +133,115 @@ class Controller:
         bus: Bus,
         clock: Clock,
         settings: ControllerSettings,
-        forecaster: Forecaster | None = None,
+        foreteller: Foreteller | None = None,
         worker: Worker | None = None,
         foresight: Foresight | None = None,
+        before: Remembered | None = None,
     ) -> None:
-        self.park, self._clock, self._forecaster, self._foresight = park, clock, forecaster, foresight
+        self.park, self._clock, self._foreteller, self._foresight = park, clock, foreteller, foresight
         settings = self._settings = settings.fitted()
+        before = before or Remembered()
         self._began_s = clock.monotonic_s()
-        self.commander = Commander(bus, park.id, clock)
+        #: Told of what someone should look at; whoever records replaces it.
+        self.trouble: Trouble = no_trouble
+        self.supervisor = Supervisor(clock, BackOff() if settings.live else None, lambda key, text: self.trouble(key, text))
+        self.commander = Commander(bus, park.id, clock, before.last_epoch)
         listening = InboxSettings(settings.silent_after)
         self.inbox = Inbox(bus, park.id, clock.now, listening, on_ack=self.commander.acknowledged, on_event=self._hear_event)
+        self.inbox.doubtful = lambda: self.commander.overdue(_ANSWER_PERIODS * settings.control.total_seconds())
         self.forecasts: Mailbox[Forecast] = Mailbox()
-        self.guidance: Mailbox[Guidance] = Mailbox()
+        self.guidance: Mailbox[Guidance] = Mailbox(before.guidance)
         self.peaks = PeakMeter(park.zone)
+        #: Brings on the next dispatch, and the next look of the plan.
+        self.dispatch_wakes, self.plan_wakes = Wakes(Bell()), Wakes(Bell(), gather_s=0.5, apart_s=5.0)
+        #: Whether a call of the grid is taken; set by whoever keeps a book of its own.
+        self.on_called: Callable[[ConnectionId, GridEvent, bool], None] = _nobody
         rules = RuleGuide(park, settings.thresholds)
         self.guide: Guide = rules
         if self._plans:
             known = Known(self.forecasts, self.peaks, foresight)
             plans = PlanGuide(park, known, worker or InlineWorker(), settings.solve, settings.reserves, rules)
             self.guide = DayAheadGuide(plans, rules) if settings.day_ahead else plans
+        self.guard = Guard(park, self.commander, lambda: self.inbox.snapshot(clock.now()), self.dispatch_wakes.bell.ring)
+        if settings.live:
+            self._come_alive(rules)
 
     @property
     def _plans(self) -> bool:
-        return self._forecaster is not None or self._foresight is not None
+        return self._foreteller is not None or self._foresight is not None
 
-    async def run(self) -> None:
-        """All loops until cancelled; one that fails takes the others with it, and the edges go to their fallback.
+    def _come_alive(self, rules: RuleGuide) -> None:
+        self.guide = LiveGuide(self.guide if self._plans else None, rules, self._settings.plan)
+        self.inbox.on_change = self.dispatch_wakes.bell.ring
+        self.inbox.on_measured = self.guard.measured
+        self.inbox.matters_mw = {AssetId(a.id): _MATTERS_FRAC * rating(a).power_mw for a in self.park.assets}
+        self.guard.trouble = lambda key, text: self.trouble(key, text)
+
+    def replan(self) -> None:
+        """Something was asked for that the plan does not know yet."""
+        self.dispatch_wakes.bell.ring()
+        self.plan_wakes.bell.ring()
+
+    async def run(self, *beside: Loop) -> None:
+        """All loops until cancelled.
 
         At one instant the forecast comes before the plan and the plan before the dispatch, because that is the order in which
         they began to wait.
+
+        Args:
+            beside: Loops of others under the same supervisor, as a recorder's.
         """
-        settings = self._settings
-        desk = DispatchDesk(self.park, self.inbox, self.guidance, self.commander, self.peaks, settings.leases)
-        async with asyncio.TaskGroup() as tasks:
-            if self._foresight is not None:
-                ticks = self._ticks(settings.plan, self._has_heard_enough)
-                tasks.create_task(run_foresight(ticks, self._foresight, self.forecasts, self.commander), name="forecast")
-            elif self._forecaster is not None:
-                ticks = self._ticks(settings.plan, self._has_heard_enough)
-                tasks.create_task(
-                    run_forecast(ticks, self._forecaster, settings.horizon, self.forecasts, self.commander), name="forecast"
-                )
-            plans = self._plan_ticks()
-            tasks.create_task(run_plan(plans, self.guide, self.inbox, self.guidance, self.commander), name="plan")
-            tasks.create_task(run_dispatch(self._clock.every(settings.control), desk), name="dispatch")
+        loops = [Loop("forecast", self._forecast)] if self._plans else []
+        loops += [Loop("plan", self._plan), Loop("dispatch", self._dispatch)]
+        if self._settings.live:
+            loops.append(Loop("guard", self._guard))
+        await self.supervisor.run([*loops, *beside])
+
+    async def _forecast(self) -> None:
+        ticks = self._watched("forecast", self._ticks(self._settings.plan, self._has_heard_enough))
+        if self._foresight is not None:
+            await run_foresight(ticks, self._foresight, self.forecasts, self.commander)
+        elif self._foreteller is not None:
+            await run_forecast(ticks, self._foreteller, self._settings.horizon, self.forecasts, self.commander)
+
+    async def _plan(self) -> None:
+        ticks = self._watched("plan", self._plan_ticks())
+        await run_plan(ticks, self.guide, self.inbox, self.guidance, self.commander)
+
+    async def _dispatch(self) -> None:
+        desk = DispatchDesk(self.park, self.inbox, self.guidance, self.commander, self.peaks, self._settings.leases)
+        control, wakes = self._settings.control, self.dispatch_wakes
+        ticks = woken(self._clock, control, wakes) if self._settings.live else self._clock.every(control)
+        await run_dispatch(self._watched("dispatch", ticks), desk)
+
+    async def _guard(self) -> None:
+        await run_guard(self._watched("guard", self._clock.every(_GUARD_EVERY)), self.guard)
+
+    def _watched(self, name: str, ticks: AsyncIterator[datetime]) -> AsyncIterator[datetime]:
+        return self.supervisor.watched(ticks, name, _BUDGETS_S.get(name, self._settings.control.total_seconds()))
 
     def _hear_event(self, connection: ConnectionId, said: GridEvent) -> bool:
         """Answers a call of the grid; false if it is refused."""
         refused = judge(self.park, said, connection, self._clock.now())
         self.commander.answer(connection, said, refused)
+        self.on_called(connection, said, refused is None)
+        if refused is None:
+            self.plan_wakes.bell.ring()
         return refused is None
 
-    def _plan_ticks(self) -> AsyncIterator[datetime]:
-        if not self._plans:
-            return self._ticks(self._settings.rules, self._has_heard_enough)
-        return self._ticks(self._settings.plan, lambda: self.forecasts.value is not None)
+    async def _plan_ticks(self) -> AsyncIterator[datetime]:
+        settings = self._settings
+        if settings.live:
+            while not self._has_heard_enough():
+                await self._clock.sleep(_LOOK_AGAIN_S)
+            yield self._clock.now()
+            ticks = woken(self._clock, settings.rules, self.plan_wakes)
+        elif not self._plans:
+            ticks = self._clock.every(settings.rules)
+        else:
+            ticks = self._clock.every(settings.plan)
+        async for at in ticks:
+            yield at
 
     def _has_heard_enough(self) -> bool:
         """Everybody has spoken, or has had time to: a plan that takes an unheard fleet for cold would stop it."""
@@ -168,4 +249,8 @@ class Controller:
         return self.inbox.has_heard(a.id for a in self.park.assets) or waited_s > self._settings.silent_after.total_seconds()
 
     def _ticks(self, step: timedelta, ready: Callable[[], bool]) -> AsyncIterator[datetime]:
-        return at_once(self._clock, step, ready) if self._settings.begin_at_once else self._clock.every(step)
+        return at_once(self._clock, step, ready) if self._settings.live else self._clock.every(step)
+
+
+def _nobody(connection: ConnectionId, said: GridEvent, taken: bool) -> None:
+    """Nobody keeps a book of calls."""

@@ -221,6 +221,6 @@ def _end_with_parent(pipe: Pipe) -> None:
 
 
 async def _control(url: str, park: Park, clock: WallClock, forecaster: Forecaster, worker: ProcessWorker, speed: float) -> None:
-    settings = ControllerSettings(control=control_step(speed), begin_at_once=True)
+    settings = ControllerSettings(control=control_step(speed), live=True)
     async with connected_bus(url, f"controller_{os.getpid()}") as bus:
         await Controller(park, bus, clock, settings, forecaster, worker).run()

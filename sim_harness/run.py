@@ -15,7 +15,6 @@ from typing import Any, Final, Literal, TypeAlias
 from controllers.bus.base import Bus
 from controllers.loops.forecast import Forecaster
 from controllers.loops.plan import PlanGuide
-from controllers.loops.worker import InlineWorker
 from controllers.planner import SolveSettings
 from controllers.service import Controller, ControllerSettings
 from forecasting.known import CheckedDoor, FarmSite
@@ -133,7 +132,7 @@ def forecaster_of(park: Park, weather: Weather, start: datetime, cache_dir: Path
     door = CheckedDoor(WeatherDoor(weather))
     models = train_cached(door, farms, known_at=start, directory=cache_dir)
     # Models are trained on sound history; what goes wrong goes wrong during the run.
-    return Forecaster(models, door if faults is None else faults.door(door), InlineWorker())
+    return Forecaster(models, door if faults is None else faults.door(door))
 
 
 async def _run(scenario: Scenario, options: RunOptions) -> Outcome:

@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from msgspec import structs
+
 from controllers.bus.base import Bus
 from controllers.clock import Clock
 from controllers.dispatch.orders import Order
+from controllers.loops.ear import Mouth, Mute
 from vpp.ids import AssetId, ConnectionId
 from vpp.units import MS_PER_S
 from vpp.wire.codec import encode
-from vpp.wire.messages import Ack, Command, ComputeShift, GridEvent, GridEventAnswer, Message, Reason, ShiftInterval
+from vpp.wire.messages import Ack, Arm, Command, ComputeShift, GridEvent, GridEventAnswer, Message, Reason, Shed, ShiftInterval
 from vpp.wire.topics import Channel, topic_of
 
 __all__ = ["Commander", "CommandCounters", "ShiftOrder", "Stamp"]
@@ -55,6 +58,7 @@ class _Sent:
     order: Order
     seq: int
     sent_s: float
+    asked_s: float
     acked: bool = False
 
 
@@ -76,6 +80,8 @@ class Commander:
         self._last: dict[tuple[AssetId, str], _Sent] = {}
         self._waiting: dict[int, tuple[AssetId, _Sent]] = {}
         self.counters = CommandCounters()
+        #: Who notes what was said.
+        self.mouth: Mouth = Mute()
 
     def stamp(self) -> Stamp:
         """The next number, for whatever a controller sends."""
@@ -85,6 +91,23 @@ class Commander:
     def publish(self, channel: Channel, message: Message) -> None:
         """Posts something for anyone to follow, retained."""
         self._bus.post(topic_of(self._park, channel), encode(message), qos=1, retain=True)
+        self.mouth.published(channel, message)
+
+    def arm(self, asset_id: AssetId, arm: Arm) -> None:
+        """Arms what a device does by itself; retained, so that one that joins late is armed too."""
+        self._bus.post(topic_of(self._park, Channel.ASSET_ARM, asset_id), encode(arm), qos=1, retain=True)
+
+    def shed(self, shed: Shed) -> None:
+        """One broadcast to all who stand on a ladder; said again by whoever wants it kept up."""
+        self._bus.post(topic_of(self._park, Channel.SHED, shed.ladder), encode(shed))
+
+    def resend(self, asset_id: AssetId, command: Command) -> None:
+        """Says again what the one before us said and nobody confirmed, under our own number."""
+        stamp = self.stamp()
+        again = structs.replace(command, epoch=stamp.epoch, seq=stamp.seq, issued_at=stamp.issued_at)
+        self.counters.sent += 1
+        self._bus.post(topic_of(self._park, Channel.ASSET_COMMAND, asset_id), encode(again))
+        self.mouth.sent(asset_id, again)
 
     def send(self, order: Order) -> bool:
         """Sends what is new, was not confirmed, or whose lease is half over; tells whether it went out."""
@@ -103,12 +126,15 @@ class Commander:
             plan_id=order.plan_id,
             reason=order.reason,
         )
+        asked_s = now_s
         if last is not None:
             self._waiting.pop(last.seq, None)
-        sent = self._last[order.asset_id, order.part] = _Sent(order, stamp.seq, now_s)
+            asked_s = now_s if last.acked else last.asked_s
+        sent = self._last[order.asset_id, order.part] = _Sent(order, stamp.seq, now_s, asked_s)
         self._waiting[stamp.seq] = (order.asset_id, sent)
         self.counters.sent += 1
         self._bus.post(topic_of(self._park, Channel.ASSET_COMMAND, order.asset_id), encode(command))
+        self.mouth.sent(order.asset_id, command)
         return True
 
     def shift(self, order: ShiftOrder) -> None:
@@ -127,6 +153,7 @@ class Commander:
         )
         self.counters.sent += 1
         self._bus.post(topic_of(self._park, Channel.COMPUTE_SHIFT, order.cluster), encode(signal), qos=1, retain=True)
+        self.mouth.published(Channel.COMPUTE_SHIFT, signal)
 
     def answer(self, connection: ConnectionId, said: GridEvent, refused: Reason | None) -> None:
         """Tells the grid that an event has arrived, or why it is refused; said again each time it is called again."""
@@ -155,6 +182,11 @@ class Commander:
     def unconfirmed(self) -> frozenset[AssetId]:
         """Assets whose last command has no ack: their power is not counted on."""
         return frozenset(asset_id for asset_id, _ in self._waiting.values())
+
+    def overdue(self, after_s: float) -> frozenset[AssetId]:
+        """Assets that were told something so long ago, again and again since, and have said nothing to it."""
+        latest_s = self._clock.monotonic_s() - after_s
+        return frozenset(asset_id for asset_id, sent in self._waiting.values() if sent.asked_s <= latest_s)
 
 
 def _same(before: Order, now: Order) -> bool:

@@ -10,6 +10,7 @@ from controllers.dispatch.bids import bids_of, machines, powers, ties_of
 from controllers.dispatch.clear import clear
 from controllers.dispatch.guidance import Guidance
 from controllers.dispatch.orders import LeaseTimes, Order, orders
+from controllers.dispatch.overrides import with_overrides
 from controllers.dispatch.snapshot import Snapshot
 from controllers.loops.commander import Commander
 from controllers.loops.inbox import Inbox
@@ -22,6 +23,7 @@ __all__ = ["DispatchDesk", "decide", "run_dispatch"]
 
 def decide(park: Park, snapshot: Snapshot, guidance: Guidance, leases: LeaseTimes) -> tuple[Order, ...]:
     """The pure part: what every asset shall do now."""
+    snapshot, guidance = with_overrides(park, snapshot, guidance)
     bidders = machines(park, snapshot, guidance, leases.hold_s)
     cleared = clear(bids_of(bidders, park.area_ids), len(park.area_ids), ties_of(park, snapshot))
     price: dict[str, float] = {area: float(cleared.price_cny_per_mwh[i]) for i, area in enumerate(park.area_ids)}

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import structlog
 
 from controllers.loops.commander import Commander, Stamp
 from controllers.loops.mailbox import Mailbox
-from controllers.loops.worker import Worker
 from forecasting.forecast import Forecast
-from forecasting.journal import Journal
+from forecasting.journal import FarmHealth, Journal
 from forecasting.known import KnownDoor
 from forecasting.predict import Ask, finished, predict_raw
 from forecasting.train import ForecastModels
-from vpp.errors import ForecastError
+from vpp.errors import ForecastError, WorkerError
 from vpp.ids import AssetId
 from vpp.timegrid import TimeGrid
 from vpp.wire.messages import ForecastCurrent, ForecastSeries
 from vpp.wire.topics import Channel
 
-__all__ = ["Forecaster", "forecast_message", "run_forecast"]
+__all__ = ["Forecaster", "Foreteller", "Told", "forecast_message", "run_forecast"]
 
 log = structlog.get_logger(__name__)
 #: Published quantiles are rounded to this many digits of capacity, far below any forecast error.
@@ -32,59 +31,79 @@ _DIGITS: Final = 4
 _AGED: Final = ("persistence", "climatology")
 
 
+class Foreteller(Protocol):
+    """Who knows what wind and sun will give."""
+
+    async def tell(self, grid: TimeGrid) -> Told:
+        """A forecast over a grid, with what is known at its start.
+
+        Raises:
+            VppError: There is none now.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
+class Told:
+    """A forecast, and how the forecasts of each farm have fared lately."""
+
+    forecast: Forecast
+    health: Mapping[AssetId, FarmHealth]
+
+
+@dataclass(slots=True)
 class Forecaster:
-    """Trained models, the door to what is known, where prediction runs, and what a forecast shall hold."""
+    """Trained models, the door to what is known, and what a forecast shall hold; keeps its journal."""
 
     models: ForecastModels
     door: KnownDoor
-    worker: Worker
     ask: Ask = field(default_factory=Ask)
+    journal: Journal | None = None
 
-    async def on(self, grid: TimeGrid, journal: Journal) -> tuple[Forecast, Journal]:
-        """A forecast over a grid, with what is known at its start, and the journal as it is then."""
-        return await self.worker.run(_on, self.models, self.door, grid, journal, self.ask)
+    async def tell(self, grid: TimeGrid) -> Told:
+        """As `Foreteller.tell`, at once and in the caller's own turn."""
+        return self.tell_now(grid)
 
-
-def _on(models: ForecastModels, door: KnownDoor, grid: TimeGrid, journal: Journal, ask: Ask) -> tuple[Forecast, Journal]:
-    """Outcomes first, then the forecast that they have taught; pure, for the worker."""
-    journal = journal.settled(door, grid.start)
-    raw = predict_raw(models, door, known_at=grid.start, grid=grid)
-    return finished(models, journal.applied(raw, models), ask), journal.with_forecast(raw, models)
+    def tell_now(self, grid: TimeGrid) -> Told:
+        """Outcomes first, then the forecast that they have taught."""
+        journal = (self.journal or Journal.empty(self.models)).settled(self.door, grid.start)
+        raw = predict_raw(self.models, self.door, known_at=grid.start, grid=grid)
+        forecast = finished(self.models, journal.applied(raw, self.models), self.ask)
+        self.journal = journal.with_forecast(raw, self.models)
+        health = {farm.asset_id: self.journal.health(number) for number, farm in enumerate(self.journal.farms)}
+        return Told(forecast, health)
 
 
 async def run_forecast(
     ticks: AsyncIterator[datetime],
-    forecaster: Forecaster,
+    foreteller: Foreteller,
     horizon: Callable[[datetime], TimeGrid],
     box: Mailbox[Forecast],
     commander: Commander,
 ) -> None:
     """The loop: predict, keep, publish; a failure leaves the last forecast to age, and says so."""
-    journal = Journal.empty(forecaster.models)
     drifting: frozenset[AssetId] = frozenset()
     async for at in ticks:
         try:
-            forecast, journal = await forecaster.on(horizon(at), journal)
-        except ForecastError as error:
+            told = await foreteller.tell(horizon(at))
+        except (ForecastError, WorkerError) as error:
             log.warning("forecast.failed", reason=str(error), at=at.isoformat())
             continue
-        drifting = _watch_drift(journal, drifting)
-        box.value = forecast
-        commander.publish(Channel.FORECAST_CURRENT, forecast_message(forecast, commander.stamp()))
+        drifting = _watch_drift(told.health, drifting)
+        box.value = told.forecast
+        commander.publish(Channel.FORECAST_CURRENT, forecast_message(told.forecast, commander.stamp()))
 
 
-def _watch_drift(journal: Journal, before: frozenset[AssetId]) -> frozenset[AssetId]:
+def _watch_drift(healths: Mapping[AssetId, FarmHealth], before: frozenset[AssetId]) -> frozenset[AssetId]:
     """Farms that drift; each is said once when it begins and once when it ends."""
     now: set[AssetId] = set()
-    for number, farm in enumerate(journal.farms):
-        health = journal.health(number)
+    for asset_id, health in healths.items():
         if health.drifts:
-            now.add(farm.asset_id)
-        if health.drifts != (farm.asset_id in before):
+            now.add(asset_id)
+        if health.drifts != (asset_id in before):
             log.warning(
                 "forecast.drift" if health.drifts else "forecast.drift_ended",
-                asset_id=farm.asset_id,
+                asset_id=asset_id,
                 ratio=round(health.drift_ratio, 3),
                 pinball=round(health.pinball, 4),
                 climatology_pinball=round(health.climatology_pinball, 4),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import inf
 from typing import Final
 
 from controllers.bus.base import Bus, Handler
 from controllers.dispatch.events import EventBook
 from controllers.dispatch.snapshot import ClusterReport, Reported, Snapshot, Work
+from controllers.loops.ear import Deaf, Ear
+from vpp.events import Override
 from vpp.ids import AssetId, ConnectionId
 from vpp.spot import SpotPrices
 from vpp.timegrid import TimeGrid
@@ -53,6 +56,15 @@ class Inbox:
     ) -> None:
         self._now, self._settings = now, settings or InboxSettings()
         self._on_ack, self._on_event = on_ack, on_event
+        #: Who listens beside, who is told of news that matter, and of every reading of a connection.
+        self.ear: Ear = Deaf()
+        self.on_change: Callable[[], None] = _nothing
+        self.on_measured: Callable[[ConnectionId, GridMeasurement], None] = _nobody
+        #: Change of power that is news, by asset; one that is not here is none. [MW]
+        self.matters_mw: Mapping[AssetId, float] = {}
+        #: Devices that have not answered in time: they count with what they do, not with what they were told.
+        self.doubtful: Callable[[], frozenset[AssetId]] = frozenset
+        self._overrides: tuple[Override, ...] = ()
         self._events = EventBook({})
         self._spot: dict[ConnectionId, SpotPrices] = {}
         self._last: Snapshot | None = None
@@ -89,6 +101,15 @@ class Inbox:
 
         return take
 
+    def decided(self, overrides: Iterable[Override]) -> None:
+        """What people have decided, all of it; the next snapshot knows."""
+        self._overrides, self._last = tuple(overrides), None
+
+    def called(self, connection: ConnectionId, said: GridEvent) -> None:
+        """Books a call that came another way than over the bus."""
+        self._events, self._last = self._events.taken(said, connection, self._now()), None
+        self.on_change()
+
     def has_heard(self, assets: Iterable[AssetId]) -> bool:
         """Whether every one of these devices and clusters has spoken since this was made."""
         return all(asset_id in self._heard for asset_id in assets)
@@ -102,14 +123,18 @@ class Inbox:
             return self._last
         since = at - self._settings.silent_after
         silent = frozenset(AssetId(who) for who, heard in self._heard.items() if heard < since)
+        assets = {i: self._reports.get(i) or self._reported(i, t) for i, t in self._telemetry.items() if i not in silent}
+        for asset_id in self.doubtful() & assets.keys():
+            assets[asset_id] = replace(assets[asset_id], follows=False, confirmed_mw=None)
         self._last = Snapshot(
             at=at,
-            assets={i: self._reports.get(i) or self._reported(i, t) for i, t in self._telemetry.items() if i not in silent},
+            assets=assets,
             clusters={i: self._cluster(i, t) for i, t in self._clusters.items() if i not in silent},
             import_mw={i: m.import_mw for i, m in self._grid.items() if self._measured[i] >= since},
             silent=silent,
             events=self._events.open_at(at),
             spot=dict(self._spot),
+            overrides=tuple(o for o in self._overrides if o.end is None or at < o.end),
         )
         return self._last
 
@@ -144,6 +169,21 @@ class Inbox:
         if self._is_news(asset_id, said.measured_at, None if last is None else last.measured_at):
             self._telemetry[asset_id] = said
             self._reports.pop(asset_id, None)
+            if last is None or self._matters(asset_id, last, said):
+                self.on_change()
+        self.ear.telemetry(asset_id, said)
+
+    def _matters(self, asset_id: AssetId, last: Telemetry, said: Telemetry) -> bool:
+        """Whether others should move because of it: not where a device only goes where it was told to go."""
+        news_mw = self.matters_mw.get(asset_id, inf)
+        if abs((said.available_mw or 0.0) - (last.available_mw or 0.0)) > news_mw:
+            return True
+        if abs(said.power_mw - last.power_mw) <= news_mw:
+            return False
+        ack = self._acks.get(asset_id)
+        if ack is None or ack.power_mw is None:
+            return True
+        return abs(said.power_mw - ack.power_mw) > abs(last.power_mw - ack.power_mw)
 
     def _is_news(self, who: str, measured_at: datetime, last_at: datetime | None) -> bool:
         """Whether a reading replaces the one that is held.
@@ -160,9 +200,13 @@ class Inbox:
         return True
 
     def _on_status(self, topic: str, payload: bytes) -> None:
-        asset_id = AssetId(parse(topic).subject)
-        self._status[asset_id] = decode(Status, topic, payload)
+        asset_id, said = AssetId(parse(topic).subject), decode(Status, topic, payload)
+        last = self._status.get(asset_id)
+        self._status[asset_id] = said
         self._reports.pop(asset_id, None)
+        if last is None or (last.online, last.mode) != (said.online, said.mode):
+            self.on_change()
+        self.ear.status(asset_id, said)
 
     def _on_ack_message(self, topic: str, payload: bytes) -> None:
         asset_id, ack = AssetId(parse(topic).subject), decode(Ack, topic, payload)
@@ -170,8 +214,11 @@ class Inbox:
         if last is None or (ack.epoch, ack.seq) >= (last.epoch, last.seq):
             self._acks[asset_id] = ack
             self._reports.pop(asset_id, None)
+            if ack.outcome == "rejected" and (last is None or last.outcome != "rejected"):
+                self.on_change()
         if self._on_ack is not None:
             self._on_ack(asset_id, ack)
+        self.ear.acknowledged(asset_id, ack)
 
     def _on_cluster(self, topic: str, payload: bytes) -> None:
         cluster = AssetId(parse(topic).subject)
@@ -179,6 +226,9 @@ class Inbox:
         last = self._clusters.get(cluster)
         if self._is_news(cluster, said.measured_at, None if last is None else last.measured_at):
             self._clusters[cluster] = said
+            if last is None or abs(said.power_mw - last.power_mw) > self.matters_mw.get(cluster, inf):
+                self.on_change()
+        self.ear.cluster(cluster, said)
 
     def _on_backlog(self, topic: str, payload: bytes) -> None:
         cluster, said = AssetId(parse(topic).subject), decode(Backlog, topic, payload)
@@ -195,12 +245,26 @@ class Inbox:
         if last is None or said.measured_at >= last.measured_at:
             self._grid[connection] = said
             self._measured[connection] = self._now()
+            self.on_measured(connection, said)
+        self.ear.measured(connection, said)
 
     def _on_grid_event(self, topic: str, payload: bytes) -> None:
         connection, said = ConnectionId(parse(topic).subject), decode(GridEvent, topic, payload)
+        self.ear.called(connection, said)
         if self._on_event is None or self._on_event(connection, said):
+            before = self._events.events.get(said.event_id)
             self._events = self._events.taken(said, connection, self._now())
+            if before is None or before.revision < said.revision:
+                self.on_change()
 
     def _on_price(self, topic: str, payload: bytes) -> None:
         connection, said = ConnectionId(parse(topic).subject), decode(GridPrice, topic, payload)
         self._spot[connection] = SpotPrices(TimeGrid(said.edges), said.energy_cny_per_mwh)
+
+
+def _nothing() -> None:
+    """Nobody waits for news."""
+
+
+def _nobody(connection: ConnectionId, said: GridMeasurement) -> None:
+    """Nobody guards."""

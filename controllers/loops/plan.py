@@ -11,6 +11,7 @@ import numpy as np
 import structlog
 
 from controllers.dispatch.guidance import Guidance, ShiftGuidance
+from controllers.dispatch.overrides import with_pinned_clusters
 from controllers.dispatch.snapshot import Snapshot
 from controllers.loops.commander import Commander, ShiftOrder, Stamp
 from controllers.loops.foresight import Foresight
@@ -19,6 +20,7 @@ from controllers.loops.mailbox import Mailbox
 from controllers.loops.registers import PeakMeter
 from controllers.loops.worker import Worker
 from controllers.planner import KeptSolve, Problem, Result, SolveSettings
+from controllers.planner.asks import Asks
 from controllers.planner.assemble import ReserveRule, assemble
 from controllers.planner.guide import guidance_of
 from controllers.planner.horizon import FINE, HOUR, SPAN, forecast_on, planning_grid
@@ -160,7 +162,8 @@ class PlanGuide:
         if forecast is None:
             raise PlanError("no forecast yet")
         plan_id = PlanId(f"plan.{snapshot.at:%Y%m%dT%H%M%S}")
-        problem = assemble(self.park, snapshot, forecast, self.known.peaks.peaks_mw(), self.reserves)
+        asks = Asks(events=snapshot.events, overrides=snapshot.overrides)
+        problem = assemble(self.park, snapshot, forecast, self.known.peaks.peaks_mw(), self.reserves, asks)
         if self.known.foresight is not None:
             problem = self.known.foresight.corrected(problem)
         result = await self.worker.run(self._solve, problem, self.settings)
@@ -201,12 +204,13 @@ async def run_plan(
 ) -> None:
     """The loop: snapshot, decide, publish."""
     async for at in ticks:
-        guidance = await guide.guide(inbox.snapshot(at))
+        snapshot = inbox.snapshot(at)
+        guidance = await guide.guide(snapshot)
         if guidance is None:
             continue
         box.value = guidance
         guide.announce(commander)
-        for cluster, shift in guidance.shifts.items():
+        for cluster, shift in with_pinned_clusters(guidance.shifts, snapshot.overrides).items():
             commander.shift(_shift_order(cluster, shift, at))
 
 

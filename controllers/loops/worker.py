@@ -80,16 +80,20 @@ class ProcessWorker:
         Raises:
             WorkerError: The process died or took too long; the next call gets a new one.
         """
+        return await self.within(self._patience_s, call, *args, **kwargs)
+
+    async def within(self, patience_s: float, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `run`, with a patience of its own, for what is known to take long."""
         pool = self._pool = self._pool or self._fresh()
         try:
             future = asyncio.get_running_loop().run_in_executor(pool, _call, call, args, kwargs)
-            return await asyncio.wait_for(future, self._patience_s)
+            return await asyncio.wait_for(future, patience_s)
         except BrokenExecutor as error:
             self._replace(pool, "died")
             raise WorkerError(f"{self._name}: its process died; a new one takes its place") from error
         except TimeoutError as error:
             self._replace(pool, "hangs")
-            raise WorkerError(f"{self._name}: no answer within {self._patience_s:g} s; a new process takes its place") from error
+            raise WorkerError(f"{self._name}: no answer within {patience_s:g} s; a new process takes its place") from error
 
     def end(self) -> None:
         """Ends the process, whatever it is at."""

@@ -13,7 +13,6 @@ from controllers.bus.local import LocalBus
 from controllers.loops.commander import Commander, Stamp
 from controllers.loops.forecast import Forecaster, forecast_message, run_forecast
 from controllers.loops.mailbox import Mailbox
-from controllers.loops.worker import InlineWorker
 from forecasting.baselines import ignorance
 from forecasting.forecast import QUANTILE_LEVELS, Forecast, Quality
 from forecasting.known import CheckedDoor, FarmSite, WeatherRuns
@@ -82,7 +81,7 @@ def forecaster(past: Past) -> Forecaster:
     """One wind farm for which nothing was learnt yet: its last value, fading into what is possible."""
     farm = FarmSite(IDS[0], "wind", 42.3, 118.9)
     models = ForecastModels((farm,), (), (ignorance(),), ForecastSettings(), START, "none")
-    return Forecaster(models, CheckedDoor(past), InlineWorker())
+    return Forecaster(models, CheckedDoor(past))
 
 
 def two_hours(at: datetime) -> TimeGrid:
