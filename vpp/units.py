@@ -19,6 +19,7 @@ MINUTES_PER_HOUR: Final = 60.0
 MS_PER_S: Final = 1000.0
 HOURS_PER_DAY: Final = 24.0
 KW_PER_MW: Final = 1000.0
+W_PER_MW: Final = 1e6
 KG_PER_T: Final = 1000.0
 G_PER_KG: Final = 1000.0
 

@@ -1,4 +1,4 @@
-"""Tokens: JWT signed with HS256, short of life, bound to one park, that can be taken back before they end."""
+"""Tokens: JWT signed with HS256, short of life, bound to one service by its secret, that can be taken back before they end."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["TokenDesk", "mint"]
 
 _ALGORITHM: Final = "HS256"
 _ISSUER: Final = "vpp"
+_AUDIENCE: Final = "vpp.api"
 _KEPT_UNDER: Final = "api.tokens_revoked"
 _MUST: Final = ("iss", "aud", "sub", "role", "jti", "iat", "exp")
 #: Clocks of two machines may differ by so much.
 _SKEW_S: Final = 5.0
 
 
-def mint(secret: bytes, park: str, caller: Caller, at: datetime, life: timedelta, key_id: str | None = None) -> str:
+def mint(secret: bytes, caller: Caller, at: datetime, life: timedelta, key_id: str | None = None) -> str:
     """A token; whoever holds the secret can make one, as the command on the service's own machine does.
 
     Args:
         secret: See `controllers.settings.token_secret`.
-        park: The only park it opens.
         caller: Whose it is.
         at: Now (UTC).
         life: How long it lives.
@@ -37,7 +37,7 @@ def mint(secret: bytes, park: str, caller: Caller, at: datetime, life: timedelta
     """
     claims: dict[str, Any] = {
         "iss": _ISSUER,
-        "aud": park,
+        "aud": _AUDIENCE,
         "sub": caller.name,
         "role": caller.role.value,
         "jti": secrets.token_hex(8),
@@ -54,13 +54,12 @@ class TokenDesk:
 
     Args:
         secret: To sign with.
-        park: The only park they open.
         keys: Tokens got by a key end with it.
         memory: Where those are kept that were taken back.
     """
 
-    def __init__(self, secret: bytes, park: str, keys: KeyBook, memory: Memory) -> None:
-        self._secret, self._park, self._keys, self._memory = secret, park, keys, memory
+    def __init__(self, secret: bytes, keys: KeyBook, memory: Memory) -> None:
+        self._secret, self._keys, self._memory = secret, keys, memory
         self._lock = threading.Lock()
         kept = memory.recall(_KEPT_UNDER)
         self._revoked: dict[str, float] = msgspec.json.decode(kept, type=dict[str, float]) if kept else {}
@@ -70,14 +69,14 @@ class TokenDesk:
         kind, _, key_id = caller.credential.partition(":")
         if caller.until_s is not None:
             life = min(life, timedelta(seconds=max(0.0, caller.until_s - at.timestamp())))
-        text = mint(self._secret, self._park, caller, at, life, key_id if kind == "key" else None)
+        text = mint(self._secret, caller, at, life, key_id if kind == "key" else None)
         return text, at + life
 
     def caller(self, text: str, at: datetime) -> Caller:
         """Whose token this is.
 
         Raises:
-            AccessError: It is not ours, for another park, over, not yet valid, or was taken back.
+            AccessError: It is not ours, over, not yet valid, or was taken back.
         """
         claims = self._claims(text)
         now_s = at.timestamp()
@@ -111,12 +110,12 @@ class TokenDesk:
                 text,
                 self._secret,
                 algorithms=[_ALGORITHM],
-                audience=self._park,
+                audience=_AUDIENCE,
                 issuer=_ISSUER,
                 options={"require": list(_MUST), "verify_exp": False, "verify_iat": False, "verify_nbf": False},
             )
         except jwt.InvalidAudienceError as error:
-            raise AccessError("this token is for another park") from error
+            raise AccessError("this token is for another service") from error
         except jwt.InvalidTokenError as error:
             raise AccessError("this token is not ours or was changed on the way") from error
         if claims["role"] not in {role.value for role in Role} or not all(isinstance(claims[k], int) for k in ("iat", "exp")):

@@ -1,0 +1,347 @@
+"""`vpp status`, `vpp override`, `vpp event`, `vpp token`: commands that ask the running service over its API."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+from rich.console import Console
+
+from controllers import cli_service_tables as tables
+from controllers.settings import ClientSettings, client_settings
+from vpp.errors import VppError
+
+__all__ = ["COMMANDS", "add_service_commands", "service_command"]
+
+COMMANDS: Final = ("status", "override", "event", "token")
+_TIMEOUT_S: Final = 10.0
+_FAILED: Final = 1
+_BAD_INPUT: Final = 2
+_INVALID: Final = 422
+_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)(s|min|m|h|d)")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+_WIDTH_WITHOUT_TERMINAL: Final = 140
+
+
+class AskError(VppError):
+    """What the service, or the way to it, has against a request.
+
+    Args:
+        line: One line.
+        status: The command's exit status.
+    """
+
+    def __init__(self, line: str, status: int = _FAILED) -> None:
+        super().__init__(line)
+        self.status = status
+
+
+@dataclass(slots=True)
+class Service:
+    """The API from outside.
+
+    Args:
+        client: Connected to its address.
+        settings: Where that is, and with which token.
+    """
+
+    client: httpx.Client
+    settings: ClientSettings
+
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """What the service answers.
+
+        Raises:
+            AskError: It does not answer, or refuses; its own line says why.
+        """
+        if self.settings.token is None:
+            raise AskError(
+                "no key or token: give --token or VPP_TOKEN; `vpp token operator` makes one on the service's own machine"
+            )
+        headers = {"Authorization": f"Bearer {self.settings.token}"}
+        try:
+            said = self.client.request(method, path, json=body, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise AskError(
+                f"{self.settings.url}: no service answers ({_short(error)}); is it running? `vpp serve` starts it"
+            ) from error
+        if said.is_success:
+            return _read(said, self.settings.url)
+        problem = _problem(said, self.settings.url)
+        raise AskError(problem, _BAD_INPUT if said.status_code == _INVALID else _FAILED)
+
+    def now(self, path: str) -> datetime:
+        """Park time, which may run faster than ours, as any list of the service tells it."""
+        return datetime.fromisoformat(self.ask("GET", path)["at"])
+
+
+def service_command(told: argparse.Namespace) -> int:
+    """Runs one of the commands; the exit status is 0 only if it did what was asked."""
+    settings = client_settings(told.url, told.token)
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
+    try:
+        inside = any(f"://{host}" in settings.url for host in _LOOPBACK)
+        with httpx.Client(base_url=settings.url, timeout=_TIMEOUT_S, trust_env=not inside) as client:
+            answer, show = told.act(Service(client, settings), told)
+        if getattr(told, "json", False):
+            sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
+        else:
+            show(console, answer)
+    except AskError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.status
+    except VppError as error:
+        sys.stderr.write(f"{error}\n")
+        return _BAD_INPUT
+    return 0
+
+
+#: What a command answers, and how it is shown to people.
+Outcome = tuple[Any, Callable[[Console, Any], None]]
+
+
+def status(service: Service, told: argparse.Namespace) -> Outcome:
+    """The park at this moment."""
+    live = service.ask("GET", "/v1/live")
+    alarms = service.ask("GET", "/v1/alarms")["alarms"]
+    return {"live": live, "alarms": alarms}, tables.show_status
+
+
+def overrides(service: Service, told: argparse.Namespace) -> Outcome:
+    """Those that stand."""
+    return service.ask("GET", "/v1/overrides"), tables.show_overrides
+
+
+def set_override(service: Service, told: argparse.Namespace) -> Outcome:
+    """Takes to local, pins, or books a window."""
+    now = service.now("/v1/overrides")
+    start = None if told.start is None else _instant(told.start, now, "--start")
+    end = _end(told, start or now, now)
+    if told.what == "pin" and end is None:
+        raise AskError("pin: say for how long, by --for 2h or --end; a pin without an end would be forgotten", _BAD_INPUT)
+    if told.what == "maintenance" and (start is None or end is None):
+        raise AskError("maintenance: say from when (--start) and until when (--end, or --for 8h)", _BAD_INPUT)
+    body: dict[str, Any] = {"kind": told.what, "asset_id": told.asset_id, "why": told.why}
+    body |= {"start": start.isoformat()} if start is not None else {}
+    body |= {"end": end.isoformat()} if end is not None else {}
+    body |= {"power_mw": told.power_mw} if told.what == "pin" else {}
+    return service.ask("POST", "/v1/overrides", body), tables.show_override
+
+
+def release(service: Service, told: argparse.Namespace) -> Outcome:
+    """Gives an asset back, or ends one override by its number."""
+    if told.target.isdigit():
+        return service.ask("DELETE", f"/v1/overrides/{told.target}"), tables.show_override
+    body = {"kind": "release", "asset_id": told.target, "why": told.why}
+    return service.ask("POST", "/v1/overrides", body), tables.show_released
+
+
+def events(service: Service, told: argparse.Namespace) -> Outcome:
+    """All that were called by REST."""
+    return service.ask("GET", "/v1/events"), tables.show_events
+
+
+def call(service: Service, told: argparse.Namespace) -> Outcome:
+    """Calls one."""
+    now = service.now("/v1/events")
+    start = _instant(told.start, now, "--start")
+    end = _end(told, start, now)
+    if end is None:
+        raise AskError("call: say until when, by --for 2h or --end", _BAD_INPUT)
+    body = {
+        "event_id": told.event_id,
+        "connection": told.connection,
+        "kind": told.kind,
+        "target_mw": told.target_mw,
+        "start": start.isoformat(),
+        "end": end.isoformat(),
+        "priority": told.priority,
+        "note": told.note,
+    }
+    return service.ask("POST", "/v1/events", body), tables.show_event
+
+
+def amend(service: Service, told: argparse.Namespace) -> Outcome:
+    """Changes one that is not over."""
+    path = f"/v1/events/{quote(told.event_id, safe='')}"
+    body: dict[str, Any] = {} if told.target_mw is None else {"target_mw": told.target_mw}
+    if told.end is not None or told.span is not None:
+        known, now = service.ask("GET", path), service.now("/v1/events")
+        end = _end(told, datetime.fromisoformat(known["start"]), now)
+        body |= {} if end is None else {"end": end.isoformat()}
+    return service.ask("PATCH", path, body), tables.show_event
+
+
+def cancel(service: Service, told: argparse.Namespace) -> Outcome:
+    """Takes one back."""
+    return service.ask("DELETE", f"/v1/events/{quote(told.event_id, safe='')}"), tables.show_event
+
+
+def make_key(service: Service, told: argparse.Namespace) -> Outcome:
+    """A key for somebody."""
+    body = {"name": told.name, "role": told.role} | ({} if told.cluster is None else {"cluster": told.cluster})
+    return service.ask("POST", "/v1/keys", body), tables.show_key
+
+
+def keys(service: Service, told: argparse.Namespace) -> Outcome:
+    """All of them."""
+    return service.ask("GET", "/v1/keys"), tables.show_keys
+
+
+def revoke(service: Service, told: argparse.Namespace) -> Outcome:
+    """Takes one back."""
+    return service.ask("DELETE", f"/v1/keys/{quote(told.key_id, safe='')}"), tables.show_revoked
+
+
+def make_token(service: Service, told: argparse.Namespace) -> Outcome:
+    """A token straight from the service's secret: whoever can read that needs no key."""
+    from controllers.api.local_token import local_token
+
+    text = local_token(told.config, told.role, told.name, timedelta(hours=told.hours), told.cluster)
+    return {"token": text, "role": told.role}, tables.show_token
+
+
+def _instant(text: str, now: datetime, where: str) -> datetime:
+    """`now`, `+30m` from park time, or an instant with its zone."""
+    if text == "now":
+        return now
+    if text.startswith("+"):
+        return now + _length(text[1:], where)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise AskError(f"{where}: {text}: no instant; write now, +30m, or 2030-10-01T08:00:00+08:00", _BAD_INPUT)
+    return at.astimezone(UTC)
+
+
+def _length(text: str, where: str) -> timedelta:
+    found = _SPAN.fullmatch(text)
+    if found is None:
+        raise AskError(f"{where}: {text}: no length of time; write as in 90s, 30m, 2h, 1d", _BAD_INPUT)
+    return timedelta(**{_UNITS[found.group(2)]: float(found.group(1))})
+
+
+def _end(told: argparse.Namespace, start: datetime, now: datetime) -> datetime | None:
+    if told.end is not None:
+        return _instant(told.end, now, "--end")
+    return None if told.span is None else start + _length(told.span, "--for")
+
+
+def _read(said: httpx.Response, url: str) -> Any:
+    try:
+        return said.json()
+    except ValueError as error:
+        raise AskError(f"{url}: answers, but not as this service does; is the address right?") from error
+
+
+def _problem(said: httpx.Response, url: str) -> str:
+    """The service's own line; of something that is not the service, what it said."""
+    try:
+        problem = said.json()
+        return str(problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"{url}: answers {said.status_code}, and not as this service does; is the address right?"
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def add_service_commands(commands: Any) -> None:
+    """Adds them to `vpp`.
+
+    Args:
+        commands: What `ArgumentParser.add_subparsers` returned.
+    """
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--url", help="where the service is; VPP_API_URL without it, else this machine")
+    common.add_argument("--token", help="key or token; VPP_TOKEN without it")
+    common.add_argument("--json", action="store_true", help="the same facts for machines")
+    look = commands.add_parser("status", parents=[common], help="the running park: powers, commands and reasons, alarms")
+    look.set_defaults(act=status)
+    _add_override(commands.add_parser("override", help="take an asset into one's own hand, pin it, give it back"), common)
+    _add_event(commands.add_parser("event", help="calls of the grid: list, call, amend, cancel"), common)
+    _add_token(commands.add_parser("token", help="tokens and keys for the service"), common)
+
+
+def _add_override(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    what.add_parser("list", parents=[common], help="those that stand").set_defaults(act=overrides)
+    for name, words in (
+        ("local", "leave an asset to its own control room"),
+        ("pin", "hold an asset at a power"),
+        ("maintenance", "a window in which an asset is not counted on"),
+    ):
+        one = what.add_parser(name, parents=[common], help=words)
+        one.add_argument("asset_id", metavar="ASSET")
+        if name == "pin":
+            one.add_argument("--power-mw", type=float, required=True, help="positive when consuming [MW]")
+        one.add_argument("--start", help="now without it; +30m, or an instant with its zone")
+        _add_span(one)
+        one.add_argument("--why", required=True, help="someone will ask")
+        one.set_defaults(act=set_override)
+    back = what.add_parser("release", parents=[common], help="give an asset back, or end one override by its number")
+    back.add_argument("target", metavar="ASSET|NUMBER")
+    back.add_argument("--why", default="released")
+    back.set_defaults(act=release)
+
+
+def _add_event(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    what.add_parser("list", parents=[common], help="all that were called").set_defaults(act=events)
+    new = what.add_parser("call", parents=[common], help="call one; the same again changes nothing")
+    new.add_argument("event_id", metavar="ID", help="your own name of it")
+    new.add_argument("--connection", required=True)
+    new.add_argument("--kind", required=True, choices=("peak", "valley", "import_limit", "export_limit", "emergency"))
+    new.add_argument("--target-mw", type=float, required=True, help="import to keep, negative for export [MW]")
+    new.add_argument("--start", default="now", help="now without it; +30m, or an instant with its zone")
+    _add_span(new)
+    new.add_argument("--priority", type=int, default=0, help="the lower goes first")
+    new.add_argument("--note", default="")
+    new.set_defaults(act=call)
+    change = what.add_parser("amend", parents=[common], help="change target or end of one that is not over")
+    change.add_argument("event_id", metavar="ID")
+    change.add_argument("--target-mw", type=float)
+    _add_span(change)
+    change.set_defaults(act=amend)
+    stop = what.add_parser("cancel", parents=[common], help="take one back")
+    stop.add_argument("event_id", metavar="ID")
+    stop.set_defaults(act=cancel)
+
+
+def _add_span(parser: argparse.ArgumentParser) -> None:
+    ends = parser.add_mutually_exclusive_group()
+    ends.add_argument("--end", help="until when: +2h from now, or an instant with its zone")
+    ends.add_argument("--for", dest="span", metavar="LENGTH", help="how long from the start: 90s, 30m, 2h, 1d")
+
+
+def _add_token(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    what = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    for role in ("viewer", "operator", "scheduler", "grid", "admin"):
+        one = what.add_parser(role, parents=[common], help=f"a token as {role}, made on the service's own machine")
+        one.add_argument("--name", default=f"{role}.console", help="what the audit calls its holder")
+        one.add_argument("--hours", type=float, default=12.0, help="how long it lives [h]")
+        one.add_argument("--cluster", help="for a scheduler: the cluster it speaks for")
+        one.add_argument("--config", type=Path, help="settings file of the service")
+        one.set_defaults(act=make_token, role=role)
+    new = what.add_parser("key", parents=[common], help="a key for somebody; takes an admin's token")
+    new.add_argument("--name", required=True)
+    new.add_argument("--role", required=True, choices=("viewer", "operator", "scheduler", "grid", "admin"))
+    new.add_argument("--cluster", help="for a scheduler: the cluster it speaks for")
+    new.set_defaults(act=make_key)
+    what.add_parser("keys", parents=[common], help="every key, without secrets").set_defaults(act=keys)
+    back = what.add_parser("revoke", parents=[common], help="take a key back, and every token got by it")
+    back.add_argument("key_id", metavar="KEY_ID")
+    back.set_defaults(act=revoke)

@@ -1,0 +1,211 @@
+"""What the service answers, as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+__all__ = [
+    "show_event",
+    "show_events",
+    "show_key",
+    "show_keys",
+    "show_override",
+    "show_overrides",
+    "show_released",
+    "show_revoked",
+    "show_status",
+    "show_token",
+]
+
+_MODES: Final = {
+    "remote": "remote 远控",
+    "local": "[yellow]local 就地[/]",
+    "fault": "[red]fault 故障[/]",
+    "offline": "[red]offline 离线[/]",
+    "silent": "[red]silent 失联[/]",
+    "awaited": "[dim]awaited 待上线[/]",
+}
+_LEVELS: Final = {"alarm": "red", "warning": "yellow", "note": "dim"}
+_DONE: Final = {"accepted": "[green]✓[/]", "clamped": "[yellow]≈[/]", "rejected": "[red]✗[/]", None: "[dim]…[/]"}
+
+Row = Mapping[str, Any]
+
+
+def show_status(console: Console, answer: Row) -> None:
+    """The park: areas, connections, assets with command and reason, alarms."""
+    live, alarms = answer["live"], answer["alarms"]
+    bus = "" if live["connected"] else "   [red]no connection to the bus: all below stands still[/]"
+    heard = "never heard" if live["controller_heard_at"] is None else f"heard {_time(live['controller_heard_at'])}"
+    plan = live["plan_id"] or "none"
+    console.print(f"[bold]{live['park']}[/]  {_time(live['at'])}  plan {plan}  controller {heard}{bus}", soft_wrap=True)
+    console.print(_areas(live))
+    console.print(_connections(live["connections"]))
+    console.print(_assets(live["assets"]))
+    for alarm in alarms:
+        colour = _LEVELS.get(alarm["level"], "red")
+        seen = f"  seen by {alarm['acknowledged_by']}" if alarm["acknowledged_at"] else ""
+        console.print(f"[{colour}]{alarm['number']:>5} {alarm['level']:<8}[/] {escape(alarm['text'])}{seen}", soft_wrap=True)
+    if not alarms:
+        console.print("no alarm stands 无告警")
+
+
+def show_overrides(console: Console, answer: Row) -> None:
+    """Overrides that stand."""
+    table = _table("Overrides 人工干预", "no.", "asset", "kind", "MW", "from", "until", "by", "why")
+    for row in answer["overrides"]:
+        table.add_row(*_override(row))
+    _print(console, table, "no override stands 无人工干预")
+
+
+def show_override(console: Console, row: Row) -> None:
+    """One that was written or ended."""
+    until = "until it is released" if row["end"] is None else f"until {_time(row['end'])}"
+    if row["closed_at"]:
+        console.print(f"override {row['number']}: {row['asset_id']} {row['kind']} ended", soft_wrap=True)
+        return
+    power = "" if row["power_mw"] is None else f" at {row['power_mw']:g} MW"
+    text = f"override {row['number']}: {row['asset_id']} {row['kind']}{power} from {_time(row['start'])} {until}"
+    console.print(text, soft_wrap=True)
+
+
+def show_released(console: Console, row: Row) -> None:
+    """What a release has ended."""
+    ended = ", ".join(map(str, row["released"])) or "nothing that held it"
+    console.print(f"{row['asset_id']} is released; ended: {ended}", soft_wrap=True)
+
+
+def show_events(console: Console, answer: Row) -> None:
+    """Events with their states."""
+    table = _table("Events 调度事件", "id", "connection", "kind", "MW", "from", "until", "state", "reason")
+    for row in answer["events"]:
+        table.add_row(
+            escape(row["event_id"]),
+            row["connection"],
+            row["kind"],
+            f"{row['target_mw']:g}",
+            _time(row["start"]),
+            _time(row["end"]),
+            row["state"],
+            escape(row["reason"]),
+        )
+    _print(console, table, "no event was called 无事件")
+
+
+def show_event(console: Console, row: Row) -> None:
+    """One event as it stands."""
+    span = f"{_time(row['start'])} to {_time(row['end'])}"
+    why = f" ({escape(row['reason'])})" if row["reason"] else ""
+    text = (
+        f"event {escape(row['event_id'])} revision {row['revision']}: {row['state']}{why}; {row['kind']} on {row['connection']}"
+    )
+    console.print(f"{text}, {row['target_mw']:g} MW, {span}", soft_wrap=True)
+
+
+def show_token(console: Console, row: Row) -> None:
+    """The token alone, so that a shell can take it."""
+    console.print(row["token"], soft_wrap=True, highlight=False, markup=False)
+
+
+def show_key(console: Console, row: Row) -> None:
+    """A new key: the only time it is shown."""
+    facts = row["facts"]
+    console.print(row["key"], soft_wrap=True, highlight=False, markup=False)
+    console.print(f"key {facts['id']} for {escape(facts['name'])} as {facts['role']}; it is shown this once", soft_wrap=True)
+
+
+def show_keys(console: Console, answer: Row) -> None:
+    """Every key."""
+    table = _table("Keys 密钥", "id", "name", "role", "cluster", "made", "by", "state")
+    for row in answer["keys"]:
+        state = f"revoked {_time(row['revoked_at'])}" if row["revoked_at"] else _until(row["expires_at"])
+        made = _time(row["created_at"])
+        table.add_row(row["id"], escape(row["name"]), row["role"], row["cluster"] or "", made, escape(row["created_by"]), state)
+    _print(console, table, "no key was made 无密钥")
+
+
+def show_revoked(console: Console, row: Row) -> None:
+    """A key that opens nothing any more."""
+    console.print(f"key {row['id']} of {escape(row['name'])} is revoked", soft_wrap=True)
+
+
+def _areas(live: Row) -> Table:
+    table = _table("Areas 供电区", "area", "gives MW", "available", "takes MW", "unheard")
+    for row in live["areas"]:
+        values = (row["generation_mw"], row["available_mw"], row["consumption_mw"])
+        table.add_row(row["id"], *(f"{v:,.1f}" for v in values), str(len(row["unheard"]) or ""))
+    return table
+
+
+def _connections(rows: Sequence[Row]) -> Table:
+    table = _table("Connections 联络点", "connection", "import MW", "planned", "limits MW", "Hz")
+    for row in rows:
+        limits = f"{-row['export_limit_mw']:g} … {row['import_limit_mw']:g}"
+        hertz = "" if row["frequency_hz"] is None else f"{row['frequency_hz']:.3f}"
+        table.add_row(row["id"], _mw(row["import_mw"]), _mw(row["planned_mw"]), limits, hertz)
+    return table
+
+
+def _assets(rows: Sequence[Row]) -> Table:
+    table = _table("Assets 资产", "asset", "mode", "MW", "available", "planned", "command", "", "why")
+    for row in rows:
+        command = row["commands"][-1] if row["commands"] else None
+        told = ("", "", "") if command is None else _command(command)
+        numbers = (_mw(row["power_mw"]), _mw(row["available_mw"]), _mw(row["planned_mw"]))
+        table.add_row(row["id"], _MODES.get(row["mode"], row["mode"]), *numbers, *told)
+    return table
+
+
+def _command(row: Row) -> tuple[str, str, str]:
+    """What it was told, what it answered, and why."""
+    setpoint = row["setpoint"]
+    words = {key: value for key, value in setpoint.items() if key != "kind"}
+    text = setpoint["kind"].replace("_", " ") + " " + " ".join(_value(value) for value in words.values())
+    why = row["reason"]["text"] or row["reason"]["code"]
+    limit, price = row["reason"].get("limit"), row["reason"].get("price_cny_per_mwh")
+    more = [f"limit {limit}"] if limit else []
+    more += [] if price is None else [f"{price:,.0f} CNY/MWh"]
+    return text, _DONE.get(row.get("outcome"), "?"), escape(f"{why}{' · ' if more else ''}{', '.join(more)}")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    text = str(value)
+    return _time(text) if "T" in text and text[:1].isdigit() else text
+
+
+def _override(row: Row) -> tuple[str, ...]:
+    power = "" if row["power_mw"] is None else f"{row['power_mw']:g}"
+    span = (_time(row["start"]), _until(row["end"]))
+    return (str(row["number"]), row["asset_id"], row["kind"], power, *span, escape(row["by"]), escape(row["why"]))
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    right = {"MW", "gives MW", "available", "takes MW", "planned", "import MW", "Hz", "no.", "unheard"}
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", header_style="dim", overflow="fold")
+    return table
+
+
+def _print(console: Console, table: Table, empty: str) -> None:
+    console.print(table if table.row_count else empty)
+
+
+def _mw(value: float | None) -> str:
+    return "" if value is None else f"{value:,.1f}"
+
+
+def _until(text: str | None) -> str:
+    return "" if text is None else _time(text)
+
+
+def _time(text: str) -> str:
+    """In the reader's own zone, because a person reads it."""
+    return f"{datetime.fromisoformat(text).astimezone():%m-%d %H:%M:%S}"
