@@ -7,7 +7,6 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +100,7 @@ def _live(told: argparse.Namespace) -> int:
     scenario: Scenario = load(told.scenario).with_options(told.days, told.seed)
     if not told.speed > 0:
         raise ScenarioError([f"--speed: {told.speed:g}: must be above 0"])
-    return run_live(replace(scenario), LiveOptions(told.speed, told.data))
+    return run_live(scenario, LiveOptions(told.speed, told.data, view=told.view, port=told.port))
 
 
 def _compare(told: argparse.Namespace) -> int:
@@ -148,10 +147,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--report", type=Path, metavar="FILE.html", help="write the run as one page with plots")
     run.add_argument("--whole", action="store_true", help="all days of a scenario that is else run as sampled days")
     run.add_argument("--verbose", action="store_true", help="show the controller's warnings")
-    live = commands.add_parser("live", help="the living park over a real broker, with a view on the terminal")
+    live = commands.add_parser("live", help="the service against the simulated park: broker, controller, API, screen, world")
     live.set_defaults(act=_live)
     _scenario_options(live, scenario_default="first-month")
     live.add_argument("--speed", type=float, default=1.0, help="park seconds in a second; up to 10 at 1 s control")
+    live.add_argument("--view", action="store_true", help="show the park on this terminal too")
+    live.add_argument("--port", type=int, default=8080, help="of API and screen; 0 finds a free one (default: 8080)")
     against = commands.add_parser("compare", help="the policies side by side on the same world; can be stopped and resumed")
     against.set_defaults(act=_compare)
     _scenario_options(against, scenario_default=None)

@@ -1,4 +1,4 @@
-"""The park alive: broker, world and controller, each in a process of its own, and a view of it on the terminal."""
+"""The park alive: the world in a process of its own against the service as it is shipped; a view on the terminal if wanted."""
 
 from __future__ import annotations
 
@@ -7,20 +7,14 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from multiprocessing import get_context
+from functools import partial
 from multiprocessing.connection import Connection as Pipe
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
-from typing import Any, Final
-
-import structlog
-from rich.console import Console
+from typing import Final
 
 from controllers.bus.base import Bus
 from controllers.bus.broker import EmbeddedBroker
@@ -28,11 +22,14 @@ from controllers.bus.mqtt import connected_bus
 from controllers.clock import WallClock
 from controllers.console.board import Board
 from controllers.console.live import watch
+from controllers.controller_process import ControllerOptions
 from controllers.edge import offline_will
+from controllers.family import Child, Word
+from controllers.log import log_to
 from controllers.loops.forecast import Forecaster
-from controllers.loops.worker import ProcessWorker
-from controllers.service import Controller, ControllerSettings
-from sim_harness.broker_keeper import BrokerKeeper
+from controllers.serve import Service, operator_token, serve
+from controllers.service import ControllerSettings
+from controllers.settings import BrokerSettings, ClockSettings, Settings, StoreSettings, load_settings
 from sim_harness.clusters.source import jobs_of
 from sim_harness.faults import Injector
 from sim_harness.run import forecaster_of
@@ -50,8 +47,6 @@ __all__ = ["FASTEST_AT_1_S", "LiveOptions", "control_step", "run_live"]
 FASTEST_AT_1_S: Final = 10.0
 _COARSE_STEP: Final = timedelta(seconds=10)
 _FINE_STEP: Final = timedelta(seconds=1)
-_READY_WITHIN_S: Final = 1_200.0
-_PATIENCE_S: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +57,17 @@ class LiveOptions:
         speed: Park seconds in a second.
         data_dir: Measured series; None to generate weather.
         cache_dir: Where trained models are kept.
-        log: Where the controller writes its log.
+        log_dir: Where the processes write their logs.
+        view: Whether the park is shown on this terminal too.
+        port: Of API and screen; 0 finds a free one.
     """
 
     speed: float
     data_dir: Path | None
     cache_dir: Path = Path("out/models")
-    log: Path = Path("out/controller.log")
+    log_dir: Path = Path("out/log")
+    view: bool = False
+    port: int = 8080
 
 
 def control_step(speed: float) -> timedelta:
@@ -81,57 +80,48 @@ def run_live(scenario: Scenario, options: LiveOptions) -> int:
 
     Raises:
         ScenarioError: The scenario, its park or its data are not in order.
-        BrokerError: The broker could not be started.
+        VppError: The broker could not be started, or the address is taken.
     """
-    # A shell that starts us in the background has us ignore the interrupt; whoever sends one means it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        asyncio.run(_live(scenario, options))
-    except KeyboardInterrupt:
-        print("\nstopped: world, controller and broker have ended")  # noqa: T201  the last word of a command on a terminal
+    park = load_park_of(scenario)
+    # The world begins anew at every start, and so must what it is remembered by: an old signal would outrank a new one.
+    with TemporaryDirectory(prefix="vpp-live-") as folder:
+        settings = _settings(scenario, options, Path(folder))
+        log_to(options.log_dir / "live.log", "live")
+        _say(f"token    {operator_token(settings)}  (operator, 12 h)")
+        asyncio.run(_live(scenario, options, settings, park))
+    _say("stopped: world, controller, API and broker have ended")
     return 0
 
 
-async def _live(scenario: Scenario, options: LiveOptions) -> None:
-    park = load_park_of(scenario)
-    weather = _weather(park, scenario, options)
-    console = Console(stderr=True)
-    options.log.parent.mkdir(parents=True, exist_ok=True)
-    async with AsyncExitStack() as stack:
-        # The world begins anew at every start, so must what the broker retains: an old signal would outrank a new one.
-        state_dir = Path(stack.enter_context(TemporaryDirectory(prefix="vpp-broker-")))
-        broker = EmbeddedBroker(state_dir)
-        await broker.start()
-        stack.push_async_callback(broker.stop)
-        url = broker.url
-        console.print(f"broker  [bold]{url}[/]  (topics vpp/v1/{park.id}/#; any MQTT 3.1.1 client may listen)")
-        ours, theirs = get_context("spawn").Pipe()
-        process = get_context("spawn").Process(target=_controller_process, args=(theirs, url, scenario, options))
-        process.start()
-        theirs.close()
-        stack.callback(_end, process)
-        with console.status("controller: training the forecasters on what was known before the first day …"):
-            await _until_ready(ours)
-        began_s = time.monotonic()
-        ours.send(began_s)
-        clock = _clock(scenario, options, began_s)
-        site = await _site(stack, url, (park, scenario, weather), clock, options.data_dir)
-        screen = await stack.enter_async_context(connected_bus(url, "screen"))
-        board = Board(park, screen)
-        await _first_of(watch(board, clock), _run_world(site, clock, control_step(options.speed), scenario, BrokerKeeper(broker)))
-
-
-async def _first_of(*parts: Coroutine[Any, Any, None]) -> None:
-    """Runs the parts until one ends or fails, and ends the others with it: a view that broke must not go unseen."""
-    tasks = [asyncio.ensure_future(part) for part in parts]
+async def _live(scenario: Scenario, options: LiveOptions, settings: Settings, park: Park) -> None:
+    control = control_step(options.speed)
+    make = partial(_make_forecaster, scenario, options) if farms_of(park) else None
+    service = Service(
+        settings,
+        park,
+        options=ControllerOptions(make, ControllerSettings(control=control, live=True)),
+        beside=(Child("world", _world_process, (settings, scenario, options), vital=True),),
+        tend_broker=partial(_tend_broker, scenario, park, settings),
+        log_dir=options.log_dir,
+    )
+    if not options.view:
+        await serve(service, _say)
+        return
+    urls: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    viewing = asyncio.ensure_future(_view(park, urls, settings.clock.clock()))
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        await serve(service, partial(_say_and_note, urls))
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        viewing.cancel()
+        await asyncio.gather(viewing, return_exceptions=True)
+
+
+def _settings(scenario: Scenario, options: LiveOptions, folder: Path) -> Settings:
+    """One park time for all processes: the machine's monotonic clock is one for all of them."""
+    given = {"api": {"port": options.port}, "control_s": control_step(options.speed).total_seconds()}
+    known = load_settings(None, given=given)
+    clock = ClockSettings(speed=options.speed, start=scenario.start, began_s=time.monotonic())
+    return replace(known, state_dir=folder, clock=clock, broker=BrokerSettings(), store=StoreSettings())
 
 
 def _weather(park: Park, scenario: Scenario, options: LiveOptions) -> Weather:
@@ -139,10 +129,51 @@ def _weather(park: Park, scenario: Scenario, options: LiveOptions) -> Weather:
     return open_weather(data_dir, farms_of(park), seed=scenario.seed, start=scenario.start, end=scenario.end)
 
 
-def _clock(scenario: Scenario, options: LiveOptions, began_s: float) -> WallClock:
-    """The same park time in every process: the machine's monotonic clock is one for all of them."""
-    gone_s = (time.monotonic() - began_s) * options.speed
-    return WallClock(options.speed, scenario.start + timedelta(seconds=gone_s))
+def _make_forecaster(scenario: Scenario, options: LiveOptions) -> Forecaster:
+    """In the worker's process: trained on what was known before the first day, or read from where it was left."""
+    park = load_park_of(scenario)
+    weather = _weather(park, scenario, options)
+    faults = Injector(scenario.faults_in(park), park.id, scenario.seed, WallClock(options.speed, scenario.start))
+    return forecaster_of(park, weather, scenario.start, options.cache_dir, faults)
+
+
+async def _tend_broker(
+    scenario: Scenario, park: Park, settings: Settings, broker: EmbeddedBroker, may_run: asyncio.Event
+) -> None:
+    """Kills the broker where the scenario says so, as kill -9 does, and lets it come back."""
+    clock = settings.clock.clock()
+    windows = Injector(scenario.faults_in(park), park.id, scenario.seed, clock).broker_restarts
+    async for at in clock.every(_FINE_STEP):
+        if not any(window.holds(at) for window in windows):
+            may_run.set()
+            continue
+        may_run.clear()
+        if broker.pid is not None:
+            os.kill(broker.pid, signal.SIGKILL)
+
+
+def _world_process(pipe: Pipe, settings: Settings, scenario: Scenario, options: LiveOptions, url: str) -> None:
+    """Plants, edges, clusters and the grid's gateway; the target of a child."""
+    log_to(options.log_dir / "world.log", "world")
+    try:
+        with contextlib.suppress(asyncio.CancelledError):  # asked to end
+            asyncio.run(_world(pipe, settings, scenario, options, url))
+    except VppError as error:
+        pipe.send(Word(ready=False, text=str(error)))
+        raise SystemExit(1) from error
+
+
+async def _world(pipe: Pipe, settings: Settings, scenario: Scenario, options: LiveOptions, url: str) -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    park, clock = load_park_of(scenario), settings.clock.clock()
+    weather = _weather(park, scenario, options)
+    async with AsyncExitStack() as stack:
+        site = await _site(stack, url, (park, scenario, weather), clock, options.data_dir)
+        site.world.grid.market = scenario.market(park, options.data_dir)
+        pipe.send(Word(ready=True))
+        await _run_world(site, clock, control_step(options.speed), scenario)
 
 
 async def _site(
@@ -157,8 +188,7 @@ async def _site(
     return Site(park, scenario, weather, buses.__getitem__, clock, jobs_of(park, scenario, data_dir))
 
 
-async def _run_world(site: Site, clock: WallClock, step: timedelta, scenario: Scenario, keeper: BrokerKeeper) -> None:
-    restarts = site.faults.broker_restarts
+async def _run_world(site: Site, clock: WallClock, step: timedelta, scenario: Scenario) -> None:
     before = scenario.start
     site.report(before)
     async for at in clock.every(step):
@@ -166,61 +196,22 @@ async def _run_world(site: Site, clock: WallClock, step: timedelta, scenario: Sc
         while before + step <= at:
             site.world.step(before, step.total_seconds())
             before += step
-        await keeper.tend(at, wanted_down=any(window.holds(at) for window in restarts))
         site.report(before)
         if at >= scenario.end:
             return
 
 
-async def _until_ready(pipe: Pipe) -> None:
-    """Waits for the controller's first word, which is either "ready" or what is wrong."""
-    ready = await asyncio.to_thread(pipe.poll, _READY_WITHIN_S)
-    word = pipe.recv() if ready else f"controller: not ready after {_READY_WITHIN_S:g} s"
-    if word != "ready":
-        raise VppError(str(word))
+async def _view(park: Park, urls: asyncio.Future[str], clock: WallClock) -> None:
+    async with connected_bus(await urls, "view") as bus:
+        await watch(Board(park, bus), clock)
 
 
-def _end(process: BaseProcess) -> None:
-    process.terminate()
-    process.join(_PATIENCE_S)
-    if process.is_alive():
-        process.kill()
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201  a command speaks on the terminal
 
 
-def _controller_process(pipe: Pipe, url: str, scenario: Scenario, options: LiveOptions) -> None:
-    """The controller's own process. An interrupt is for the parent, which then ends this one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Nothing to tidy up: the devices hold their leases and fallbacks, the solver's process watches for its parent.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    with options.log.open("a", encoding="utf-8") as log:
-        structlog.configure(logger_factory=structlog.PrintLoggerFactory(log))
-        try:
-            park = load_park_of(scenario)
-            weather = _weather(park, scenario, options)
-            faults = Injector(scenario.faults_in(park), park.id, scenario.seed, WallClock(options.speed, scenario.start))
-            forecaster = forecaster_of(park, weather, scenario.start, options.cache_dir, faults)
-        except VppError as error:
-            pipe.send(str(error))
-            return
-        pipe.send("ready")
-        try:
-            began_s = pipe.recv()
-        except EOFError:  # the parent gave up before the park began
-            return
-        Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
-        clock = _clock(scenario, options, began_s)
-        with ProcessWorker() as worker:
-            asyncio.run(_control(url, park, clock, forecaster, worker, options.speed))
-
-
-def _end_with_parent(pipe: Pipe) -> None:
-    """The parent says nothing more; when its end of the pipe is gone, so is it, and nobody would end this process."""
-    with contextlib.suppress(EOFError, OSError):
-        pipe.recv()
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-async def _control(url: str, park: Park, clock: WallClock, forecaster: Forecaster, worker: ProcessWorker, speed: float) -> None:
-    settings = ControllerSettings(control=control_step(speed), live=True)
-    async with connected_bus(url, f"controller_{os.getpid()}") as bus:
-        await Controller(park, bus, clock, settings, forecaster, worker).run()
+def _say_and_note(urls: asyncio.Future[str], line: str) -> None:
+    _say(line)
+    word, *rest = line.split()
+    if word == "broker" and not urls.done():
+        urls.set_result(rest[0])
