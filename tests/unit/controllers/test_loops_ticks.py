@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
-from controllers.loops.ticks import at_once
+from controllers.clock import WallClock
+from controllers.loops.bell import Bell
+from controllers.loops.ticks import Wakes, at_once, woken
 from sim_harness.clock import SimClock
 from tests.world_builders import START
 
@@ -58,3 +61,23 @@ async def test_a_tick_that_comes_while_the_first_is_worked_on_is_not_lost() -> N
     clock = SimClock(START + 14 * MINUTE)
     ticks = at_once(clock, STEP, lambda: True)
     assert await seen_until(clock, ticks, 5, busy_s=120.0) == [START, START + STEP]
+
+
+async def test_a_ring_brings_a_tick_on_and_many_rings_bring_one() -> None:
+    clock, wakes = WallClock(start=START), Wakes(Bell())
+    ticks = woken(clock, MINUTE, wakes)
+    loop = asyncio.get_running_loop()
+    for after_s in (0.01, 0.02, 0.03, 0.1, 0.12):
+        loop.call_later(after_s, wakes.bell.ring)
+    first, second = await anext(ticks), await anext(ticks)
+    # Gathered over 50 ms, and the next one not before 200 ms later.
+    assert 0.055 <= (first - START).total_seconds() <= 0.15
+    assert 0.2 <= (second - first).total_seconds() <= 0.4
+    assert wakes.brought_on == 2
+
+
+async def test_without_a_ring_ticks_come_at_their_multiples() -> None:
+    clock, wakes = WallClock(speed=100.0, start=START), Wakes(Bell())
+    ticks = woken(clock, timedelta(seconds=10), wakes)
+    assert [await anext(ticks) for _ in range(3)] == [START + timedelta(seconds=s) for s in (10, 20, 30)]
+    assert (wakes.brought_on, len(wakes.late_s)) == (0, 3)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 
 import pytest
 
 from controllers.loops.worker import InlineWorker, ProcessWorker
+from vpp.errors import WorkerError
 
 
 async def test_the_inline_worker_answers_in_the_same_process() -> None:
@@ -24,3 +27,21 @@ async def test_the_process_worker_answers_from_another_process_and_passes_except
         assert await worker.run(int, "ff", base=16) == 255
         with pytest.raises(ValueError, match="invalid literal"):
             await worker.run(int, "no number")
+
+
+async def test_a_worker_that_was_killed_is_an_error_of_its_own_and_the_next_call_has_a_new_one() -> None:
+    with ProcessWorker() as worker:
+        first = await worker.run(os.getpid)
+        os.kill(first, signal.SIGKILL)
+        with pytest.raises(WorkerError, match="its process died; a new one takes its place"):
+            await worker.run(os.getpid)
+        assert await worker.run(os.getpid) not in (first, os.getpid())
+        assert worker.replaced == 1
+
+
+async def test_a_worker_that_hangs_is_given_up() -> None:
+    with ProcessWorker("solver") as worker:
+        first = await worker.run(os.getpid)
+        with pytest.raises(WorkerError, match="solver: no answer within 0.2 s"):
+            await worker.within(0.2, time.sleep, 30.0)
+        assert await worker.run(os.getpid) != first
