@@ -16,32 +16,16 @@ from typing import Final
 
 import aiomqtt
 
+from controllers.bus.nats_config import PROBE, BrokerTls, config_text, password_in
 from vpp.errors import BrokerError
 
-__all__ = ["EmbeddedBroker", "embedded_broker", "find_nats_server"]
+__all__ = ["BrokerTls", "EmbeddedBroker", "embedded_broker", "find_nats_server"]
 
 _HOST: Final = "127.0.0.1"
 _START_S: Final = 15.0
 _STOP_S: Final = 5.0
 _POLL_S: Final = 0.02
 _PR_SET_PDEATHSIG: Final = 1
-
-#: Each line was learnt the hard way: without `server_name` there is no MQTT; with the default sync a crash loses minutes
-#: of retained messages; with the default consumers the 1,000th QoS 1 subscription is refused.
-_CONFIG: Final = """\
-server_name: vpp_embedded
-listen: "{host}:-1"
-jetstream {{
-  store_dir: "{store}"
-  sync_interval: "1s"
-  limits: {{ default_max_consumers: -1 }}
-}}
-mqtt {{
-  listen: "{host}:{port}"
-  ack_wait: "2s"
-  max_ack_pending: 1000
-}}
-"""
 
 
 def find_nats_server() -> Path:
@@ -65,17 +49,30 @@ class EmbeddedBroker:
     Args:
         state_dir: Where retained messages and sessions live; they survive a kill of the broker.
         port: For MQTT, on the loopback interface only; 0 finds a free one, which is kept over restarts.
+        tls: None: in plain text.
+        rights_file: Who may say and hear what, as `vpp acl` writes it; None: everybody everything.
     """
 
-    def __init__(self, state_dir: Path, port: int = 0) -> None:
+    def __init__(self, state_dir: Path, port: int = 0, *, tls: BrokerTls | None = None, rights_file: Path | None = None) -> None:
         self._state_dir = state_dir
         self._port = port
+        self._tls, self._rights_file = tls, rights_file
         self._process: asyncio.subprocess.Process | None = None
 
     @property
     def url(self) -> str:
-        """Where to connect."""
-        return f"mqtt://{_HOST}:{self._port}"
+        """Where to connect, without a user."""
+        return f"{'mqtt' if self._tls is None else 'mqtts'}://{_HOST}:{self._port}"
+
+    def url_for(self, user: str) -> str:
+        """Where a user of the rights file connects, with its password.
+
+        Raises:
+            BrokerError: There is no rights file, or no such user in it.
+        """
+        if self._rights_file is None:
+            raise BrokerError(f"user {user!r}: this broker has no rights file; anybody may connect without a password")
+        return self.url.replace("://", f"://{user}:{password_in(self._rights_file, user)}@")
 
     @property
     def pid(self) -> int | None:
@@ -93,8 +90,8 @@ class EmbeddedBroker:
         self._port = _free_port(self._port)
         self._state_dir.mkdir(parents=True, exist_ok=True)
         config = self._state_dir / "nats.conf"
-        store = self._state_dir.absolute() / "store"
-        config.write_text(_CONFIG.format(host=_HOST, port=self._port, store=store.as_posix()), encoding="utf-8")
+        config.write_text(config_text((_HOST, self._port), self._state_dir, self._tls, self._rights_file), encoding="utf-8")
+        password = self._probe_password()
         with self._log.open("wb") as output:
             self._process = await asyncio.create_subprocess_exec(
                 program,
@@ -109,7 +106,7 @@ class EmbeddedBroker:
             )
         try:
             async with asyncio.timeout(_START_S):
-                await self._until_it_answers(self._process)
+                await self._until_it_answers(self._process, password)
         except TimeoutError as error:
             await self.stop()
             raise BrokerError(f"nats-server does not answer after {_START_S:.0f} s; see {self._log}") from error
@@ -136,7 +133,7 @@ class EmbeddedBroker:
     def _log(self) -> Path:
         return self._state_dir / "nats.log"
 
-    async def _until_it_answers(self, process: asyncio.subprocess.Process) -> None:
+    async def _until_it_answers(self, process: asyncio.subprocess.Process, password: str | None) -> None:
         while True:
             if process.returncode is not None:
                 lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -144,9 +141,20 @@ class EmbeddedBroker:
                 raise BrokerError(f"nats-server ended with status {process.returncode}: {last}; see {self._log}")
             with contextlib.suppress(aiomqtt.MqttError):
                 # The port opens before sessions work: only an accepted CONNECT counts.
-                async with aiomqtt.Client(_HOST, self._port, identifier="vpp_probe", timeout=2.0):
+                async with self._probe(password):
                     return
             await asyncio.sleep(_POLL_S)
+
+    def _probe_password(self) -> str | None:
+        by_certificate = self._tls is not None and self._tls.maps_users
+        return None if self._rights_file is None or by_certificate else password_in(self._rights_file, PROBE)
+
+    def _probe(self, password: str | None) -> aiomqtt.Client:
+        user = None if password is None else PROBE
+        tls = None if self._tls is None else self._tls.context
+        return aiomqtt.Client(
+            _HOST, self._port, identifier="vpp_probe", timeout=2.0, username=user, password=password, tls_context=tls
+        )
 
 
 @contextlib.asynccontextmanager

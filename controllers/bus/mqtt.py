@@ -9,17 +9,19 @@ import math
 import random
 import socket
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final, cast
-from urllib.parse import unquote, urlsplit
 
 import aiomqtt
 
+from controllers.bus.address import Address, knock, refusal
 from controllers.bus.base import BusCounters, Handler, Will
 from controllers.bus.handlers import HandlerTable, Subscription
+from controllers.bus.intake import Intake
 from controllers.bus.outbox import Outbox, Posted
-from vpp.errors import BrokerError
+from vpp.errors import BrokerError, IdError
 from vpp.wire.topics import fence_topic
 
 __all__ = ["Address", "MqttBus", "MqttSettings", "connected_bus"]
@@ -32,43 +34,6 @@ _NO_DELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 _REFUSED: Final = 0x80
 #: Messages sent in one turn of the event loop, about 3 ms.
 _TURN: Final = 50
-_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a broker is, from `mqtt://user:password@host:port` or `mqtts://...`."""
-
-    host: str
-    port: int
-    user: str | None
-    password: str | None
-    tls: bool
-
-    @classmethod
-    def of(cls, url: str) -> Address:
-        """The address in a URL.
-
-        Raises:
-            BrokerError: It is not one of an MQTT broker; the message never shows the password.
-        """
-        parts = urlsplit(url)
-        try:
-            port = parts.port
-        except ValueError as error:
-            raise BrokerError(f"broker URL: {error}") from error
-        if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query:
-            raise BrokerError(
-                f"broker URL with scheme {parts.scheme!r} and host {parts.hostname!r}: "
-                "use mqtt://[user:password@]host[:port] or mqtts://..."
-            )
-        return cls(
-            host=parts.hostname,
-            port=port or _PORTS[parts.scheme],
-            user=unquote(parts.username) if parts.username else None,
-            password=unquote(parts.password) if parts.password else None,
-            tls=parts.scheme == "mqtts",
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +48,10 @@ class MqttSettings:
             edges do not come back in the same instant.
         outbox_size: Messages that may wait, see `Outbox`.
         max_wait_s: Longest wait of a QoS 0 message.
+        intake_size: Messages that may have arrived and wait for their handlers, see `Intake`.
         tls: For mqtts; None: the system's authorities.
+        insist: Whether a refused user, certificate or subscription is tried again for ever, as beside a device that nobody
+            visits; without it the first connection ends with what is wrong.
     """
 
     keepalive_s: int = 10
@@ -92,7 +60,13 @@ class MqttSettings:
     last_retry_s: float = 5.0
     outbox_size: int = 10_000
     max_wait_s: float = 5.0
+    intake_size: int = 50_000
     tls: ssl.SSLContext | None = None
+    insist: bool = False
+
+
+class _SubscriptionRefusedError(BrokerError):
+    """The broker does not let us listen."""
 
 
 class MqttBus:
@@ -103,7 +77,8 @@ class MqttBus:
 
     Args:
         url: `mqtt://[user:password@]host[:port]` or `mqtts://...`.
-        client_id: Unique among all clients of the broker; a second one with the same id throws the first out.
+        client_id: Unique among all clients of the broker; a second one with the same id throws the first out. Dots become
+            `_` on the wire: NATS takes none there.
         will: What the broker says if this side vanishes.
         settings: How the connection behaves.
     """
@@ -117,11 +92,16 @@ class MqttBus:
         self._number = 0
         self._unasked: list[Subscription] = []
         self._unacked: dict[int, Posted] = {}
-        self._fence = fence_topic(client_id)
+        self._fence = _fence_of(self._address.user, client_id)
         self._fences: dict[bytes, asyncio.Future[None]] = {}
         self._work = asyncio.Event()
         self._acked = asyncio.Event()
         self._up = asyncio.Event()
+        self._tried = asyncio.Event()
+        self._refused: str | None = None
+        self._failures: Counter[str] = Counter()
+        #: Why the last connection broke or did not come about.
+        self.last_failure = ""
 
     @property
     def connected(self) -> bool:
@@ -155,7 +135,8 @@ class MqttBus:
         It waits as long as there is no connection; give it a time limit where that matters.
         """
         self._number += 1
-        nonce = str(self._number).encode()
+        # Clients of one user share its fence.
+        nonce = f"{self._client_id} {self._number}".encode()
         passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._fences[nonce] = passed
         last = self._number
@@ -172,54 +153,115 @@ class MqttBus:
         """Returns when the connection stands."""
         await self._up.wait()
 
+    @property
+    def refused(self) -> str | None:
+        """Why the broker will not have us, or we not it; None as long as that is not known."""
+        return self._refused
+
+    async def wait_let_in(self) -> None:
+        """Returns when the connection stands.
+
+        Raises:
+            BrokerError: The broker refuses us, or we it, in one line; trying again would not help.
+        """
+        await self._tried.wait()
+        if self._refused is not None:
+            raise BrokerError(self._refused)
+
     async def run(self) -> None:
-        """Connects, and connects again, for ever; ends only by cancellation or an error that is not the network's."""
+        """Connects, and connects again, for ever; ends only by cancellation or an error that is not the network's.
+
+        Raises:
+            BrokerError: At the first connection the broker refuses a subscription, unless the settings insist.
+        """
         wait_s = self._settings.first_retry_s
         while True:
             connections = self._counters.connections
             try:
                 await self._session()
+            except _SubscriptionRefusedError as error:
+                # A broker that was just restarted may refuse for a moment what it has granted before.
+                if connections == 0 and not self._settings.insist:
+                    raise
+                self._note(error)
             except (aiomqtt.MqttError, OSError) as error:
                 if self._counters.connections > connections:
                     wait_s = self._settings.first_retry_s
-                log.warning("bus.disconnected client=%s retry_s=%.2f error=%s", self._client_id, wait_s, error)
+                elif self._address.tls:
+                    await self.knock()
+                self._note(error)
             finally:
                 self._up.clear()
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
             wait_s = min(2.0 * wait_s, self._settings.last_retry_s)
 
+    async def knock(self) -> None:
+        """Learns whether the broker refuses our certificate, which looks like a broken line from here."""
+        error = await knock(self._address, self._tls(), timeout_s=self._settings.timeout_s, listens=True)
+        if error is not None:
+            self._note_refusal(error)
+
+    def _note_refusal(self, error: Exception) -> str | None:
+        refused = refusal(error, self._address)
+        if refused is not None:
+            self._refused = refused
+            self._tried.set()
+        return refused
+
+    def _note(self, error: Exception) -> None:
+        """Keeps and logs why a connection broke or did not come about."""
+        why = self._note_refusal(error) or self._refused or str(error) or type(error).__name__
+        self.last_failure = why
+        self._failures[why] += 1
+        n = self._failures[why]
+        # The first, second, fourth ...: an outage of days at an attempt every few seconds must not fill the disk.
+        if n & (n - 1) == 0:
+            log.warning("bus.disconnected client=%s count=%d error=%s", self._client_id, n, why)
+
     async def _session(self) -> None:
         """One connection, from CONNECT until it breaks."""
-        inboxes: list[asyncio.Queue[aiomqtt.Message]] = []
-        async with self._client(inboxes) as client:
+        if self._address.tls and (self._failures or not self._counters.connections):
+            error = await knock(self._address, self._tls(), timeout_s=self._settings.timeout_s, listens=False)
+            if error is not None:
+                raise error
+        intake = Intake(self._settings.intake_size, self._fence, self._counters)
+        async with self._client(intake) as client:
             self._counters.connections += 1
+            self._failures.clear()
             self._unasked = list(self._table.subscriptions)
             await self._ask(client, [(self._fence, 0)])
             self._outbox.put_back(list(self._unacked.values()))
             self._unacked.clear()
             for nonce in self._fences:
                 self._enqueue(self._fence, nonce)
+            self._refused = None
             self._up.set()
+            self._tried.set()
             log.info("bus.connected client=%s host=%s port=%d", self._client_id, self._address.host, self._address.port)
-            await self._send_and_receive(client, inboxes[0])
+            await self._send_and_receive(client, intake)
 
-    async def _send_and_receive(self, client: aiomqtt.Client, inbox: asyncio.Queue[aiomqtt.Message]) -> None:
+    async def _send_and_receive(self, client: aiomqtt.Client, intake: Intake) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._receive(client, inbox))
+                tasks.create_task(self._receive(client, intake))
                 tasks.create_task(self._send(client, tasks))
         except BaseExceptionGroup as group:
-            network, other = group.split((aiomqtt.MqttError, OSError))
+            network, other = group.split((aiomqtt.MqttError, OSError, _SubscriptionRefusedError))
             if other is not None or network is None:
                 raise
-            raise aiomqtt.MqttError(str(_alone(network))) from network
+            error = _alone(network)
+            if isinstance(error, _SubscriptionRefusedError):
+                raise error from None
+            raise aiomqtt.MqttError(str(error)) from error
 
-    async def _receive(self, client: aiomqtt.Client, inbox: asyncio.Queue[aiomqtt.Message]) -> None:
+    async def _receive(self, client: aiomqtt.Client, intake: Intake) -> None:
         async for message in client.messages:
             self._deliver(message)
             # The iterator costs a task a message; what else has come meanwhile is taken straight from the queue.
-            while not inbox.empty():
-                self._deliver(inbox.get_nowait())
+            while not intake.empty():
+                self._deliver(intake.get_nowait())
+            if intake.is_broken:
+                raise aiomqtt.MqttError(f"more than {self._settings.intake_size} QoS 1 messages wait for their handlers")
 
     def _deliver(self, message: aiomqtt.Message) -> None:
         topic = message.topic.value
@@ -262,14 +304,16 @@ class MqttBus:
         """Subscribes.
 
         Raises:
-            BrokerError: The broker refuses, as it may for want of rights; trying again would not help.
+            BrokerError: The broker refuses, as it does for want of rights.
         """
         codes = await client.subscribe(filters)
         for i, (topic_filter, _) in enumerate(filters):
             code = codes[i]
             value = code if isinstance(code, int) else code.value
             if value >= _REFUSED:
-                raise BrokerError(f"{topic_filter}: the broker refuses the subscription (code {value}); check its ACL")
+                raise _SubscriptionRefusedError(
+                    f"{topic_filter}: the broker refuses the subscription (code {value}); check its ACL"
+                )
 
     def _enqueue(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> None:
         self._number += 1
@@ -277,33 +321,39 @@ class MqttBus:
         self._outbox.put(Posted(self._number, topic, payload, qos, retain, now_s))
         self._work.set()
 
-    def _client(self, inboxes: list[asyncio.Queue[aiomqtt.Message]]) -> aiomqtt.Client:
-        def inbox(maxsize: int) -> asyncio.Queue[aiomqtt.Message]:
-            inboxes.append(asyncio.Queue(maxsize))
-            return inboxes[-1]
+    def _tls(self) -> ssl.SSLContext | None:
+        if not self._address.tls:
+            return None
+        return self._settings.tls or ssl.create_default_context()
 
+    def _client(self, intake: Intake) -> aiomqtt.Client:
         address, settings, will = self._address, self._settings, self._will
-        tls = settings.tls
-        if address.tls and tls is None:
-            tls = ssl.create_default_context()
         client = aiomqtt.Client(
             address.host,
             address.port,
             username=address.user,
             password=address.password,
-            identifier=self._client_id,
+            identifier=self._client_id.replace(".", "_"),
             will=aiomqtt.Will(will.topic, will.payload, will.qos, will.retain) if will is not None else None,
             clean_session=True,
             keepalive=settings.keepalive_s,
             timeout=settings.timeout_s,
-            tls_context=tls if address.tls else None,
+            tls_context=self._tls(),
             socket_options=_NO_DELAY,
             # A function that makes the queue is all the client needs, and it leaves us the queue to drain.
-            queue_type=cast(Any, inbox),
+            queue_type=cast(Any, lambda maxsize: intake),  # noqa: ARG005  its own bound is not ours
         )
         # Its warning from ten calls on is not for us: the outbox bounds what is under way.
         client.pending_calls_threshold = settings.outbox_size
         return client
+
+
+def _fence_of(user: str | None, client_id: str) -> str:
+    """A user may be let speak on the fence of its own name alone; without one, the client's id names it."""
+    if user is not None:
+        with contextlib.suppress(IdError):
+            return fence_topic(user)
+    return fence_topic(client_id)
 
 
 def _alone(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -323,7 +373,7 @@ async def connected_bus(
     An error in a handler, unless it is a WireError, ends the block: it is ours, not the sender's.
 
     Raises:
-        BrokerError: No broker answers within the time limit of the settings.
+        BrokerError: No broker answers within the time limit of the settings, or it refuses us.
     """
     bus = MqttBus(url, client_id, will=will, settings=settings)
     limit_s = (settings if settings is not None else MqttSettings()).timeout_s
@@ -342,9 +392,14 @@ async def connected_bus(
 
 async def _until_connected(bus: MqttBus, url: str, limit_s: float) -> None:
     try:
-        await asyncio.wait_for(bus.wait_connected(), limit_s)
+        await asyncio.wait_for(bus.wait_let_in(), limit_s)
     except TimeoutError as error:
         address = Address.of(url)
+        if address.tls:
+            await bus.knock()
+            if bus.refused is not None:
+                raise BrokerError(bus.refused) from error
+        why = f" ({bus.last_failure})" if bus.last_failure else ""
         raise BrokerError(
-            f"no MQTT broker answers at {address.host}:{address.port} within {limit_s} s; is it running?"
+            f"no MQTT broker answers at {address.host}:{address.port} within {limit_s} s{why}; is it running, is this its port?"
         ) from error
