@@ -1,0 +1,184 @@
+"""The page itself: one for every browser that has been let in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.responses import RedirectResponse, Response
+from nicegui import ui
+
+from controllers.api.ledger_facts import AlarmFacts
+from controllers.api.roles import Caller, Right
+from controllers.screen.entrance import COOKIE
+from controllers.screen.model import ScreenModel
+from controllers.screen.words import CATEGORY_WORDS, COLOURS, LANGUAGES, Language, word
+from vpp.errors import VppError
+
+__all__ = ["open_page"]
+
+_STYLE: Final = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+_TICK_S: Final = 1.0
+
+
+def open_page(model: ScreenModel, default: Language) -> None:
+    """Registers the page with NiceGUI."""
+
+    @ui.page("/", title="VPP 虚拟电厂")
+    async def page(request: Request, lang: str = "", theme: str = "dark") -> Response | None:
+        try:
+            caller = model.source.owner(request.cookies.get(COOKIE, ""), request.client.host if request.client else "unknown")
+        except VppError:
+            return RedirectResponse("/login", status_code=303)
+        if not caller.may(Right.READ):
+            return RedirectResponse("/login", status_code=303)
+        language: Language = next((one for one in LANGUAGES if one == lang), default)
+        model.looked_at()
+        if not model.words[language].number or not model.charts_number:
+            await model.refresh()
+        _Page(model, caller, language, theme).build()
+        return None
+
+
+class _Page:
+    """What one browser has open.
+
+    Args:
+        model: What it shows.
+        caller: Who looks; what they may do is asked anew at each click.
+        language: In which they read.
+        theme: `dark` or `light`.
+    """
+
+    def __init__(self, model: ScreenModel, caller: Caller, language: Language, theme: str) -> None:
+        self._model, self._caller, self._language, self._theme = model, caller, language, theme
+        self._number, self._charts_number = -1, -1
+        self._parts: dict[str, ui.html] = {}
+        self._charts: dict[str, ui.echart] = {}
+        self._alarms: tuple[tuple[object, ...], ...] | None = None
+
+    def build(self) -> None:
+        """Puts everything in its place; a timer keeps it up to date."""
+        ui.add_css(_STYLE)
+        ui.dark_mode(self._theme != "light")
+        self._head()
+        self._parts["tiles"] = ui.html("", sanitize=False).classes("tiles")
+        self._bell = ui.element("div").classes("bell")
+        with ui.element("div").classes("charts"):
+            for area in ("", *self._model.source.park.area_ids):
+                self._chart(area)
+        with ui.element("div").classes("board"):
+            self._panel("assets", "card")
+            with ui.element("div").classes("side"):
+                self._panel("events", "card")
+                self._panel("overrides", "card")
+        self._tick()
+        ui.timer(_TICK_S, self._tick)
+
+    def _head(self) -> None:
+        park, other = self._model.source.park, "en" if self._language == "zh" else "zh"
+        name = park.site.name_zh if self._language == "zh" else park.name
+        light = "dark" if self._theme == "light" else "light"
+        with ui.element("div").classes("head"):
+            ui.html(f"<h1>{escape(name)} · {escape(word('title', self._language))}</h1>", sanitize=False)
+            self._parts["clock"] = ui.html("", sanitize=False).classes("clock")
+            self._parts["chips"] = ui.html("", sanitize=False).classes("chips")
+            ui.element("div").classes("grow")
+            look = f"theme={self._theme}"
+            ui.link("English" if other == "en" else "中文", f"?lang={other}&{look}").props('data-testid="language"')
+            ui.link("☀" if light == "light" else "☾", f"?lang={self._language}&theme={light}").props('data-testid="theme"')
+            out = escape(word("logout", self._language))
+            ui.html(
+                f'<form method="post" action="/logout" title="{escape(self._caller.name)}"><button>{out}</button></form>',
+                sanitize=False,
+            )
+
+    def _chart(self, area: str) -> None:
+        park = self._model.source.park
+        one = next((a for a in park.areas if a.id == area), None)
+        title = word("whole_park", self._language) if one is None else one.name_zh if self._language == "zh" else one.name
+        with ui.element("div").classes("card" if area else "card wide"):
+            ui.html(f"<h2>{escape(title)}</h2>", sanitize=False)
+            self._charts[area] = ui.echart(self._model.charts[self._language].get(area, {})).classes("chart")
+            if not area:
+                ui.html(self._key(), sanitize=False)
+
+    def _key(self) -> str:
+        place = LANGUAGES.index(self._language)
+        shown = [series["name"] for series in self._model.charts[self._language].get("", {}).get("series", [])]
+        entries = [
+            f'<span><i style="background:{COLOURS[name]}"></i>{escape(words[place])}</span>'
+            for name, words in CATEGORY_WORDS.items()
+            if words[place] in shown
+        ]
+        entries += [
+            f'<span><i class="dash"></i>{escape(word("supply", self._language))} ↑ / {escape(word("demand", self._language))} ↓ '
+            f"{escape(word('planned', self._language))}</span>"
+        ]
+        return f'<div class="key">{"".join(entries)}</div>'
+
+    def _panel(self, name: str, classes: str) -> None:
+        with ui.element("div").classes(classes):
+            ui.html(f"<h2>{escape(word(name, self._language))}</h2>", sanitize=False)
+            self._parts[name] = ui.html("", sanitize=False).props(f'data-testid="{name}"')
+
+    def _tick(self) -> None:
+        model = self._model
+        if not model.source.still(self._caller):
+            ui.navigate.to("/login")
+            return
+        model.looked_at()
+        self._parts["clock"].set_content(f"<span>{self._when(model.source.now())}</span>")
+        words = model.words[self._language]
+        if words.number != self._number:
+            self._number = words.number
+            for name in ("chips", "tiles", "assets", "events", "overrides"):
+                self._parts[name].set_content(getattr(words, name))
+        self._ring(model)
+        if model.charts_number != self._charts_number:
+            self._charts_number = model.charts_number
+            for area, options in model.charts[self._language].items():
+                chart = self._charts[area]
+                chart.options.clear()
+                chart.options.update(options)
+                chart.update()
+
+    def _when(self, at: datetime) -> str:
+        return f"{at.astimezone(self._model.source.park.zone):%Y-%m-%d %H:%M:%S}"
+
+    def _ring(self, model: ScreenModel) -> None:
+        """Alarms are built anew only when they change, so that a finger does not miss its button."""
+        said = tuple((a.number, a.acknowledged_at, a.cleared_at, a.text) for a in model.alarms)
+        if said == self._alarms:
+            return
+        self._alarms = said
+        self._bell.clear()
+        with self._bell:
+            for alarm in sorted(model.alarms, key=lambda one: (one.acknowledged_at is not None, one.raised_at)):
+                self._alarm(alarm)
+
+    def _alarm(self, alarm: AlarmFacts) -> None:
+        seen = alarm.acknowledged_at is not None
+        notes = [self._when(alarm.raised_at)]
+        if alarm.cleared_at is not None:
+            notes.append(f"{word('cleared', self._language)} {self._when(alarm.cleared_at)}")
+        if seen:
+            notes.append(f"{word('acknowledged', self._language)} {alarm.acknowledged_by or ''}")
+        with ui.element("div").classes(f"alarm {alarm.level} {'seen' if seen else ''}").props('data-testid="alarm"'):
+            text = f"{escape(alarm.text)}<span>{escape(' · '.join(notes))}</span>"
+            ui.html(text, sanitize=False).classes("text")
+            if not seen and self._caller.may(Right.ACKNOWLEDGE):
+                click: Any = partial(self._acknowledge, alarm.number)
+                ui.button(word("acknowledge", self._language), on_click=click).props('dense unelevated color="deep-orange-9"')
+
+    async def _acknowledge(self, number: int) -> None:
+        try:
+            await self._model.source.acknowledge(number, self._caller)
+            await self._model.look_at_asks()
+        except VppError as error:
+            ui.notify(f"{word('failed', self._language)}: {error}", type="negative")
+        self._ring(self._model)
