@@ -16,6 +16,8 @@ from controllers.bus.base import Bus
 from controllers.loops.forecast import Forecaster
 from controllers.loops.plan import PlanGuide
 from controllers.planner import SolveSettings
+from controllers.planner.rule_file import RULES_FILE, load_thresholds
+from controllers.planner.rules import RuleThresholds
 from controllers.service import Controller, ControllerSettings
 from forecasting.known import CheckedDoor, FarmSite
 from forecasting.model_store import train_cached
@@ -29,7 +31,7 @@ from sim_harness.oracle import true_future
 from sim_harness.oracle_bound import lp_bound_cny
 from sim_harness.oracle_sight import SEES, Oracle
 from sim_harness.report.plan_ear import PlanEar
-from sim_harness.scenario import Scenario, load_park_of
+from sim_harness.scenario import SEEDS, Scenario, load_park_of
 from sim_harness.score import Conduct, Score, score
 from sim_harness.site import Site, farms_of
 from sim_harness.skill import ForecastEar
@@ -68,6 +70,7 @@ class RunOptions:
         cache_dir: Where trained models are kept.
         progress: Told the share of simulated time that has passed.
         watch: Calls around which import is kept step by step; None for the scenario's own. A twin watches those it is not told.
+        thresholds: Of the rules; None for those that are frozen in `seeds`.
     """
 
     policy: Policy
@@ -76,6 +79,7 @@ class RunOptions:
     cache_dir: Path = Path("out/models")
     progress: Progress | None = None
     watch: tuple[ScenarioEvent, ...] | None = None
+    thresholds: RuleThresholds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,9 @@ async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
     make: Callable[[Bus, SimClock], tuple[Controller, int]] | None = None
     made: list[Controller] = []
     if options.policy != "none":
-        make = partial(make_controller, scenario, options.policy, options.data_dir, options.cache_dir)
+        make = partial(
+            make_controller, scenario, options.policy, options.data_dir, options.cache_dir, thresholds=options.thresholds
+        )
         # A controller in a process of its own cannot be asked afterwards.
         make = partial(_kept, made, make) if options.wire == "local" else make
     async with AsyncExitStack() as stack:
@@ -202,17 +208,25 @@ def _weather(park: Park, scenario: Scenario, data_dir: Path | None) -> Weather:
     return open_weather(found, farms_of(park), seed=scenario.seed, start=scenario.start, end=scenario.end)
 
 
-def make_controller(
-    scenario: Scenario, policy: Policy, data_dir: Path | None, cache_dir: Path, bus: Bus, clock: SimClock
+def make_controller(  # noqa: PLR0913  a controller in a process of its own gets all it is made from by name
+    scenario: Scenario,
+    policy: Policy,
+    data_dir: Path | None,
+    cache_dir: Path,
+    bus: Bus,
+    clock: SimClock,
+    thresholds: RuleThresholds | None = None,
 ) -> tuple[Controller, int]:
     """A policy's controller and how many of its tasks wait on the clock; here or in a process of its own.
 
     Raises:
+        ParkError: The frozen thresholds of the rules are not in order.
         ScenarioError: The scenario, its park or its data are not in order.
     """
     park = load_park_of(scenario)
     settings = ControllerSettings(control=timedelta(seconds=scenario.control_step_s), solve=SolveSettings(guard_s=_NO_GUARD_S))
-    settings = replace(settings, day_ahead=policy == "dayahead")
+    thresholds = thresholds if thresholds is not None else load_thresholds(SEEDS / RULES_FILE)
+    settings = replace(settings, day_ahead=policy == "dayahead", thresholds=thresholds)
     forecaster = foresight = None
     if policy not in ("none", "rules"):
         weather = _weather(park, scenario, data_dir)

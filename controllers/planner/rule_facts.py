@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from controllers.planner.blocks.hydrogen import hydrogen_curve
 from controllers.planner.expect import firm_compute_mw
 from controllers.planner.guide import grid_carbon_kg_per_mwh
 from vpp.ids import AreaId, AssetId, ConnectionId
@@ -130,8 +131,14 @@ class RuleFacts:
         self.table_of_area: dict[AreaId, PriceTable | SpotTable | None] = {z: self._first_table(z) for z in areas}
         loops = park.assets_of("ammonia_loop")
         self.loop_of = {a.id: _loop_of(a, loops) for a in park.assets_of("electrolyser")}
+        self.share_of_loop = _shares_of_loop(park)
         self.grid_carbon_kg_per_mwh = grid_carbon_kg_per_mwh(park)
         self.firm_mw = {a.id: float(firm_compute_mw(a.plate, None, 1)[0]) for a in park.assets_of("compute")}
+
+    def stack_kg_per_h(self, asset: Asset, load_frac: float) -> float:
+        """What one stack makes at a load. [kg/h]."""
+        power_mw, kg_per_h = hydrogen_curve(asset.plate)
+        return float(np.interp(load_frac * asset.plate.stack_mw, power_mw, kg_per_h))
 
     def at_prices(self, spot: Mapping[ConnectionId, SpotPrices]) -> RuleFacts:
         """The same facts with what the market has published; themselves where no tariff is on spot prices."""
@@ -156,6 +163,16 @@ class RuleFacts:
                 if connection.area == place and connection.to not in asked:
                     waiting.append(connection.to)
         return None
+
+
+def _shares_of_loop(park: Park) -> dict[AssetId, float]:
+    """Share of an electrolyser in the capacity of all at its hydrogen node."""
+    stacks = park.assets_of("electrolyser")
+    rated_mw = {a.id: a.plate.stacks * a.plate.stack_mw for a in stacks}
+    node_mw: dict[str, float] = {}
+    for asset in stacks:
+        node_mw[asset.plate.hydrogen_node] = node_mw.get(asset.plate.hydrogen_node, 0.0) + rated_mw[asset.id]
+    return {a.id: rated_mw[a.id] / node_mw[a.plate.hydrogen_node] for a in stacks}
 
 
 def _ids(assets: Iterable[Asset]) -> tuple[AssetId, ...]:

@@ -7,6 +7,7 @@ the day's order would be missed; computing that can wait waits while green power
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -50,6 +51,8 @@ class RuleThresholds:
         tank_low_frac: Level of the hydrogen tank at which the ammonia loop runs at its least.
         tank_high_frac: Level at which it runs at its most.
         tank_worth: Worth of hydrogen against its fixed price when the tank is empty; it falls to `2 - tank_worth` when full.
+        tank_empty_frac: Level below which the stacks make at least what the loop takes at its least, also from the grid.
+        tank_full_frac: Level above which they make no more than it takes, and more is worth nothing.
         heat_price_cny_per_mwh: Above it no heat is started that can wait.
         scarce_frac: Wind and sun below this share of their capacity count as scarce for computing.
         scarce_soc_frac: Computing waits only while the area's batteries are below this.
@@ -69,6 +72,8 @@ class RuleThresholds:
     tank_low_frac: float = 0.15
     tank_high_frac: float = 0.6
     tank_worth: float = 1.5
+    tank_empty_frac: float = 0.08
+    tank_full_frac: float = 0.92
     heat_price_cny_per_mwh: float = 700.0
     scarce_frac: float = 0.2
     scarce_soc_frac: float = 0.5
@@ -165,11 +170,29 @@ def _stacks(seen: _Seen, asset: Asset) -> StackOrder:
     drawn += sum(snapshot.clusters[i].power_mw for i in others if i in snapshot.clusters)
     surplus = seen.available_mw(asset.area) - drawn
     wanted = int(min(max(surplus / (plate.stack_mw * thresholds.stack_load_frac), 0), plate.stacks))
+    wanted = _within_tank(seen, asset, wanted)
     said = snapshot.assets.get(asset.id)
     now = int(said.state.get("stacks_on", wanted)) if said is not None else wanted
     on = now if abs(wanted - now) < thresholds.stack_band else wanted
     standby = min(plate.stacks - on, max(now - on, round(plate.stacks * thresholds.standby_frac)))
     return StackOrder(on, standby, _hydrogen_worth(seen, asset))
+
+
+def _within_tank(seen: _Seen, asset: Asset, wanted: int) -> int:
+    """A tank that is nearly full or nearly empty has the stacks make what the loop takes, at its most or at its least."""
+    plate: ElectrolyserPlate = asset.plate
+    loop, thresholds = seen.facts.loop_of[asset.id], seen.thresholds
+    if loop is None:
+        return wanted
+    level = _tank_frac(loop, seen.snapshot)
+    taken_kg_per_h = loop.plate.loop_t_per_h * loop.plate.hydrogen_kg_per_t * seen.facts.share_of_loop[asset.id]
+    needed = taken_kg_per_h / seen.facts.stack_kg_per_h(asset, thresholds.stack_load_frac)
+    if level >= thresholds.tank_full_frac:
+        return min(wanted, int(needed))
+    if level <= thresholds.tank_empty_frac and seen.facts.on_grid[asset.area]:
+        least: int = math.ceil(loop.plate.min_load_frac * needed)
+        return max(wanted, min(least, plate.stacks))
+    return wanted
 
 
 def _tank_frac(loop: Asset, snapshot: Snapshot) -> float:
@@ -181,8 +204,9 @@ def _tank_frac(loop: Asset, snapshot: Snapshot) -> float:
 def _hydrogen_worth(seen: _Seen, asset: Asset) -> float:
     loop = seen.facts.loop_of[asset.id]
     level = min(max(_tank_frac(loop, seen.snapshot), 0.0), 1.0) if loop is not None else 0.5
-    dear = seen.thresholds.tank_worth
-    return seen.facts.park.prices.hydrogen_cny_per_kg * (dear + (2.0 - 2.0 * dear) * level)
+    dear, full = seen.thresholds.tank_worth, seen.thresholds.tank_full_frac
+    left = 1.0 if level <= full or full >= 1.0 else (1.0 - level) / (1.0 - full)
+    return seen.facts.park.prices.hydrogen_cny_per_kg * (dear + (2.0 - 2.0 * dear) * level) * left
 
 
 def _loop(seen: _Seen, asset: Asset) -> float:

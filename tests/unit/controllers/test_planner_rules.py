@@ -11,6 +11,7 @@ import pytest
 from controllers.dispatch.guidance import Guidance
 from controllers.planner.assemble import assemble
 from controllers.planner.expect import firm_compute_mw
+from controllers.planner.rule_facts import RuleFacts
 from controllers.planner.rules import RuleThresholds, rule_guidance
 from forecasting.forecast import Forecast
 from tests.builders_control import (
@@ -93,9 +94,19 @@ def test_stacks_that_are_no_longer_wanted_stand_by() -> None:
 
 
 def test_hydrogen_is_worth_more_in_an_empty_tank_than_in_a_full_one() -> None:
-    empty, full = (guidance(states={NH3: {"buffer_kg": kg}}).stacks[H2].hydrogen_cny_per_kg for kg in (0.0, 120_000.0))
+    levels = (0.0, 0.9 * 120_000.0, 120_000.0)
+    empty, high, full = (guidance(states={NH3: {"buffer_kg": kg}}).stacks[H2].hydrogen_cny_per_kg for kg in levels)
     assert empty == pytest.approx(18.0)
-    assert full == pytest.approx(6.0)
+    assert high == pytest.approx(12.0 * (1.5 - 0.9))
+    assert full == 0.0
+
+
+def test_into_a_full_tank_goes_no_more_than_the_loop_takes() -> None:
+    states: dict[AssetId, dict[str, float]] = {H2: {"stacks_on": 0.0}, NH3: {"buffer_kg": 0.95 * 120_000.0}}
+    full = guidance(wind_frac=0.9, states=states).stacks[H2]
+    facts, stacks, loop = RuleFacts(park_of()), park_of().asset(H2), park_of().asset(NH3).plate
+    taken_kg_per_h = loop.loop_t_per_h * loop.hydrogen_kg_per_t
+    assert full.on == int(taken_kg_per_h / facts.stack_kg_per_h(stacks, RULES.stack_load_frac))
 
 
 def test_the_ammonia_loop_follows_its_tank_between_least_and_full_load() -> None:

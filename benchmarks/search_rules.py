@@ -1,0 +1,119 @@
+"""Grid search of the rules' thresholds on the tuning months, so that `rules` is as good a rival as a threshold controller can be.
+
+The tuning months 2012-10..2013-03 of the measured wind are April to September of the park's 2030; the reporting months are never
+looked at. The whole park is run in quarters of an hour over a few days of every tuning month; groups of thresholds that act on
+each other are searched together, one group after another, each kept at its best before the next; the comparable cost decides.
+
+    python benchmarks/search_rules.py [--data DIR] [--days 3] [--passes 1] [--json FILE]
+
+The winner and this record are frozen by hand in seeds/rules.yaml.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import sys
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from controllers.planner.rules import RuleThresholds
+from sim_harness.run import RunOptions, run_scenario
+from sim_harness.scenario import Scenario, load
+
+DATA: Final = Path(__file__).resolve().parents[2] / "shared" / "data"
+STEP_S: Final = 900.0
+#: Park midnights, one span in every tuning month.
+STARTS: Final = tuple(
+    datetime(2030, month, day, 16, tzinfo=UTC) for month, day in ((4, 9), (5, 19), (6, 4), (7, 22), (8, 12), (9, 17))
+)
+
+#: Groups in their order; values include those that reasoning had chosen before.
+GRID: Final[tuple[dict[str, tuple[float, ...]], ...]] = (
+    {"tank_worth": (1.0, 1.2, 1.5), "tank_full_frac": (0.8, 0.92)},
+    {"tank_low_frac": (0.08, 0.15, 0.3), "tank_high_frac": (0.45, 0.6, 0.8)},
+    {"stack_load_frac": (0.6, 0.8, 0.95), "standby_frac": (0.05, 0.1, 0.2)},
+    {"charge_below_cny_per_mwh": (200.0, 300.0, 420.0), "discharge_above_cny_per_mwh": (450.0, 620.0, 800.0)},
+    {"tank_empty_frac": (0.04, 0.08, 0.15), "stack_band": (1.0, 3.0, 8.0)},
+    {"heat_price_cny_per_mwh": (450.0, 700.0, 1_600.0), "quota_price_cny_per_mwh": (450.0, 700.0, 1_600.0)},
+    {"wait_price_cny_per_mwh": (450.0, 700.0, 1_600.0), "full_frac": (0.9, 0.97)},
+    {"island_charge_below_cny_per_mwh": (100.0, 170.0, 240.0), "island_discharge_above_cny_per_mwh": (200.0, 260.0, 400.0)},
+    {"scarce_frac": (0.0, 0.2, 0.4), "scarce_soc_frac": (0.25, 0.5)},
+    {"feeder_close_cny_per_mwh": (700.0, 900.0, 1_200.0)},
+)
+
+
+def spans(days: float) -> tuple[Scenario, ...]:
+    """The whole park on a few days of every tuning month."""
+    base = load("year-2030")
+    found = []
+    for i, start in enumerate(STARTS):
+        of_month = replace(base, name=f"tuning-{start:%m}", start=start - timedelta(days=1), days=days, seed=7 + i)
+        found.append(replace(of_month, strata=None, control_step_s=STEP_S))
+    return tuple(found)
+
+
+def cost_of(thresholds: RuleThresholds, scenarios: tuple[Scenario, ...], data: Path) -> float:
+    """Comparable cost of all spans together. [CNY]."""
+    options = RunOptions("rules", data, thresholds=thresholds)
+    return sum(float(run_scenario(scenario, options).to_json()["cost_cny"]) for scenario in scenarios)
+
+
+def with_values(thresholds: RuleThresholds, values: dict[str, float]) -> RuleThresholds:
+    """Some thresholds changed; counts stay whole."""
+    kept = {name: int(value) if name == "stack_band" else value for name, value in values.items()}
+    return replace(thresholds, **kept)  # type: ignore[arg-type]  # names and kinds are those of the grid
+
+
+def search(told: argparse.Namespace) -> dict[str, Any]:
+    """Group after group; every trial is in the record."""
+    scenarios = spans(told.days)
+    cost = cache(lambda thresholds: cost_of(thresholds, scenarios, told.data))
+    best = RuleThresholds()
+    first = cost(best)
+    print(f"by reasoning: {first:,.0f} CNY over {told.days:g} days of {len(scenarios)} months", file=sys.stderr)
+    trials: list[dict[str, Any]] = []
+    for _, group in itertools.product(range(told.passes), GRID):
+        found = []
+        for values in itertools.product(*group.values()):
+            candidate = with_values(best, dict(zip(group, values, strict=True)))
+            found.append((cost(candidate), candidate))
+            trials.append({"values": dict(zip(group, values, strict=True)), "cost_cny": round(found[-1][0])})
+        now, best = min(found, key=lambda one: one[0])
+        print(f"{', '.join(group)}: {now:,.0f} CNY with { {name: getattr(best, name) for name in group} }", file=sys.stderr)
+    return {
+        "by_reasoning_cny": round(first),
+        "found_cny": round(cost(best)),
+        "spans": [scenario.start.isoformat() for scenario in scenarios],
+        "days": told.days,
+        "step_s": STEP_S,
+        "thresholds": asdict(best),
+        "trials": trials,
+    }
+
+
+def main() -> int:
+    """Prints each group's winner, writes the record."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--days", type=float, default=3.0)
+    parser.add_argument("--passes", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    told = parser.parse_args()
+    if not told.data.is_dir():
+        print(f"rules: skipped: no measured series in {told.data}")
+        return 0
+    found = search(told)
+    print(json.dumps(found["thresholds"], indent=2))
+    if told.json:
+        told.json.parent.mkdir(parents=True, exist_ok=True)
+        told.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""The rules' thresholds as they are frozen in `seeds`, with the record of the search that found them."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from controllers.planner.rules import RuleThresholds
+from vpp.errors import ParkError
+
+__all__ = ["RULES_FILE", "load_thresholds"]
+
+#: Beside the park's own files.
+RULES_FILE: Final = "rules.yaml"
+#: Counted, not measured.
+_WHOLE: Final = frozenset({"stack_band"})
+
+
+def load_thresholds(path: Path) -> RuleThresholds:
+    """The thresholds of a file; those of `RuleThresholds` itself where there is no such file.
+
+    Raises:
+        ParkError: The file cannot be read, misses a threshold, or names one that is unknown or no number.
+    """
+    if not path.is_file():
+        return RuleThresholds()
+    try:
+        said: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ParkError([f"{path}: {error}"]) from error
+    values = said.get("thresholds") if isinstance(said, dict) else None
+    if not isinstance(values, dict):
+        raise ParkError([f"{path}: thresholds: is missing; write one number for each of {', '.join(_names())}"])
+    faults = [f"{path}: thresholds.{name}: unknown; known are {', '.join(_names())}" for name in values if name not in _names()]
+    faults += [f"{path}: thresholds.{name}: is missing" for name in _names() if name not in values]
+    for name, value in values.items():
+        whole = name in _WHOLE
+        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+            faults.append(f"{path}: thresholds.{name}: {value!r}: must be a {'whole ' if whole else ''}number")
+    if faults:
+        raise ParkError(faults)
+    said = {name: int(value) if name in _WHOLE else float(value) for name, value in values.items()}
+    return RuleThresholds(**said)  # type: ignore[arg-type]  # counts are whole, as was checked above
+
+
+def _names() -> tuple[str, ...]:
+    return tuple(field.name for field in fields(RuleThresholds))
