@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
 import structlog
 
+from controllers.books import Books, open_books
 from controllers.bus.mqtt import MqttBus, MqttSettings
 from controllers.family import Word
 from controllers.log import log_to
@@ -37,7 +37,6 @@ class ControllerOptions:
     Args:
         make_forecaster: Makes models and door in a worker's process, trained or read; None for a controller by rules.
         controller: Periods and budgets; `control` comes from the settings.
-        quick_exit: Ends at once when it is asked to, without a last word to the store; for tests of what that costs.
     """
 
     make_forecaster: Callable[[], Forecaster] | None = None
@@ -72,12 +71,19 @@ async def _run(pipe: Pipe, settings: Settings, park: Park, url: str, options: Co
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     bus = MqttBus(url, f"controller_{os.getpid()}", settings=MqttSettings(tls=settings.broker.tls()))
     clock = settings.clock.clock()
+    books = Books(open_books(settings, f"{clock.now():%Y%m%dT%H%M%S}"), clock)
     with ProcessWorker("solver") as solver, ProcessWorker("forecaster") as forecaster:
         make = options.make_forecaster
         foreteller = None if make is None else ResidentForecaster(make, forecaster)
-        controller = Controller(park, bus, clock, options.controller, foreteller, solver)
+        how = replace(options.controller, control=settings.control, live=True)
+        controller = Controller(park, bus, clock, how, foreteller, solver, before=books.remembered())
+        loops = books.attach(controller, bus)
         log.info("controller.started", park=park.id, epoch=controller.commander.epoch, assets=len(park.assets))
         pipe.send(Word(ready=True))
-        with contextlib.suppress(asyncio.CancelledError):
-            await controller.run(Loop("bus", bus.run))
+        try:
+            await controller.run(Loop("bus", bus.run), *loops)
+        except asyncio.CancelledError:
+            log.info("controller.asked_to_end")
+        finally:
+            await books.close()
     log.info("controller.ended")

@@ -158,9 +158,11 @@ class Controller:
         self.on_called: Callable[[ConnectionId, GridEvent, bool], None] = _nobody
         rules = RuleGuide(park, settings.thresholds)
         self.guide: Guide = rules
+        #: Who plans, if anybody does.
+        self.planner: PlanGuide | None = None
         if self._plans:
             known = Known(self.forecasts, self.peaks, foresight)
-            plans = PlanGuide(park, known, worker or InlineWorker(), settings.solve, settings.reserves, rules)
+            plans = self.planner = PlanGuide(park, known, worker or InlineWorker(), settings.solve, settings.reserves, rules)
             self.guide = DayAheadGuide(plans, rules) if settings.day_ahead else plans
         self.guard = Guard(park, self.commander, lambda: self.inbox.snapshot(clock.now()), self.dispatch_wakes.bell.ring)
         if settings.live:

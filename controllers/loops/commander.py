@@ -59,6 +59,7 @@ class _Sent:
     seq: int
     sent_s: float
     asked_s: float
+    command: Command
     acked: bool = False
 
 
@@ -82,6 +83,10 @@ class Commander:
         self.counters = CommandCounters()
         #: Who notes what was said.
         self.mouth: Mouth = Mute()
+
+    def now(self) -> datetime:
+        """Park time, as it stands in every stamp."""
+        return self._clock.now()
 
     def stamp(self) -> Stamp:
         """The next number, for whatever a controller sends."""
@@ -130,7 +135,7 @@ class Commander:
         if last is not None:
             self._waiting.pop(last.seq, None)
             asked_s = now_s if last.acked else last.asked_s
-        sent = self._last[order.asset_id, order.part] = _Sent(order, stamp.seq, now_s, asked_s)
+        sent = self._last[order.asset_id, order.part] = _Sent(order, stamp.seq, now_s, asked_s, command)
         self._waiting[stamp.seq] = (order.asset_id, sent)
         self.counters.sent += 1
         self._bus.post(topic_of(self._park, Channel.ASSET_COMMAND, order.asset_id), encode(command))
@@ -182,6 +187,10 @@ class Commander:
     def unconfirmed(self) -> frozenset[AssetId]:
         """Assets whose last command has no ack: their power is not counted on."""
         return frozenset(asset_id for asset_id, _ in self._waiting.values())
+
+    def open_commands(self) -> tuple[tuple[AssetId, Command], ...]:
+        """Commands that nobody has confirmed yet, for whoever takes over."""
+        return tuple((asset_id, sent.command) for asset_id, sent in self._waiting.values())
 
     def overdue(self, after_s: float) -> frozenset[AssetId]:
         """Assets that were told something so long ago, again and again since, and have said nothing to it."""

@@ -69,7 +69,7 @@ class Guard:
         overload = Overload.of(connection, said.import_mw, self.rule.tolerance_frac)
         if overload.mw == 0.0 and before.since is None and not before.step:
             return
-        at = self.commander.stamp().issued_at
+        at = self.commander.now()
         if overload.mw != 0.0:
             self.overloads += 1
             self.at_once()

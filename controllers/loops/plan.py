@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -126,6 +126,7 @@ class PlanGuide:
         rules: What steps in.
         lost: How often it had to.
         first: The first plan of all, for whoever asks later what was thought at the start.
+        on_made: Told of every plan.
     """
 
     park: Park
@@ -136,6 +137,7 @@ class PlanGuide:
     rules: RuleGuide | None = None
     lost: int = 0
     first: Made | None = None
+    on_made: Callable[[Made], None] | None = None
     _last: Made | None = None
     _fallen_back_on: Made | None = None
     _solve: KeptSolve = field(default_factory=KeptSolve.fresh)
@@ -150,6 +152,8 @@ class PlanGuide:
             return await self._without_a_plan(snapshot, str(error))
         self._last = self._fallen_back_on = made
         self.first = self.first or made
+        if self.on_made is not None:
+            self.on_made(made)
         return made.guidance(made.forecast.grid.start)
 
     async def make(self, snapshot: Snapshot) -> Made:

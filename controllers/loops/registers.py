@@ -10,9 +10,24 @@ from zoneinfo import ZoneInfo
 from vpp.ids import ConnectionId
 from vpp.timegrid import floor_to
 
-__all__ = ["PeakMeter"]
+__all__ = ["PeakFacts", "PeakMeter"]
 
 _QUARTER: Final = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class PeakFacts:
+    """A meter's state.
+
+    Args:
+        month: Year and month in park time; None before the first reading.
+        peak_mw: Highest closed quarter of the month, by connection.
+        running: Start, sum and count of each quarter that is not closed.
+    """
+
+    month: tuple[int, int] | None
+    peak_mw: dict[ConnectionId, float]
+    running: dict[ConnectionId, tuple[datetime, float, int]]
 
 
 @dataclass(slots=True)
@@ -47,6 +62,18 @@ class PeakMeter:
     def peaks_mw(self) -> dict[ConnectionId, float]:
         """Highest closed quarter of the month, by connection; a connection without one is not here."""
         return dict(self._peak)
+
+    def facts(self) -> PeakFacts:
+        """All that is needed to go on after a restart."""
+        running = {c: (self._quarter[c], *self._sum[c]) for c in self._quarter if c in self._sum}
+        return PeakFacts(self._month, dict(self._peak), running)
+
+    def restore(self, facts: PeakFacts) -> None:
+        """Goes on where another one stopped; what was metered between is not there."""
+        self._month = facts.month
+        self._peak.update(facts.peak_mw)
+        for connection, (quarter, total, n) in facts.running.items():
+            self._quarter[connection], self._sum[connection] = quarter, (total, n)
 
     def _close(self, connection: ConnectionId) -> None:
         total, n = self._sum.pop(connection, (0.0, 0))

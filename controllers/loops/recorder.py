@@ -1,0 +1,277 @@
+"""Everything the controller hears and says, on its way into the ledger: gathered on the loop, written by one thread.
+
+The loop never waits for the disk. While a batch is being written the next one grows; when it is full, the oldest readings go
+first, then the oldest commands, and what was lost is counted and said. Plans, alarms and what must be remembered are never
+dropped: there are few of them and each new word replaces the one before. A batch that could not be written is tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+import structlog
+
+from controllers.store.rows import ForecastRow, PlanRow, Reading
+from vpp.errors import StoreError
+from vpp.ids import AssetId, ConnectionId
+from vpp.wire.codec import encode
+from vpp.wire.messages import (
+    Ack,
+    Command,
+    ComputeTelemetry,
+    ForecastCurrent,
+    GridEvent,
+    GridMeasurement,
+    Message,
+    Status,
+    Telemetry,
+)
+from vpp.wire.topics import Channel
+
+__all__ = ["RECORD_EVERY", "Batch", "Ledger", "Recorder", "Said", "run_recorder"]
+
+log = structlog.get_logger(__name__)
+
+#: Some minutes of a large park.
+_READINGS: Final = 500_000
+_SAID: Final = 100_000
+_LAST_WORD_S: Final = 5.0
+
+
+class Ledger(Protocol):
+    """The part of the store that is written here; called in the recorder's own thread."""
+
+    def write_readings(self, rows: Sequence[Reading]) -> None:
+        """In bulk."""
+        ...
+
+    def save_plan(self, row: PlanRow) -> None:
+        """One plan."""
+        ...
+
+    def save_forecast(self, row: ForecastRow) -> None:
+        """One forecast."""
+        ...
+
+    def raise_alarm(self, key: str, *, level: str, text: str, at: datetime) -> int:
+        """Raised again it stays one."""
+        ...
+
+    def clear_alarm(self, key: str, at: datetime) -> None:
+        """It is over."""
+        ...
+
+    def remember(self, key: str, value: bytes) -> None:
+        """Small state."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A command or an ack, with when it passed here."""
+
+    asset_id: AssetId
+    message: Command | Ack
+    at: datetime
+
+
+@dataclass(slots=True)
+class Batch:
+    """What waits to be written."""
+
+    readings: deque[Reading] = field(default_factory=lambda: deque(maxlen=_READINGS))
+    said: deque[Said] = field(default_factory=lambda: deque(maxlen=_SAID))
+    plans: dict[str, Callable[[], PlanRow]] = field(default_factory=dict)
+    forecasts: deque[ForecastRow] = field(default_factory=lambda: deque(maxlen=8))
+    alarms: dict[str, tuple[str | None, datetime]] = field(default_factory=dict)
+    memory: dict[str, Callable[[], bytes]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        parts = (self.readings, self.said, self.plans, self.forecasts, self.alarms, self.memory)
+        return sum(len(part) for part in parts)
+
+    def after(self, older: Batch) -> Batch:
+        """Both together, the older one's words first; where both speak of the same, the newer one counts."""
+        return Batch(
+            deque((*older.readings, *self.readings), _READINGS),
+            deque((*older.said, *self.said), _SAID),
+            {**older.plans, **self.plans},
+            deque((*older.forecasts, *self.forecasts), 8),
+            {**older.alarms, **self.alarms},
+            {**older.memory, **self.memory},
+        )
+
+
+class Recorder:
+    """An `Ear` and a `Mouth` that keep everything.
+
+    Args:
+        ledger: Where it goes.
+        now: Park time, for when a word was received.
+        save_said: Writes commands and acks.
+    """
+
+    def __init__(self, ledger: Ledger, now: Callable[[], datetime], save_said: Callable[[Sequence[Said]], None]) -> None:
+        self._ledger, self._now, self._save_said = ledger, now, save_said
+        self._batch = Batch()
+        self._writing: asyncio.Future[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="recorder")
+        #: Readings, commands and acks that were dropped because the disk was away for too long; writes that failed; rows written.
+        self.lost = 0
+        self.failures = 0
+        self.written = 0
+        #: Why the last write failed; empty as long as writing works.
+        self.trouble = ""
+
+    # What is heard.
+
+    def telemetry(self, asset_id: AssetId, said: Telemetry) -> None:
+        """Power, what is available, and every quantity of the state."""
+        self._read(asset_id, "power_mw", said.measured_at, said.power_mw)
+        if said.available_mw is not None:
+            self._read(asset_id, "available_mw", said.measured_at, said.available_mw)
+        for quantity, value in said.state.items():
+            self._read(asset_id, quantity, said.measured_at, value)
+
+    def cluster(self, cluster: AssetId, said: ComputeTelemetry) -> None:
+        """Power and the scheduler's own quantities."""
+        self._read(cluster, "power_mw", said.measured_at, said.power_mw)
+        for quantity, value in said.state.items():
+            self._read(cluster, quantity, said.measured_at, value)
+
+    def measured(self, connection: ConnectionId, said: GridMeasurement) -> None:
+        """Import, frequency, voltage."""
+        # Its parts by direction, because a quarter hour may hold both, and their means do not cancel.
+        self._read(connection, "import_mw", said.measured_at, max(said.import_mw, 0.0))
+        self._read(connection, "export_mw", said.measured_at, max(-said.import_mw, 0.0))
+        if said.frequency_hz is not None:
+            self._read(connection, "frequency_hz", said.measured_at, said.frequency_hz)
+        if said.voltage_kv is not None:
+            self._read(connection, "voltage_kv", said.measured_at, said.voltage_kv)
+
+    def status(self, asset_id: AssetId, said: Status) -> None:
+        """Whether it listens."""
+        self._read(asset_id, "online", self._now(), float(said.online and said.mode == "remote"))
+
+    def acknowledged(self, asset_id: AssetId, said: Ack) -> None:
+        """Every ack, also one that is doubled: the ledger says what was heard."""
+        self._note(Said(asset_id, said, self._now()))
+
+    def called(self, connection: ConnectionId, said: GridEvent) -> None:
+        """Events have their own place in the ledger."""
+
+    # What is said.
+
+    def sent(self, asset_id: AssetId, command: Command) -> None:
+        """Every command with its reason."""
+        self._note(Said(asset_id, command, command.issued_at))
+
+    def published(self, channel: Channel, message: Message) -> None:
+        """Forecasts; plans come with more than what is published."""
+        if channel is Channel.FORECAST_CURRENT and isinstance(message, ForecastCurrent):
+            self._batch.forecasts.append(ForecastRow(issued_at=message.issued_at, message=encode(message)))
+
+    def plan(self, plan_id: str, row: Callable[[], PlanRow]) -> None:
+        """A plan; it is spelt out in the writing thread."""
+        self._batch.plans[plan_id] = row
+
+    def alarm(self, key: str, text: str | None) -> None:
+        """Raises an alarm, or clears it with None."""
+        self._batch.alarms[key] = (text, self._now())
+
+    def remember(self, key: str, value: Callable[[], bytes]) -> None:
+        """Small state that outlives the process; spelt out in the writing thread."""
+        self._batch.memory[key] = value
+
+    # How it is written.
+
+    def hand_over(self) -> None:
+        """Gives what has gathered to the writing thread, if that is free."""
+        if len(self._batch) and (self._writing is None or self._writing.done()):
+            batch, self._batch = self._batch, Batch()
+            self._writing = asyncio.ensure_future(self._written(batch))
+
+    async def last_word(self) -> None:
+        """Writes what is left, as far as it can be done in a moment."""
+        try:
+            async with asyncio.timeout(_LAST_WORD_S):
+                while len(self._batch) or (self._writing is not None and not self._writing.done()):
+                    self.hand_over()
+                    if self._writing is not None:
+                        await asyncio.shield(self._writing)
+                    if self.trouble:
+                        break
+        except TimeoutError:
+            log.error("recorder.unwritten", rows=len(self._batch))  # noqa: TRY400  one line says it all
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _written(self, batch: Batch) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._write, batch)
+        except StoreError as error:
+            self.failures += 1
+            if not self.trouble:
+                log.error("recorder.failed", reason=str(error), rows=len(batch))  # noqa: TRY400  one line says it all
+            self.trouble = str(error)
+            before = len(batch) + len(self._batch)
+            self._batch = self._batch.after(batch)
+            self.lost += max(0, before - len(self._batch))
+        else:
+            self.written += len(batch)
+            if self.trouble:
+                log.info("recorder.writes_again", lost=self.lost)
+            self.trouble = ""
+
+    def _write(self, batch: Batch) -> None:
+        """In the thread; what is done twice after a failure half way ends the same."""
+        ledger = self._ledger
+        ledger.write_readings(tuple(batch.readings))
+        if batch.said:
+            self._save_said(tuple(batch.said))
+        for forecast in batch.forecasts:
+            ledger.save_forecast(forecast)
+        for plan in batch.plans.values():
+            ledger.save_plan(plan())
+        for key, (text, at) in batch.alarms.items():
+            if text is None:
+                ledger.clear_alarm(key, at)
+            else:
+                ledger.raise_alarm(key, level="alarm", text=text, at=at)
+        for key, value in batch.memory.items():
+            ledger.remember(key, value())
+
+    def _read(self, subject: str, quantity: str, measured_at: datetime, value: float) -> None:
+        readings = self._batch.readings
+        if len(readings) == _READINGS:
+            self.lost += 1
+        readings.append(
+            Reading(subject=subject, quantity=quantity, measured_at=measured_at, received_at=self._now(), value=value)
+        )
+
+    def _note(self, said: Said) -> None:
+        if len(self._batch.said) == _SAID:
+            self.lost += 1
+        self._batch.said.append(said)
+
+
+async def run_recorder(ticks: AsyncIterator[datetime], recorder: Recorder, every_tick: Callable[[datetime], None]) -> None:
+    """The loop: hand over, again and again.
+
+    Args:
+        ticks: When.
+        recorder: What has gathered.
+        every_tick: Called before, for what is looked at rather than heard.
+    """
+    async for at in ticks:
+        every_tick(at)
+        recorder.hand_over()
+
+
+#: Readings of a second come together.
+RECORD_EVERY: Final = timedelta(seconds=1)
