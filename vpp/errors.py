@@ -11,6 +11,7 @@ VppError
 ├── PlanError        a planning problem that contradicts itself
 ├── BrokerError      the message broker cannot be started or reached
 ├── SchedulerError   a job scheduler refuses, does not answer, or is set up against its rules
+├── StoreError       the ledger cannot be opened, read or written
 ├── AccessError      a key or token that opens nothing, or rights that cannot be given
 ├── SettingsError    settings of a process break their rules; carries every fault found
 ├── ScenarioError    a scenario file breaks its rules
@@ -37,6 +38,7 @@ __all__ = [
     "SchedulerError",
     "SeriesError",
     "SettingsError",
+    "StoreError",
     "TimeGridError",
     "VppError",
     "WireError",
@@ -62,6 +64,10 @@ class FaultsError(VppError):
 
 class ParkError(FaultsError):
     """A park file breaks its rules."""
+
+
+class StoreError(VppError):
+    """The ledger cannot be opened, read or written; what was to be written was not."""
 
 
 class AccessError(VppError):

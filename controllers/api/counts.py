@@ -6,11 +6,14 @@ import time
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["RequestCounts", "RequestLayer"]
 
 _BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+#: Of a body that is too long so many times the allowed length is read and thrown away.
+_PATIENCE: Final = 16
 _V1: Final = "/v1/"
 #: What is live must not be kept by anybody on the way, and nobody guesses what it is.
 _HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
@@ -39,10 +42,16 @@ class RequestCounts:
 
 
 class RequestLayer:
-    """Counts requests, and sets the headers of everything under /v1."""
+    """Counts requests, sets the headers of everything under /v1, and sends away what says that it is too long.
 
-    def __init__(self, app: ASGIApp, counts: RequestCounts) -> None:
-        self._app, self._counts = app, counts
+    Args:
+        app: What it stands before.
+        counts: What is counted.
+        body_max: Bytes of a body, whether it says how long it is or not.
+    """
+
+    def __init__(self, app: ASGIApp, counts: RequestCounts, body_max: int) -> None:
+        self._app, self._counts, self._body_max = app, counts, body_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -66,7 +75,7 @@ class RequestLayer:
         counts = self._counts
         counts.running.inc()
         try:
-            await self._app(scope, receive, watched)
+            await self._app(scope, self._counting(receive), watched)
         finally:
             counts.running.dec()
             # The pattern and never the path: a scanner that makes up paths must not make up counters.
@@ -74,3 +83,20 @@ class RequestLayer:
             counts.requests.labels(scope["method"] if route != "none" else "ANY", route, str(status)).inc()
             if not is_stream:
                 counts.durations.labels(route).observe(time.perf_counter() - began_s)
+
+    def _counting(self, receive: Receive) -> Receive:
+        taken = 0
+
+        async def counted() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._body_max:
+                # Read on for a while: who is cut off in the middle of a sentence does not hear the answer.
+                while message.get("more_body", False) and taken < _PATIENCE * self._body_max:
+                    message = await receive()
+                    taken += len(message.get("body", b""))
+                raise HTTPException(413, f"at most {self._body_max} bytes are taken", {"Connection": "close"})
+            return message
+
+        return counted

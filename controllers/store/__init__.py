@@ -1,0 +1,30 @@
+"""The ledger of the service: what was measured, planned, asked and done."""
+
+from controllers.store.engine import Store, open_store
+from controllers.store.rows import (
+    AlarmRow,
+    AskRow,
+    AuditRow,
+    EventRow,
+    ForecastRow,
+    OverrideKind,
+    OverrideRow,
+    PlanRow,
+    Reading,
+    RegisterRow,
+)
+
+__all__ = [
+    "AlarmRow",
+    "AskRow",
+    "AuditRow",
+    "EventRow",
+    "ForecastRow",
+    "OverrideKind",
+    "OverrideRow",
+    "PlanRow",
+    "Reading",
+    "RegisterRow",
+    "Store",
+    "open_store",
+]

@@ -1,0 +1,214 @@
+"""What people and the grid ask, written in one transaction each: row, order of arrival and audit, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Table, and_, func, insert, or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from controllers.store import schema as t
+from controllers.store.rows import AlarmRow, AskRow, AuditRow, EventRow, OverrideRow
+from vpp.errors import StoreError
+
+__all__ = ["Alarms", "Asks", "Audits", "Transactions"]
+
+_OPEN_STATES: Final = ("received", "assessed", "accepted", "running")
+_AUDIT_MOST: Final = 5_000
+
+
+class Transactions:
+    """The hand on the database.
+
+    Args:
+        engine: Of SQLAlchemy.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        """One transaction; what the database has against it is a StoreError of one line."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or error
+            raise StoreError(f"store: {type(cause).__name__}: {' '.join(str(cause).split())[:200]}") from error
+
+
+class Audits(Transactions):
+    """Who asked for what."""
+
+    def audit(self, row: AuditRow) -> None:
+        """Writes a line of its own; those of overrides and events are written with them."""
+        with self._begin() as connection:
+            _noted(connection, row)
+
+    def audits(self, start: datetime, end: datetime) -> tuple[AuditRow, ...]:
+        """Lines of a span, newest first, some thousands at most."""
+        at = t.AUDIT.c.at
+        wanted = select(t.AUDIT).where(at >= start, at < end).order_by(t.AUDIT.c.number.desc()).limit(_AUDIT_MOST)
+        with self._begin() as connection:
+            return tuple(AuditRow(**_without(row, "number")) for row in connection.execute(wanted).mappings())
+
+
+class Asks(Transactions):
+    """Overrides and events, and the order in which they came."""
+
+    def ask_override(self, row: OverrideRow) -> int:
+        """Writes an override and returns its number; a release also ends all that holds its asset."""
+        with self._begin() as connection:
+            number = _inserted(connection, t.OVERRIDES, asdict(row))
+            if row.kind == "release":
+                held = _standing(row.asked_at).where(t.OVERRIDES.c.asset_id == row.asset_id, t.OVERRIDES.c.number != number)
+                numbers = [found.number for found in connection.execute(held)]
+                _close(connection, [*numbers, number], row.who, row.asked_at)
+                for one in numbers:
+                    _arrived(connection, "override", one)
+            _arrived(connection, "override", number)
+            _noted(connection, _audit(row.who, "override.ask", row.asset_id, f"{number}: {row.kind}: {row.why}", row.asked_at))
+        return number
+
+    def overrides_open(self, at: datetime) -> tuple[OverrideRow, ...]:
+        """Those that stand or are still to come, oldest first."""
+        with self._begin() as connection:
+            rows = connection.execute(_standing(at).order_by(t.OVERRIDES.c.number)).mappings()
+            return tuple(OverrideRow(**row) for row in rows if row["kind"] != "release")
+
+    def override(self, number: int) -> OverrideRow | None:
+        """One, whether it stands or not."""
+        with self._begin() as connection:
+            row = connection.execute(select(t.OVERRIDES).where(t.OVERRIDES.c.number == number)).mappings().first()
+        return None if row is None else OverrideRow(**row)
+
+    def close_override(self, number: int, by: str, at: datetime) -> None:
+        """Ends one; ended twice the first one's name stays."""
+        with self._begin() as connection:
+            if _close(connection, [number], by, at):
+                _arrived(connection, "override", number)
+                _noted(connection, _audit(by, "override.close", str(number), "ended by hand", at))
+
+    def ask_event(self, row: EventRow) -> int:
+        """Writes an event, or the next revision of one, and returns its number, which stays."""
+        values = _without(asdict(row), "number")
+        with self._begin() as connection:
+            number = connection.scalar(select(t.EVENTS.c.number).where(t.EVENTS.c.event_id == row.event_id))
+            if number is None:
+                number = _inserted(connection, t.EVENTS, values)
+            else:
+                connection.execute(update(t.EVENTS).where(t.EVENTS.c.number == number).values(**values))
+            _arrived(connection, "event", number)
+            said = f"revision {row.revision}: {row.kind} {row.target_mw:g} MW, {row.state}"
+            _noted(connection, _audit(row.who, "event.ask", row.event_id, said, row.changed_at))
+        return int(number)
+
+    def events(self, start: datetime | None = None, end: datetime | None = None) -> tuple[EventRow, ...]:
+        """Those that touch a span, oldest first; all of them without one."""
+        wanted = select(t.EVENTS).order_by(t.EVENTS.c.number)
+        wanted = wanted if start is None else wanted.where(t.EVENTS.c.end > start)
+        wanted = wanted if end is None else wanted.where(t.EVENTS.c.start < end)
+        with self._begin() as connection:
+            return tuple(EventRow(**row) for row in connection.execute(wanted).mappings())
+
+    def events_open(self) -> tuple[EventRow, ...]:
+        """Those that are neither over nor refused, oldest first."""
+        wanted = select(t.EVENTS).where(t.EVENTS.c.state.in_(_OPEN_STATES)).order_by(t.EVENTS.c.number)
+        with self._begin() as connection:
+            return tuple(EventRow(**row) for row in connection.execute(wanted).mappings())
+
+    def event(self, event_id: str) -> EventRow | None:
+        """The one of that name."""
+        with self._begin() as connection:
+            row = connection.execute(select(t.EVENTS).where(t.EVENTS.c.event_id == event_id)).mappings().first()
+        return None if row is None else EventRow(**row)
+
+    def set_event_state(self, number: int, state: str, reason: str, at: datetime) -> None:
+        """What the controller makes of it; not an ask, because it is who answers."""
+        with self._begin() as connection:
+            change = update(t.EVENTS).where(t.EVENTS.c.number == number)
+            connection.execute(change.values(state=state, reason=reason, changed_at=at))
+            _noted(connection, _audit("controller", "event.state", str(number), f"{state}: {reason}", at))
+
+    def asks_after(self, number: int) -> tuple[AskRow, ...]:
+        """What has come since, in order of arrival; the controller remembers the last number it has seen."""
+        with self._begin() as connection:
+            rows = connection.execute(select(t.ASKS).where(t.ASKS.c.number > number).order_by(t.ASKS.c.number)).mappings()
+            return tuple(AskRow(**row) for row in rows)
+
+    def last_ask(self) -> int:
+        """The number of the newest ask; 0 for none."""
+        with self._begin() as connection:
+            return int(connection.scalar(select(func.max(t.ASKS.c.number))) or 0)
+
+
+class Alarms(Transactions):
+    """What should not be, until it is over and somebody has seen it."""
+
+    def raise_alarm(self, key: str, *, level: str, text: str, at: datetime) -> int:
+        """Raises one; raised again before it is cleared it stays the same, with the newest words."""
+        standing = and_(t.ALARMS.c.key == key, t.ALARMS.c.cleared_at.is_(None))
+        with self._begin() as connection:
+            number = connection.scalar(select(t.ALARMS.c.number).where(standing))
+            if number is None:
+                return _inserted(connection, t.ALARMS, {"key": key, "level": level, "text": text, "raised_at": at})
+            connection.execute(update(t.ALARMS).where(t.ALARMS.c.number == number).values(level=level, text=text))
+        return int(number)
+
+    def acknowledge_alarm(self, number: int, by: str, at: datetime, note: str = "") -> None:
+        """Somebody has seen it; the first one's name stays."""
+        with self._begin() as connection:
+            unseen = and_(t.ALARMS.c.number == number, t.ALARMS.c.acknowledged_at.is_(None))
+            changed = connection.execute(update(t.ALARMS).where(unseen).values(acknowledged_at=at, acknowledged_by=by))
+            if changed.rowcount:
+                _noted(connection, _audit(by, "alarm.acknowledge", str(number), note, at))
+
+    def clear_alarm(self, key: str, at: datetime) -> None:
+        """It is over; it stays open until somebody has seen it."""
+        standing = and_(t.ALARMS.c.key == key, t.ALARMS.c.cleared_at.is_(None))
+        with self._begin() as connection:
+            connection.execute(update(t.ALARMS).where(standing).values(cleared_at=at))
+
+    def alarms_open(self) -> tuple[AlarmRow, ...]:
+        """Those that stand, or that nobody has seen, oldest first."""
+        unfinished = or_(t.ALARMS.c.cleared_at.is_(None), t.ALARMS.c.acknowledged_at.is_(None))
+        with self._begin() as connection:
+            rows = connection.execute(select(t.ALARMS).where(unfinished).order_by(t.ALARMS.c.number)).mappings()
+            return tuple(AlarmRow(**row) for row in rows)
+
+
+def _standing(at: datetime) -> Any:
+    end = t.OVERRIDES.c.end
+    return select(t.OVERRIDES).where(t.OVERRIDES.c.closed_at.is_(None), or_(end.is_(None), end > at))
+
+
+def _close(connection: Connection, numbers: list[int], by: str, at: datetime) -> int:
+    standing = and_(t.OVERRIDES.c.number.in_(numbers), t.OVERRIDES.c.closed_at.is_(None))
+    return connection.execute(update(t.OVERRIDES).where(standing).values(closed_at=at, closed_by=by)).rowcount
+
+
+def _inserted(connection: Connection, table: Table, values: dict[str, Any]) -> int:
+    key = connection.execute(insert(table).values(**_without(values, "number"))).inserted_primary_key
+    return int(key[0]) if key is not None else 0
+
+
+def _arrived(connection: Connection, kind: str, number: int) -> None:
+    connection.execute(insert(t.ASKS).values(kind=kind, row=number))
+
+
+def _audit(who: str, action: str, subject: str, detail: str, at: datetime) -> AuditRow:
+    return AuditRow(at=at, who=who, action=action, subject=subject, outcome="done", detail=detail)
+
+
+def _noted(connection: Connection, row: AuditRow) -> None:
+    shortened = replace(row, who=row.who[:120], action=row.action[:120], subject=row.subject[:200], detail=row.detail[:1000])
+    connection.execute(insert(t.AUDIT).values(**asdict(shortened)))
+
+
+def _without(values: Any, name: str) -> dict[str, Any]:
+    return {key: value for key, value in dict(values).items() if key != name}
