@@ -31,7 +31,6 @@ class BusCounters:
         posted: Messages given to `post`.
         delivered: Calls of handlers.
         dropped: QoS 0 messages lost because the outbox was full or they had waited too long.
-        overrun: Messages lost because they came faster than handlers took them.
         malformed: Messages that a handler refused, by topic; further topics beyond a bound count under `...`.
         connections: How often the connection was made; the first is 1.
     """
@@ -39,7 +38,6 @@ class BusCounters:
     posted: int = 0
     delivered: int = 0
     dropped: int = 0
-    overrun: int = 0
     malformed: Counter[str] = field(default_factory=Counter)
     connections: int = 0
 

@@ -48,7 +48,6 @@ class MqttSettings:
             edges do not come back in the same instant.
         outbox_size: Messages that may wait, see `Outbox`.
         max_wait_s: Longest wait of a QoS 0 message.
-        intake_size: Messages that may have arrived and wait for their handlers, see `Intake`.
         tls: For mqtts; None: the system's authorities.
         insist: Whether a refused user, certificate or subscription is tried again for ever, as beside a device that nobody
             visits; without it the first connection ends with what is wrong.
@@ -60,7 +59,6 @@ class MqttSettings:
     last_retry_s: float = 5.0
     outbox_size: int = 10_000
     max_wait_s: float = 5.0
-    intake_size: int = 50_000
     tls: ssl.SSLContext | None = None
     insist: bool = False
 
@@ -224,7 +222,7 @@ class MqttBus:
             error = await knock(self._address, self._tls(), timeout_s=self._settings.timeout_s, listens=False)
             if error is not None:
                 raise error
-        intake = Intake(self._settings.intake_size, self._fence, self._counters)
+        intake = Intake(self._deliver)
         async with self._client(intake) as client:
             self._counters.connections += 1
             self._failures.clear()
@@ -255,13 +253,10 @@ class MqttBus:
             raise aiomqtt.MqttError(str(error)) from error
 
     async def _receive(self, client: aiomqtt.Client, intake: Intake) -> None:
-        async for message in client.messages:
-            self._deliver(message)
-            # The iterator costs a task a message; what else has come meanwhile is taken straight from the queue.
-            while not intake.empty():
-                self._deliver(intake.get_nowait())
-            if intake.is_broken:
-                raise aiomqtt.MqttError(f"more than {self._settings.intake_size} QoS 1 messages wait for their handlers")
+        """Waits for the end of the connection, or for what a handler failed with."""
+        async for _ in client.messages:
+            if intake.failure is not None:
+                raise intake.failure
 
     def _deliver(self, message: aiomqtt.Message) -> None:
         topic = message.topic.value

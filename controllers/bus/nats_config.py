@@ -17,10 +17,13 @@ __all__ = ["PROBE", "BrokerTls", "config_text", "password_in"]
 PROBE: Final = "probe"
 
 #: Each line was learnt the hard way: without `server_name` there is no MQTT; with the default sync a crash loses minutes
-#: of retained messages; with the default consumers the 1,000th QoS 1 subscription is refused.
+#: of retained messages; with the default consumers the 1,000th QoS 1 subscription is refused. A client that
+#: does not read is given up at the size or after the time here; it comes back and gets what is retained.
 _CONFIG: Final = """\
 server_name: vpp_embedded
 listen: "{host}:-1"
+max_pending: 32MB
+write_deadline: "10s"
 jetstream {{
   store_dir: "{store}"
   sync_interval: "1s"
