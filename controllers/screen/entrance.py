@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from controllers.api.roles import Right
 from controllers.screen.source import ScreenSource
 from controllers.screen.words import word
 from vpp.errors import AccessError
@@ -70,9 +71,11 @@ def entrance(source: ScreenSource) -> APIRouter:
 
 def _let_in(source: ScreenSource, request: Request, token: str) -> Response:
     try:
-        source.owner(token, request.client.host if request.client is not None else "unknown")
+        caller = source.owner(token, request.client.host if request.client is not None else "unknown")
     except AccessError as error:
         return _form(source, str(error))
+    if not caller.may(Right.READ):
+        return _form(source, f"{caller.role} {caller.name} may not see the park")
     answer = RedirectResponse(f"{SCREEN_PATH}/", status_code=303)
     secure = request.url.scheme == "https"
     answer.set_cookie(COOKIE, token, max_age=_LIFE_S, httponly=True, samesite="strict", secure=secure)

@@ -95,7 +95,7 @@ def _line(name: str, values: FloatArray, kind: str, colour: str) -> dict[str, An
         "step": "end",
         "symbol": "none",
         "z": 5,
-        "lineStyle": {"width": 1.4, "type": kind, "color": colour, "shadowColor": "rgba(0,0,0,.65)", "shadowBlur": 2},
+        "lineStyle": {"width": 1.4, "type": kind, "color": colour, "shadowColor": "rgba(0,0,0,.9)", "shadowBlur": 3},
         "itemStyle": {"color": colour},
         "emphasis": {"disabled": True},
         "data": _numbers(values),

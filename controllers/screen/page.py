@@ -23,6 +23,8 @@ __all__ = ["open_page"]
 
 _STYLE: Final = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 _TICK_S: Final = 1.0
+#: Every so many ticks the credential is shown at the door again.
+_ASK_AGAIN: Final = 30
 
 
 def open_page(model: ScreenModel, default: Language) -> None:
@@ -30,8 +32,9 @@ def open_page(model: ScreenModel, default: Language) -> None:
 
     @ui.page("/", title="VPP 虚拟电厂")
     async def page(request: Request, lang: str = "", theme: str = "dark") -> Response | None:
+        address = request.client.host if request.client is not None else "unknown"
         try:
-            caller = model.source.owner(request.cookies.get(COOKIE, ""), request.client.host if request.client else "unknown")
+            caller = model.source.owner(request.cookies.get(COOKIE, ""), address)
         except VppError:
             return RedirectResponse("/login", status_code=303)
         if not caller.may(Right.READ):
@@ -40,7 +43,7 @@ def open_page(model: ScreenModel, default: Language) -> None:
         model.looked_at()
         if not model.words[language].number or not model.charts_number:
             await model.refresh()
-        _Page(model, caller, language, theme).build()
+        _Page(model, (request.cookies.get(COOKIE, ""), address), caller, (language, theme)).build()
         return None
 
 
@@ -49,13 +52,15 @@ class _Page:
 
     Args:
         model: What it shows.
+        shown: The credential and the address it came from, to see now and then whether it still opens.
         caller: Who looks; what they may do is asked anew at each click.
-        language: In which they read.
-        theme: `dark` or `light`.
+        look: The language, and `dark` or `light`.
     """
 
-    def __init__(self, model: ScreenModel, caller: Caller, language: Language, theme: str) -> None:
-        self._model, self._caller, self._language, self._theme = model, caller, language, theme
+    def __init__(self, model: ScreenModel, shown: tuple[str, str], caller: Caller, look: tuple[Language, str]) -> None:
+        self._model, self._shown, self._caller = model, shown, caller
+        self._language, self._theme = look
+        self._ticks = 0
         self._number, self._charts_number = -1, -1
         self._parts: dict[str, ui.html] = {}
         self._charts: dict[str, ui.echart] = {}
@@ -128,7 +133,8 @@ class _Page:
 
     def _tick(self) -> None:
         model = self._model
-        if not model.source.still(self._caller):
+        self._ticks += 1
+        if not self._may_stay():
             ui.navigate.to("/login")
             return
         model.looked_at()
@@ -146,6 +152,17 @@ class _Page:
                 chart.options.clear()
                 chart.options.update(options)
                 chart.update()
+
+    def _may_stay(self) -> bool:
+        """Not after its end, and not when it was taken back."""
+        if not self._model.source.still(self._caller):
+            return False
+        if self._ticks % _ASK_AGAIN == 0:
+            try:
+                self._model.source.owner(*self._shown)
+            except VppError:
+                return False
+        return True
 
     def _when(self, at: datetime) -> str:
         return f"{at.astimezone(self._model.source.park.zone):%Y-%m-%d %H:%M:%S}"

@@ -94,9 +94,8 @@ def asset_rows(seen: Seen, language: Language) -> str:
     plates = {asset.id: asset for asset in seen.park.assets}
     for area in seen.park.areas:
         name = area.name_zh if language == "zh" else area.name
-        parts.append(
-            f'<table class="assets"><tbody><tr class="group"><td colspan="5">{escape(name)}</td></tr><tr class="head">{head}</tr>'
-        )
+        parts.append(f'<table class="assets"><tbody><tr class="group"><td colspan="5">{escape(name)}</td></tr>')
+        parts.append(f'<tr class="names">{head}</tr>')
         for live in seen.state.assets:
             if live.area == area.id:
                 asset = plates[live.id]  # type: ignore[index]  # ids of the wire are those of the park
