@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from controllers import cli_forecast, cli_park, cli_plan, cli_statement
+from controllers import cli_acl, cli_forecast, cli_park, cli_plan, cli_serve, cli_service, cli_statement
 
 __all__ = ["main"]
 
@@ -20,10 +20,16 @@ def main(words: Sequence[str] | None = None) -> int:
     told = _parser().parse_args(words)
     if told.command == "check":
         return cli_park.check(told.path)
+    if told.command == "acl":
+        return cli_acl.acl(told)
     if told.command == "forecast":
         return cli_forecast.forecast(told)
     if told.command == "plan":
         return cli_plan.plan(told)
+    if told.command == "serve":
+        return cli_serve.serve(told)
+    if told.command in cli_service.COMMANDS:
+        return cli_service.service_command(told)
     if told.command == "statement":
         return cli_statement.statement(told)
     return cli_park.show(told.park, at=told.at, as_json=told.json)
@@ -41,6 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     cli_plan.add_plan_command(commands)
     cli_forecast.add_forecast_command(commands)
     cli_statement.add_statement_command(commands)
+    cli_serve.add_serve_command(commands)
+    cli_acl.add_acl_command(commands)
+    cli_service.add_service_commands(commands)
     return parser
 
 
