@@ -15,9 +15,9 @@ import argparse
 import itertools
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,15 +34,21 @@ STARTS: Final = tuple(
 
 #: Groups in their order; values include those that reasoning had chosen before.
 GRID: Final[tuple[dict[str, tuple[float, ...]], ...]] = (
-    {"tank_worth": (1.0, 1.2, 1.5), "tank_full_frac": (0.8, 0.92)},
-    {"tank_low_frac": (0.08, 0.15, 0.3), "tank_high_frac": (0.45, 0.6, 0.8)},
-    {"stack_load_frac": (0.6, 0.8, 0.95), "standby_frac": (0.05, 0.1, 0.2)},
+    {"tank_worth": (1.2, 1.5), "tank_full_frac": (0.8, 0.92)},
+    {"tank_low_frac": (0.15, 0.3), "tank_high_frac": (0.45, 0.6)},
     {"charge_below_cny_per_mwh": (200.0, 300.0, 420.0), "discharge_above_cny_per_mwh": (450.0, 620.0, 800.0)},
-    {"tank_empty_frac": (0.04, 0.08, 0.15), "stack_band": (1.0, 3.0, 8.0)},
-    {"heat_price_cny_per_mwh": (450.0, 700.0, 1_600.0), "quota_price_cny_per_mwh": (450.0, 700.0, 1_600.0)},
-    {"wait_price_cny_per_mwh": (450.0, 700.0, 1_600.0), "full_frac": (0.9, 0.97)},
-    {"island_charge_below_cny_per_mwh": (100.0, 170.0, 240.0), "island_discharge_above_cny_per_mwh": (200.0, 260.0, 400.0)},
-    {"scarce_frac": (0.0, 0.2, 0.4), "scarce_soc_frac": (0.25, 0.5)},
+    {"stack_load_frac": (0.6, 0.8, 0.95)},
+    {"standby_frac": (0.05, 0.1, 0.2)},
+    {"tank_empty_frac": (0.04, 0.08, 0.15)},
+    {"stack_band": (1.0, 3.0, 8.0)},
+    {"heat_price_cny_per_mwh": (450.0, 700.0, 1_600.0)},
+    {"quota_price_cny_per_mwh": (450.0, 700.0, 1_600.0)},
+    {"wait_price_cny_per_mwh": (450.0, 700.0, 1_600.0)},
+    {"full_frac": (0.9, 0.97)},
+    {"island_charge_below_cny_per_mwh": (100.0, 170.0, 240.0)},
+    {"island_discharge_above_cny_per_mwh": (200.0, 260.0, 400.0)},
+    {"scarce_frac": (0.0, 0.2, 0.4)},
+    {"scarce_soc_frac": (0.25, 0.5)},
     {"feeder_close_cny_per_mwh": (700.0, 900.0, 1_200.0)},
 )
 
@@ -63,6 +69,25 @@ def cost_of(thresholds: RuleThresholds, scenarios: tuple[Scenario, ...], data: P
     return sum(float(run_scenario(scenario, options).to_json()["cost_cny"]) for scenario in scenarios)
 
 
+def kept_costs(cost: Callable[[RuleThresholds], float], path: Path | None) -> Callable[[RuleThresholds], float]:
+    """Costs that are also kept beside the record, so that a search that was stopped goes on where it was."""
+    kept_in = path.with_suffix(".trials") if path is not None else None
+    known: dict[str, float] = {}
+    if kept_in is not None and kept_in.is_file():
+        known = dict(json.loads(line) for line in kept_in.read_text(encoding="utf-8").splitlines())
+
+    def found(thresholds: RuleThresholds) -> float:
+        key = json.dumps(asdict(thresholds), sort_keys=True)
+        if key not in known:
+            known[key] = cost(thresholds)
+            if kept_in is not None:
+                with kept_in.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps([key, known[key]]) + "\n")
+        return known[key]
+
+    return found
+
+
 def with_values(thresholds: RuleThresholds, values: dict[str, float]) -> RuleThresholds:
     """Some thresholds changed; counts stay whole."""
     kept = {name: int(value) if name == "stack_band" else value for name, value in values.items()}
@@ -72,7 +97,7 @@ def with_values(thresholds: RuleThresholds, values: dict[str, float]) -> RuleThr
 def search(told: argparse.Namespace) -> dict[str, Any]:
     """Group after group; every trial is in the record."""
     scenarios = spans(told.days)
-    cost = cache(lambda thresholds: cost_of(thresholds, scenarios, told.data))
+    cost = kept_costs(lambda thresholds: cost_of(thresholds, scenarios, told.data), told.json)
     best = RuleThresholds()
     first = cost(best)
     print(f"by reasoning: {first:,.0f} CNY over {told.days:g} days of {len(scenarios)} months", file=sys.stderr)

@@ -43,7 +43,7 @@ def load_thresholds(path: Path) -> RuleThresholds:
     if faults:
         raise ParkError(faults)
     said = {name: int(value) if name in _WHOLE else float(value) for name, value in values.items()}
-    return RuleThresholds(**said)  # type: ignore[arg-type]  # counts are whole, as was checked above
+    return RuleThresholds(**said)  # counts are whole, as was checked above
 
 
 def _names() -> tuple[str, ...]:
