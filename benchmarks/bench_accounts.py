@@ -24,7 +24,7 @@ from vpp.accounts import Columns, Registers, ratios_of, registers_of_columns, se
 from vpp.park import Park, load
 from vpp.park.rating import rating
 from vpp.timegrid import TimeGrid
-from vpp.units import HOURS_PER_DAY
+from vpp.units import HOURS_PER_DAY, FloatArray
 
 START = datetime(2030, 9, 30, 16, tzinfo=UTC)
 QUARTERS_PER_DAY = int(HOURS_PER_DAY) * 4
@@ -45,7 +45,7 @@ def made_up(park: Park, n: int) -> Columns:
     """Every meter of the park, going up and down."""
     rng = np.random.default_rng(1)
     told = np.ones(n)
-    columns = {}
+    columns: dict[tuple[str, str], tuple[FloatArray, FloatArray]] = {}
     for asset in park.assets:
         size = rating(asset)
         mean = size.power_mw * (0.5 + 0.4 * np.sin(np.arange(n) / rng.uniform(10.0, 60.0)))
