@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import httpx
 from rich.console import Console
@@ -80,6 +81,10 @@ class Service:
         problem = _problem(said, self.settings.url)
         raise AskError(problem, _BAD_INPUT if said.status_code == _INVALID else _FAILED)
 
+    def zone(self) -> ZoneInfo:
+        """In which people of the park read the clock."""
+        return ZoneInfo(self.ask("GET", "/v1/whoami")["time_zone"])
+
     def now(self, path: str) -> datetime:
         """Park time, which may run faster than ours, as any list of the service tells it."""
         return datetime.fromisoformat(self.ask("GET", path)["at"])
@@ -92,11 +97,12 @@ def service_command(told: argparse.Namespace) -> int:
     try:
         inside = any(f"://{host}" in settings.url for host in _LOOPBACK)
         with httpx.Client(base_url=settings.url, timeout=_TIMEOUT_S, trust_env=not inside) as client:
-            answer, show = told.act(Service(client, settings), told)
-        if getattr(told, "json", False):
-            sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
-        else:
-            show(console, answer)
+            service = Service(client, settings)
+            answer, show = told.act(service, told)
+            if told.json:
+                sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
+            else:
+                show(console, answer if told.act is make_token else tables.in_zone(answer, service.zone()))
     except AskError as error:
         sys.stderr.write(f"{error}\n")
         return error.status

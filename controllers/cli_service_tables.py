@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 __all__ = [
+    "in_zone",
     "show_event",
     "show_events",
     "show_key",
@@ -35,6 +38,21 @@ _LEVELS: Final = {"alarm": "red", "warning": "yellow", "note": "dim"}
 _DONE: Final = {"accepted": "[green]✓[/]", "clamped": "[yellow]≈[/]", "rejected": "[red]✗[/]", None: "[dim]…[/]"}
 
 Row = Mapping[str, Any]
+
+_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+
+
+def in_zone(answer: Any, zone: ZoneInfo) -> Any:
+    """The same answer with every instant in park time, because a person reads it."""
+    match answer:
+        case dict():
+            return {key: in_zone(value, zone) for key, value in answer.items()}
+        case list():
+            return [in_zone(value, zone) for value in answer]
+        case str() if _INSTANT.fullmatch(answer):
+            return datetime.fromisoformat(answer).astimezone(zone)
+        case _:
+            return answer
 
 
 def show_status(console: Console, answer: Row) -> None:
@@ -176,8 +194,7 @@ def _command(row: Row) -> tuple[str, str, str]:
 def _value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.1f}"
-    text = str(value)
-    return _time(text) if "T" in text and text[:1].isdigit() else text
+    return _time(value) if isinstance(value, datetime) else str(value)
 
 
 def _override(row: Row) -> tuple[str, ...]:
@@ -202,10 +219,9 @@ def _mw(value: float | None) -> str:
     return "" if value is None else f"{value:,.1f}"
 
 
-def _until(text: str | None) -> str:
-    return "" if text is None else _time(text)
+def _until(at: datetime | None) -> str:
+    return "" if at is None else _time(at)
 
 
-def _time(text: str) -> str:
-    """In the reader's own zone, because a person reads it."""
-    return f"{datetime.fromisoformat(text).astimezone():%m-%d %H:%M:%S}"
+def _time(at: datetime) -> str:
+    return f"{at:%m-%d %H:%M:%S}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from fastapi import APIRouter, Request, Response
@@ -31,13 +31,25 @@ class TokenFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WhoFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom the service sees."""
+    """Whom the service sees, and which service it is.
+
+    Args:
+        name: As the audit has it.
+        role: What they come as.
+        cluster: The only one a scheduler speaks for.
+        rights: What the role may do.
+        expires_at: When the key or token ends.
+        park: Id of the park.
+        time_zone: In which its people read the clock.
+    """
 
     name: str
     role: Role
     cluster: str | None
     rights: tuple[str, ...]
     expires_at: datetime | None
+    park: str
+    time_zone: str
 
 
 class KeyFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,9 +87,19 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 @router.get("/whoami", responses=answers(WhoFacts), response_class=Raw)
 async def whoami(request: Request, caller: MayKeepToken) -> Response:
     """Who the key or token says you are, and what you may do."""
-    until = None if caller.until_s is None else datetime.fromtimestamp(caller.until_s, parts_of(request).door.now().tzinfo)
-    rights = tuple(sorted(right.value for right in RIGHTS[caller.role]))
-    return answer(WhoFacts(name=caller.name, role=caller.role, cluster=caller.cluster, rights=rights, expires_at=until))
+    parts = parts_of(request)
+    until = None if caller.until_s is None else datetime.fromtimestamp(caller.until_s, UTC)
+    return answer(
+        WhoFacts(
+            name=caller.name,
+            role=caller.role,
+            cluster=caller.cluster,
+            rights=tuple(sorted(right.value for right in RIGHTS[caller.role])),
+            expires_at=until,
+            park=parts.park.id,
+            time_zone=str(parts.settings.zone_of(parts.park)),
+        )
+    )
 
 
 @router.post("/token", status_code=201, responses=answers(TokenFacts, 201, "a token"), response_class=Raw)
