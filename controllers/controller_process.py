@@ -5,18 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection as Pipe
-from pathlib import Path
 
 import structlog
 
 from controllers.books import Books, open_books
 from controllers.bus.mqtt import MqttBus, MqttSettings
-from controllers.family import Word
+from controllers.family import Call, Word
 from controllers.log import log_to
-from controllers.loops.forecast import Forecaster
 from controllers.loops.resident import ResidentForecaster
 from controllers.loops.worker import ProcessWorker
 from controllers.service import Controller, ControllerSettings
@@ -25,47 +21,36 @@ from controllers.supervisor import Loop
 from vpp.errors import VppError
 from vpp.park import Park
 
-__all__ = ["ControllerOptions", "controller_process"]
+__all__ = ["controller_process"]
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class ControllerOptions:
-    """How the controller's process runs beside the settings of the service.
-
-    Args:
-        make_forecaster: Makes models and door in a worker's process, trained or read; None for a controller by rules.
-        controller: Periods and budgets; `control` comes from the settings.
-    """
-
-    make_forecaster: Callable[[], Forecaster] | None = None
-    controller: ControllerSettings = field(default_factory=lambda: ControllerSettings(live=True))
-
-
-def controller_process(  # noqa: PLR0913  what travels to a process of its own
-    pipe: Pipe, settings: Settings, park: Park, url: str, options: ControllerOptions, logs: Path
+def controller_process(
+    settings: Settings, park: Park, url: str, make_forecaster: Call | None, tuned: Call | None, pipe: Pipe
 ) -> None:
     """Runs until it is asked to end (SIGTERM); the target of a child.
 
     Args:
-        pipe: To whoever started it.
-        settings: Of the service.
+        settings: Of the service, with its logs beside its state.
         park: What is in service.
         url: Of the broker.
-        options: See there.
-        logs: Where its log is written.
+        make_forecaster: Makes models and door in a worker's process, trained or read; None for a controller by rules.
+        tuned: Makes other periods and budgets of the usual ones; None to leave them.
+        pipe: To whoever started it.
     """
-    log_to(logs / "controller.log", "controller")
+    log_to(settings.logs / "controller.log", "controller")
+    how = ControllerSettings(control=settings.control, live=True)
     try:
-        asyncio.run(_run(pipe, settings, park, url, options))
+        asyncio.run(_run(pipe, settings, (park, url), make_forecaster, how if tuned is None else tuned(how)))
     except VppError as error:
         log.exception("controller.failed")
         pipe.send(Word(ready=False, text=str(error)))
         raise SystemExit(1) from error
 
 
-async def _run(pipe: Pipe, settings: Settings, park: Park, url: str, options: ControllerOptions) -> None:
+async def _run(pipe: Pipe, settings: Settings, site: tuple[Park, str], make: Call | None, how: ControllerSettings) -> None:
+    park, url = site
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -73,9 +58,7 @@ async def _run(pipe: Pipe, settings: Settings, park: Park, url: str, options: Co
     clock = settings.clock.clock()
     books = Books(open_books(settings, f"{clock.now():%Y%m%dT%H%M%S}"), clock)
     with ProcessWorker("solver") as solver, ProcessWorker("forecaster") as forecaster:
-        make = options.make_forecaster
         foreteller = None if make is None else ResidentForecaster(make, forecaster)
-        how = replace(options.controller, control=settings.control, live=True)
         controller = Controller(park, bus, clock, how, foreteller, solver, before=books.remembered())
         loops = books.attach(controller, bus)
         log.info("controller.started", park=park.id, epoch=controller.commander.epoch, assets=len(park.assets))

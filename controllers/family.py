@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
+import pickle
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from multiprocessing import get_context
-from multiprocessing.connection import Connection as Pipe
-from multiprocessing.process import BaseProcess
+from importlib import import_module
+from multiprocessing import connection
+from multiprocessing.connection import Connection
 from threading import Thread
 from time import sleep
 from typing import Any, Final
@@ -20,14 +21,34 @@ from controllers.bus.broker import EmbeddedBroker
 from controllers.supervisor import BackOff
 from vpp.errors import BrokerError, VppError
 
-__all__ = ["Child", "Family", "Word", "live_and_die_with_parent"]
+__all__ = ["Call", "Child", "Family", "Word"]
 
 log = structlog.get_logger(__name__)
 
 _LOOK_FOR_PARENT_S: Final = 0.5
 _PATIENCE_S: Final = 8.0
+#: A fresh interpreter, which imports what it is to run and nothing of what its parent is.
+_BEGIN: Final = "import sys; from controllers.family import begin; begin(int(sys.argv[1]), int(sys.argv[2]))"
 #: A child that dies again and again is begun again this often a minute at most.
 _BACK_OFF: Final = BackOff(first_s=0.2, longest_s=30.0, forget_s=60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function by its place and its first arguments; it travels to another process, which imports it only there.
+
+    Args:
+        where: As in `controllers.serve:api_process`.
+        args: They travel too.
+    """
+
+    where: str
+    args: tuple[Any, ...] = ()
+
+    def __call__(self, *more: Any) -> Any:
+        """Imports and calls."""
+        module, _, name = self.where.partition(":")
+        return getattr(import_module(module), name)(*self.args, *more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +65,12 @@ class Child:
 
     Args:
         name: For the log.
-        target: What it runs; a module-level function, whose first argument is the pipe to us.
-        args: Further arguments; they travel.
+        target: What it runs; its last argument is the pipe to us.
         vital: Whether everything ends when it ends by itself.
     """
 
     name: str
-    target: Callable[..., None]
-    args: tuple[Any, ...] = ()
+    target: Call
     vital: bool = False
 
 
@@ -66,7 +85,7 @@ class Family:
 
     restarts: dict[str, int] = field(default_factory=dict)
     pids: dict[str, int] = field(default_factory=dict)
-    _running: dict[str, BaseProcess] = field(default_factory=dict)
+    _running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
 
     async def keep(self, child: Child, on_word: Callable[[Word], None]) -> None:
         """Runs a child until cancelled; begins it again when it dies.
@@ -113,44 +132,60 @@ class Family:
 
     async def end(self) -> None:
         """Ends all children, gently first; returns when none is left."""
-        for process in self._running.values():
+        running = [process for process in self._running.values() if process.returncode is None]
+        for process in running:
             process.terminate()
-        for name, process in list(self._running.items()):
-            await asyncio.to_thread(process.join, _PATIENCE_S)
-            if process.is_alive():
-                log.error("process.killed", process=name)
-                process.kill()
-                await asyncio.to_thread(process.join, _PATIENCE_S)
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                for process in running:
+                    await process.wait()
+        except TimeoutError:
+            for name, process in self._running.items():
+                if process.returncode is None:
+                    log.error("process.killed", process=name)  # noqa: TRY400  one line says it all
+                    process.kill()
+                    await process.wait()
         self._running.clear()
 
     async def _once(self, child: Child, on_word: Callable[[Word], None]) -> Word | None:
         """One life of a child; returns its first word when it has ended."""
-        context, loop = get_context("spawn"), asyncio.get_running_loop()
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_begin, args=(os.getpid(), child.target, theirs, *child.args), name=child.name)
-        process.start()
+        loop = asyncio.get_running_loop()
+        ours, theirs = connection.Pipe()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            _BEGIN,
+            str(theirs.fileno()),
+            str(os.getpid()),
+            child.name,
+            pass_fds=(theirs.fileno(),),
+            stdin=asyncio.subprocess.DEVNULL,
+            # A Ctrl-C in the terminal is for us: we end the others in order.
+            start_new_session=True,
+        )
         theirs.close()
         self._running[child.name] = process
-        self.pids[child.name] = process.pid or 0
-        ended, said = asyncio.Event(), asyncio.Event()
-        loop.add_reader(process.sentinel, ended.set)
-        loop.add_reader(ours.fileno(), said.set)
+        self.pids[child.name] = process.pid
+        said = asyncio.Event()
         word: Word | None = None
         try:
-            await _first(said.wait(), ended.wait())
+            ours.send_bytes(pickle.dumps(child.target))
+            loop.add_reader(ours.fileno(), said.set)
+            await _first(said.wait(), process.wait())
             loop.remove_reader(ours.fileno())
             word = _heard(ours)
             if word is not None:
                 on_word(word)
-            await ended.wait()
+            await process.wait()
+        except BrokenPipeError:
+            await process.wait()
         finally:
-            loop.remove_reader(process.sentinel)
             loop.remove_reader(ours.fileno())
             ours.close()
         return word
 
 
-def _heard(pipe: Pipe) -> Word | None:
+def _heard(pipe: Connection) -> Word | None:
     try:
         word = pipe.recv() if pipe.poll() else None
     except (EOFError, OSError):
@@ -167,15 +202,15 @@ async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
             task.cancel()
 
 
-def _begin(parent: int, target: Callable[..., None], *args: Any) -> None:
-    live_and_die_with_parent(parent)
-    target(*args)
+def begin(line: int, parent: int) -> None:
+    """What a child runs: hears over its line what it is to do, and does it.
 
-
-def live_and_die_with_parent(parent: int) -> None:
-    """An interrupt from the keyboard is the parent's affair, who then ends us; when the parent was killed, nobody would."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    When the parent was killed, nobody would end us.
+    """
     Thread(target=_watch, args=(parent,), daemon=True).start()
+    pipe = Connection(line)
+    target: Call = pickle.loads(pipe.recv_bytes())  # what our own parent has written for us alone
+    target(pipe)
 
 
 def _watch(parent: int) -> None:

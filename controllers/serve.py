@@ -6,10 +6,9 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from multiprocessing.connection import Connection as Pipe
-from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from controllers.api.roles import Caller
@@ -17,8 +16,7 @@ from controllers.api.roles import Role as ApiRole
 from controllers.api.tokens import mint
 from controllers.bus.broker import EmbeddedBroker
 from controllers.clock import WallClock
-from controllers.controller_process import ControllerOptions, controller_process
-from controllers.family import Child, Family, Word
+from controllers.family import Call, Child, Family, Word
 from controllers.log import log_to
 from controllers.settings import Settings, token_secret
 from vpp.errors import SettingsError, VppError
@@ -42,25 +40,20 @@ class Service:
         settings: How.
         park: What is in service.
         role: All of it, or one part beside a broker that others started.
-        options: Of the controller.
-        beside: Further processes that get the broker's URL as their last argument.
+        make_forecaster: Makes models and door in a worker's process; None for a controller by rules.
+        tuned: Makes other periods and budgets of the controller's usual ones; for tests.
+        beside: Further processes, which get the broker's URL as one more argument.
         tend_broker: Runs beside the embedded broker and may take it down for a while, as a simulation does: it gets the broker,
             and an event that is set while the broker may run.
-        log_dir: Where each process writes its log; None: beside its state.
     """
 
     settings: Settings
     park: Park
     role: Role = "all"
-    options: ControllerOptions = field(default_factory=ControllerOptions)
+    make_forecaster: Call | None = None
+    tuned: Call | None = None
     beside: tuple[Child, ...] = ()
     tend_broker: TendBroker | None = None
-    log_dir: Path | None = None
-
-    @property
-    def logs(self) -> Path:
-        """Where each process writes its log."""
-        return self.log_dir or self.settings.state_dir / "log"
 
 
 def operator_token(settings: Settings) -> str:
@@ -130,12 +123,13 @@ async def _broker(service: Service, stack: AsyncExitStack, family: Family, tell:
 
 
 def _children(service: Service, url: str) -> Sequence[Child]:
-    settings, park = service.settings, service.park
-    found = [replace(child, args=(*child.args, url)) for child in service.beside]
+    site = (service.settings, service.park, url)
+    found = [replace(child, target=replace(child.target, args=(*child.target.args, url))) for child in service.beside]
     if service.role in ("all", "controller"):
-        found.append(Child("controller", controller_process, (settings, park, url, service.options, service.logs)))
+        told = (*site, service.make_forecaster, service.tuned)
+        found.append(Child("controller", Call("controllers.controller_process:controller_process", told)))
     if service.role in ("all", "api"):
-        found.append(Child("api", api_process, (settings, park, url, service.logs)))
+        found.append(Child("api", Call("controllers.serve:api_process", site)))
     return found
 
 
@@ -147,15 +141,18 @@ def _teller(child: Child, tell: Tell) -> Callable[[Word], None]:
     return said
 
 
-def api_process(pipe: Pipe, settings: Settings, park: Park, url: str, logs: Path) -> None:
+def api_process(settings: Settings, park: Park, url: str, pipe: Pipe) -> None:
     """The API and the screen; the target of a child."""
-    log_to(logs / "api.log", "api")
+    log_to(settings.logs / "api.log", "api")
     # The parent and the controller carry no web server.
     from controllers.api.process import run_api
+    from controllers.screen.parts import dress
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        run_api(settings, park, url, on_ready=lambda address: pipe.send(Word(ready=True, text=f"screen   {address}")))
+        run_api(
+            settings, park, url, on_ready=lambda address: pipe.send(Word(ready=True, text=f"screen   {address}")), dress=[dress]
+        )
     except VppError as error:
         pipe.send(Word(ready=False, text=str(error)))
         raise SystemExit(1) from error

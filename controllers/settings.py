@@ -46,6 +46,7 @@ _SECRET_FILE: Final = "token.secret"
 _ENVIRONMENT: Final[Mapping[str, tuple[str, ...]]] = {
     "VPP_PARK": ("park",),
     "VPP_STATE_DIR": ("state_dir",),
+    "VPP_LOG_DIR": ("log_dir",),
     "VPP_CONTROL_S": ("control_s",),
     "VPP_ZONE": ("zone",),
     "VPP_LANGUAGE": ("language",),
@@ -152,6 +153,7 @@ class Settings:
         park: Park file or folder; None: the park that travels with the project.
         at: Day as of which the park is taken; None: the clock's.
         state_dir: Where the service keeps what is its own.
+        log_dir: Where its processes write their logs; None: beside what is its own.
         control_s: Period of dispatch. [s]
         zone: Time zone in which people read; None: the park's.
         language: Of screen and statements.
@@ -165,6 +167,7 @@ class Settings:
     park: Path | None = None
     at: date | None = None
     state_dir: Path = Path("out/state")
+    log_dir: Path | None = None
     control_s: Annotated[float, Field(ge=0.1, le=900)] = 1.0
     zone: str | None = None
     language: Literal["zh", "en"] = "zh"
@@ -177,6 +180,11 @@ class Settings:
     def store_url(self) -> str:
         """Where the ledger is, the default filled in."""
         return self.store.url or f"sqlite:///{self.state_dir.absolute() / 'vpp.sqlite3'}"
+
+    @property
+    def logs(self) -> Path:
+        """Where each process writes its log."""
+        return self.log_dir or self.state_dir / "log"
 
     @property
     def control(self) -> timedelta:

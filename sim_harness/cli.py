@@ -14,8 +14,6 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from sim_harness.compare import CompareOptions, compare, parse_policies
-from sim_harness.experiment import run_experiment
 from sim_harness.live import LiveOptions, run_live
 from sim_harness.registers import write_truth
 from sim_harness.run import POLICIES, RunOptions
@@ -45,6 +43,9 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _run(told: argparse.Namespace) -> int:
+    # Plots and statistics take a second to import; the living park does without.
+    from sim_harness.experiment import run_experiment
+
     _quiet(logging.WARNING if told.verbose else logging.ERROR)
     scenario = load(told.scenario).with_options(told.days, told.seed)
     _must_be_writable("--json", told.json)
@@ -104,6 +105,8 @@ def _live(told: argparse.Namespace) -> int:
 
 
 def _compare(told: argparse.Namespace) -> int:
+    from sim_harness.compare import CompareOptions, compare, parse_policies
+
     _quiet(logging.ERROR)
     scenario = load(told.scenario).with_options(told.days, told.seed)
     policies = parse_policies(told.policies)

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Final
 
 import numpy as np
-from scipy.signal import lfilter
 
 from vpp.errors import ScenarioError
 from vpp.units import FloatArray
@@ -65,6 +64,9 @@ def level_exponent(power_frac: FloatArray, capacity_factor_frac: float) -> float
 
 def unit_ar1(noise: FloatArray, memory_steps: float) -> FloatArray:
     """White noise to AR(1) noise of unit variance along the last axis, stationary from the first step."""
+    # Its import takes longer than everything else here; a service that starts does not wait for it.
+    from scipy.signal import lfilter
+
     keep = float(np.exp(-1.0 / memory_steps))
     shocks = noise * (1.0 - keep**2) ** 0.5
     shocks[..., 0] = noise[..., 0]

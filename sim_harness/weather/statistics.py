@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.signal import welch
 
 from vpp.units import HOURS_PER_DAY, FloatArray
 
@@ -65,6 +64,9 @@ def spectrum(power_frac: FloatArray, step_h: float) -> tuple[FloatArray, FloatAr
     Returns:
         Frequencies above zero [1/h] and power density [h].
     """
+    # Its import takes longer than everything else here; a service that starts does not wait for it.
+    from scipy.signal import welch
+
     frequency, density = welch(power_frac, fs=1.0 / step_h, nperseg=min(SEGMENT_STEPS, power_frac.size))
     return np.asarray(frequency[1:], dtype=np.float64), np.asarray(density[1:], dtype=np.float64)
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.signal import lfilter
 from scipy.special import ndtr
 
 from forecasting.known import WIND_FEATURES
@@ -202,6 +201,9 @@ def _spells(rng: np.random.Generator, n: int) -> FloatArray:
 
 def _latent(rng: np.random.Generator, n: int, part: _Part) -> FloatArray:
     """Noise of unit variance with a memory, smooth over shorter times; from the first step."""
+    # Its import takes longer than everything else here; a service that starts does not wait for it.
+    from scipy.signal import lfilter
+
     x = unit_ar1(rng.standard_normal(n), part.memory_h * PER_HOUR)
     r, a = np.exp(-1.0 / (part.memory_h * PER_HOUR)), np.exp(-1.0 / (part.smooth_h * PER_HOUR))
     variance = (1.0 - a) / (1.0 + a) * (1.0 + a * r) / (1.0 - a * r)
