@@ -110,7 +110,7 @@ class _Page:
             ui.html(f"<h2>{escape(title)}</h2>", sanitize=False)
             self._charts[area] = ui.echart(self._model.charts[self._language].get(area, {})).classes("chart")
             if not area:
-                ui.html(self._key(), sanitize=False)
+                self._parts["key"] = ui.html("", sanitize=False)
 
     def _key(self) -> str:
         place = LANGUAGES.index(self._language)
@@ -147,6 +147,7 @@ class _Page:
         self._ring(model)
         if model.charts_number != self._charts_number:
             self._charts_number = model.charts_number
+            self._parts["key"].set_content(self._key())
             for area, options in model.charts[self._language].items():
                 chart = self._charts[area]
                 chart.options.clear()

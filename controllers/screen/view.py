@@ -62,23 +62,19 @@ def park_tiles(seen: Seen, language: Language) -> str:
     flowing = {c.id: c.import_mw for c in seen.state.connections if c.import_mw is not None}
     flows = area_flows(seen.park, power, flowing)
     demand = sum(v for f in flows for k, v in f.demand_mw.items() if k not in (STORE, GRID, LINK))
-    sun_wind = sum(v for f in flows for k, v in f.supply_mw.items() if k in SOURCES)
+    farms = _sum(seen, power, SOURCES)
     grid = [c for c in seen.state.connections if c.to == GRID]
     net = None if any(c.import_mw is None for c in grid) or not grid else sum(c.import_mw or 0.0 for c in grid)
-    stores = sum(p for a in seen.park.assets if category_of(a.kind) == STORE and (p := power.get(a.id)) is not None)
+    stores = _sum(seen, power, (STORE,))
     hertz = next((c.frequency_hz for c in grid if c.frequency_hz is not None), None)
     unheard = sum(len(area.unheard) for area in seen.state.areas)
+    way = "" if stores is None else word("charging" if stores > 0.0 else "discharging", language)
     tiles = [
-        (word("demand", language), mw(demand), "MW", _but(unheard, language)),
-        (word("generation", language), mw(sun_wind), "MW", f"{word('available', language)} {mw(_available(seen))}"),
-        (
-            word("import" if net is None or net >= 0.0 else "export", language),
-            mw(None if net is None else abs(net)),
-            "MW",
-            _plan(seen, language),
-        ),
+        (word("demand", language), mw(demand if power else None), "MW", _but(unheard, language)),
+        (word("generation", language), mw(_size(farms)), "MW", f"{word('available', language)} {mw(_available(seen))}"),
+        (word("import" if net is None or net >= 0.0 else "export", language), mw(_size(net)), "MW", _plan(seen, language)),
         (word("green", language), _green(seen, flows, flowing), "%", ""),
-        (word("store", language), mw(abs(stores)), "MW", word("charging" if stores > 0.0 else "discharging", language)),
+        (word("store", language), mw(_size(stores)), "MW", way),
         (word("frequency", language), MISSING if hertz is None else f"{hertz:.2f}", "Hz", ""),
     ]
     return "".join(
@@ -137,6 +133,16 @@ def override_list(seen: Seen, language: Language) -> str:
 
 def _chip(name: str, text: str, *, good: bool) -> str:
     return f'<span class="chip {"good" if good else "bad"}"><i></i>{escape(name)} <b>{escape(text)}</b></span>'
+
+
+def _sum(seen: Seen, power: Mapping[str, float], categories: Sequence[str]) -> float | None:
+    """Power of all assets of some categories that were heard; None where none was."""
+    known = [power[a.id] for a in seen.park.assets if category_of(a.kind) in categories and a.id in power]
+    return sum(known) if known else None
+
+
+def _size(value: float | None) -> float | None:
+    return None if value is None else abs(value)
 
 
 def _but(unheard: int, language: Language) -> str:
