@@ -17,13 +17,18 @@ __all__ = ["Blueprint", "draw"]
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """A model and how to read it."""
+    """A model and how to read it.
+
+    Args:
+        spans: First column of each asset's own ones and the first behind them, in the order of `planned`.
+    """
 
     model: LinearModel
     planned: tuple[Planned, ...]
     connections: tuple[PlannedConnection, ...]
     areas: tuple[PlannedArea, ...]
     broken: tuple[Broken, ...]
+    spans: tuple[tuple[int, int], ...]
 
 
 def draw(problem: Problem) -> Blueprint:
@@ -38,8 +43,12 @@ def draw(problem: Problem) -> Blueprint:
         raise PlanError(f"no planner block for kind {', '.join(unknown)}; add it to controllers.planner.blocks.BLOCKS")
     # The loop that drains a hydrogen node comes after everything that fills it.
     ordered = sorted(problem.park.assets, key=lambda a: a.kind == "ammonia_loop")
-    planned = tuple(BLOCKS[asset.kind](ctx, asset) for asset in ordered)
+    planned, spans = [], []
+    for asset in ordered:
+        first = ctx.builder.n_columns
+        planned.append(BLOCKS[asset.kind](ctx, asset))
+        spans.append((first, ctx.builder.n_columns))
     connections = tuple(add_connection(ctx, c) for c in problem.park.connections)
     broken = add_asked(ctx, planned, connections)
     areas = tuple(close_area(ctx, area) for area in problem.park.area_ids)
-    return Blueprint(ctx.builder.build(), planned, connections, areas, broken)
+    return Blueprint(ctx.builder.build(), tuple(planned), connections, areas, broken, tuple(spans))

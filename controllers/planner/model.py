@@ -97,6 +97,11 @@ class ModelBuilder:
     _items: dict[str, int] = field(default_factory=dict)
     _offsets: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def n_columns(self) -> int:
+        """Columns so far."""
+        return self._n_columns
+
     def columns(
         self,
         n: int,

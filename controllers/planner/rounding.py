@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from controllers.planner.blocks.base import Planned
+from controllers.planner.course import IN, OUT, best_course
 from controllers.planner.draw import Blueprint
+from vpp.ids import AreaId, AssetId
 from vpp.units import BoolArray, FloatArray, IntArray
 
-__all__ = ["ROUND_BATCH_AT", "ROUND_SWITCH_AT", "in_order", "netted_ties", "opposed_pairs", "rounded_bounds", "without_opposed"]
+__all__ = [
+    "ROUND_BATCH_AT",
+    "ROUND_SWITCH_AT",
+    "Way",
+    "courses_at_prices",
+    "in_order",
+    "netted_ties",
+    "opposed_pairs",
+    "rounded_bounds",
+    "without_opposed",
+]
 
 #: A count this far above a whole number is rounded up; any monotone rule keeps "on" below "warm before".
 ROUND_UP_ABOVE = 0.3
@@ -24,13 +39,23 @@ OUT_OF_ORDER_MW = 1e-4
 IDLE_MW = 1e-6
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way of rounding.
+
+    Args:
+        switch_at: From which share on a machine runs in a direction.
+        batch_at: At which part of the next one a batch starts.
+        courses: Direction of machines in every interval, where it is known already.
+    """
+
+    switch_at: float = ROUND_SWITCH_AT[0]
+    batch_at: float = ROUND_BATCH_AT[0]
+    courses: Mapping[AssetId, IntArray] = field(default_factory=dict)
+
+
 def rounded_bounds(
-    blueprint: Blueprint,
-    x: FloatArray,
-    low: FloatArray,
-    high: FloatArray,
-    switch_at: float = ROUND_SWITCH_AT[0],
-    batch_at: float = ROUND_BATCH_AT[0],
+    blueprint: Blueprint, x: FloatArray, low: FloatArray, high: FloatArray, way: Way | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """Bounds that hold the counts.
 
@@ -39,25 +64,36 @@ def rounded_bounds(
         x: A relaxed answer.
         low: Lower bounds of all columns; not changed.
         high: Upper bounds.
-        switch_at: From which share on a machine runs in a direction.
-        batch_at: At which part of the next one a batch starts.
+        way: How; None for the first of each.
     """
-    low, high = low.copy(), high.copy()
+    low, high, told = low.copy(), high.copy(), way or Way()
     for planned in blueprint.planned:
-        for columns, whole in _whole(planned, x, switch_at):
+        for columns, whole in _whole(planned, x, told):
             low[columns] = high[columns] = whole
         started = np.zeros(0)
         for name in planned.batches:
             # Batches are rounded on their cumulative sum, so that no more and no fewer are made and none moves far.
             columns = planned.quantities[name]
-            started = np.diff(np.floor(np.cumsum(x[columns]) + 1.0 - batch_at), prepend=0.0)
+            started = np.diff(np.floor(np.cumsum(x[columns]) + 1.0 - told.batch_at), prepend=0.0)
             low[columns] = high[columns] = started
         for name in planned.runs:
             low[planned.quantities[name]] = np.minimum(started, 1.0)
     return low, high
 
 
-def _whole(planned: Planned, x: FloatArray, switch_at: float) -> list[tuple[IntArray, FloatArray]]:
+def courses_at_prices(
+    blueprint: Blueprint, area_of: Mapping[AssetId, AreaId], row_dual: FloatArray, step_h: FloatArray
+) -> dict[AssetId, IntArray]:
+    """The best course of every machine with two directions at the prices of a relaxed answer."""
+    price = {area.area: -row_dual[area.rows] / step_h for area in blueprint.areas}
+    return {
+        planned.asset_id: best_course(planned.machine, price[area_of[planned.asset_id]], step_h)
+        for planned in blueprint.planned
+        if planned.machine is not None
+    }
+
+
+def _whole(planned: Planned, x: FloatArray, way: Way) -> list[tuple[IntArray, FloatArray]]:
     found: list[tuple[IntArray, FloatArray]] = []
     inner_sum, inner_rounded = 0.0, 0.0
     summed: FloatArray
@@ -70,9 +106,11 @@ def _whole(planned: Planned, x: FloatArray, switch_at: float) -> list[tuple[IntA
         inner_sum, inner_rounded = summed, rounded  # type: ignore[assignment]  # a number first, an array from then on
     if planned.switches:
         one, other = (planned.quantities[name] for name in planned.switches)
-        first = x[one] >= x[other]
-        found.append((one, (first & (x[one] >= switch_at)).astype(float)))
-        found.append((other, (~first & (x[other] >= switch_at)).astype(float)))
+        # A relaxed machine that runs half in each direction only wastes energy: what is left of it net is what it is for.
+        net = x[one] - x[other]
+        course = way.courses.get(planned.asset_id)
+        inward, outward = (net >= way.switch_at, -net >= way.switch_at) if course is None else (course == IN, course == OUT)
+        found += [(one, inward.astype(float)), (other, outward.astype(float))]
     return found
 
 
@@ -111,6 +149,19 @@ def without_opposed(pairs: tuple[IntArray, IntArray], x: FloatArray, high: Float
     smaller = np.where(x[one] >= x[other], other, one)[both]
     high[smaller] = 0.0
     return high, both
+
+
+def rested_below_least(
+    blueprint: Blueprint, x: FloatArray, low: FloatArray, high: FloatArray
+) -> tuple[FloatArray, FloatArray, bool]:
+    """Bounds that let a machine rest where it would run below its least power, and whether that was needed."""
+    low, high, needed = low.copy(), high.copy(), False
+    for planned in blueprint.planned:
+        for switch, below in planned.below_least.items():
+            shut = planned.quantities[switch][x[below] > IDLE_MW]
+            low[shut] = high[shut] = 0.0
+            needed |= shut.size > 0
+    return low, high, needed
 
 
 def in_order(blueprint: Blueprint, x: FloatArray, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray, bool]:

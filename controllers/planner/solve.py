@@ -19,9 +19,12 @@ from controllers.planner.result import Result
 from controllers.planner.rounding import (
     ROUND_BATCH_AT,
     ROUND_SWITCH_AT,
+    Way,
+    courses_at_prices,
     in_order,
     netted_ties,
     opposed_pairs,
+    rested_below_least,
     rounded_bounds,
     without_opposed,
 )
@@ -161,7 +164,7 @@ def solve(
     if relaxed is None:
         return nothing_found(problem)
     tell("bound")
-    rounded = _rounded(solver, relaxed, tell)
+    rounded = _rounded(problem, solver, relaxed, tell)
     if rounded is None:
         raise PlanError("the plan with rounded counts has no answer although every balance is elastic; the model is at fault")
     bound = relaxed.bound_cny
@@ -216,31 +219,40 @@ _CACHES: OrderedDict[int, ModelCache] = OrderedDict()
 _NAMES = itertools.count()
 
 
-def _rounded(solver: _Solver, relaxed: _Whole, tell: Callable[[str], None]) -> _Whole | None:
+def _rounded(problem: Problem, solver: _Solver, relaxed: _Whole, tell: Callable[[str], None]) -> _Whole | None:
     """Counts rounded and fixed; then what a store or a curve does wrongly mended. The cheaper of several roundings."""
     blueprint = solver.blueprint
     model, pairs = blueprint.model, opposed_pairs(blueprint)
     shut, _ = without_opposed(pairs, relaxed.x, model.high)
-    directed = any(planned.switches for planned in blueprint.planned)
     batched = any(planned.batches for planned in blueprint.planned)
+    area_of = {asset.id: asset.area for asset in problem.park.assets}
+    courses = courses_at_prices(blueprint, area_of, relaxed.row_dual, problem.grid.step_h)
 
-    def rounded(switch_at: float, batch_at: float) -> _Whole | None:
-        low, high = rounded_bounds(blueprint, relaxed.x, model.low, shut, switch_at, batch_at)
-        return _mend(solver, pairs, low, high)
+    def rounded(way: Way) -> tuple[Way, _Whole] | None:
+        low, high = rounded_bounds(blueprint, relaxed.x, model.low, shut, way)
+        found = _mend(solver, pairs, low, high)
+        return None if found is None else (way, found)
 
-    best: tuple[float, _Whole] | None = None
-    for switch_at in ROUND_SWITCH_AT if directed else ROUND_SWITCH_AT[:1]:
-        found = rounded(switch_at, ROUND_BATCH_AT[0])
-        if found is not None and (best is None or found.objective_cny < best[1].objective_cny):
-            best = switch_at, found
-            tell("first")
-    for batch_at in ROUND_BATCH_AT[1:] if batched else ():
-        if best is not None and best[1].objective_cny - relaxed.bound_cny <= NEAR_FRAC * _gross_cny(blueprint, best[1].x):
+    def near() -> bool:
+        return best is not None and best[1].objective_cny - relaxed.bound_cny <= NEAR_FRAC * _gross_cny(blueprint, best[1].x)
+
+    best: tuple[Way, _Whole] | None = None
+    for way in (Way(courses=courses), *(Way(switch_at) for switch_at in (ROUND_SWITCH_AT if courses else ()))):
+        if near():
             break
-        found = rounded(ROUND_SWITCH_AT[0] if best is None else best[0], batch_at)
-        if found is not None and (best is None or found.objective_cny < best[1].objective_cny):
-            best = ROUND_SWITCH_AT[0] if best is None else best[0], found
+        best = _cheaper(best, rounded(way))
+        tell("first")
+    for batch_at in ROUND_BATCH_AT[1:] if batched else ():
+        if near():
+            break
+        best = _cheaper(best, rounded(replace(Way() if best is None else best[0], batch_at=batch_at)))
     return None if best is None else best[1]
+
+
+def _cheaper(one: tuple[Way, _Whole] | None, other: tuple[Way, _Whole] | None) -> tuple[Way, _Whole] | None:
+    if one is None or other is None:
+        return one or other
+    return other if other[1].objective_cny < one[1].objective_cny else one
 
 
 def _mend(solver: _Solver, pairs: tuple[IntArray, IntArray], low: FloatArray, high: FloatArray) -> _Whole | None:
@@ -250,7 +262,8 @@ def _mend(solver: _Solver, pairs: tuple[IntArray, IntArray], low: FloatArray, hi
             return None
         high, both = without_opposed(pairs, found.x, high)
         low, high, skipped = in_order(solver.blueprint, found.x, low, high)
-        if not (both.any() or skipped):
+        low, high, idle = rested_below_least(solver.blueprint, found.x, low, high)
+        if not (both.any() or skipped or idle):
             break
         found = solver.fix(low, high)
     return found

@@ -228,5 +228,5 @@ def test_the_bill_adds_up_and_the_gap_is_small(moment: tuple[int, float, int]) -
     _, result = planned(*moment)
     assert sum(result.cost_items_cny.values()) == pytest.approx(result.objective_cny, abs=1.0)
     assert result.bound_cny <= result.objective_cny + 1e-6
-    # In a storm energy has no worth, the relaxation burns it in ways no machine can, and its bound says little.
-    assert result.gap_frac < (0.005 if moment[1] < 1.0 else 0.1)
+    # In a storm energy is worth less than nothing, the relaxation burns a little in ways no machine can; gross cost is small.
+    assert result.gap_frac < (0.002 if moment[1] < 1.0 else 0.02)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from controllers.planner.course import TwoWay
 from controllers.planner.model import ModelBuilder, Term, term
 from controllers.planner.problem import Problem
 from vpp.ids import AreaId, AssetId
@@ -94,7 +95,9 @@ class Planned:
         nested: Counts that are relaxed first and rounded after, the inner one first, as in stacks that are on inside those warm.
         batches: Starts of batches, rounded on their cumulative sum.
         runs: What must run wherever a batch starts, as the caster does.
-        switches: Directions of which at most one is 1, rounded to the larger.
+        switches: Directions of which at most one is 1: inward and outward.
+        machine: What runs in them.
+        below_least: By direction, how far its power stays below the machine's least.
         opposed: Two powers that must never flow at once.
         pieces: Powers that fill one after another, each with its width for one machine, and the count of machines.
         unmet: Named columns whose positive value is a promise not kept; one an interval is summed over time, as its name says:
@@ -112,6 +115,8 @@ class Planned:
     batches: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
     switches: tuple[str, ...] = ()
+    machine: TwoWay | None = None
+    below_least: dict[str, IntArray] = field(default_factory=dict)
     opposed: tuple[str, str] | None = None
     pieces: Pieces | None = None
     unmet: dict[str, IntArray] = field(default_factory=dict)

@@ -45,6 +45,10 @@ def add_electrolyser(ctx: BuildContext, asset: Asset) -> Planned:
     above = [b.columns(n) for _ in widths]
     for columns, width in zip(above, widths, strict=True):
         b.rows(n, term(columns), term(on, -float(width)), high=0.0)
+    if widths.size > 1:
+        # Worth less than nothing, energy would fill poor pieces first; no load of the stacks lies below the curve's chord.
+        chord = float(widths @ slopes / widths.sum())
+        b.rows(n, *(term(columns, float(slope) - chord) for columns, slope in zip(above, slopes, strict=True)), low=0.0)
     b.rows(n, term(on), term(standby), high=plate.stacks)
     _tie_starts(ctx, asset, plate, (on, standby, warmed, started))
 

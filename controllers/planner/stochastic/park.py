@@ -12,7 +12,7 @@ from controllers.planner.blocks.base import Planned
 from controllers.planner.draw import Blueprint, draw
 from controllers.planner.model import LinearModel
 from controllers.planner.problem import Problem
-from controllers.planner.rounding import ROUND_BATCH_AT, ROUND_SWITCH_AT, rounded_bounds
+from controllers.planner.rounding import ROUND_BATCH_AT, ROUND_SWITCH_AT, Way, rounded_bounds
 from controllers.planner.stochastic.split import Scenarios, TwoStage, two_stage
 from vpp.errors import PlanError
 from vpp.ids import AssetId
@@ -44,7 +44,7 @@ class ParkTwoStage:
         """Bounds that hold all counts of an answer, rounded in each of the ways that a single plan tries."""
         model = self.cut.model
         return [
-            rounded_bounds(self.blueprint, x, model.low, model.high, switch_at, batch_at)
+            rounded_bounds(self.blueprint, x, model.low, model.high, Way(switch_at, batch_at))
             for batch_at in ROUND_BATCH_AT
             for switch_at in ROUND_SWITCH_AT
         ]
