@@ -125,7 +125,7 @@ def area_curves(
         measured: Of the quarters behind.
         planned: Of all quarters.
         available: What farms could generate, measured and forecast.
-        now_index: The quarter that is running; from it on the plan is shown.
+        now_index: The quarter that is running; its mean so far is shown, and from the next one on the plan.
     """
     supply: dict[str, FloatArray] = {}
     demand: dict[str, FloatArray] = {}
@@ -133,7 +133,7 @@ def area_curves(
     sums = np.zeros((2, n))
     for subject, category, sign in _members(park, area):
         plan = sign * planned.of(subject)
-        shown = np.where(np.arange(n) < now_index, sign * measured.of(subject), plan)
+        shown = _joined(sign * measured.of(subject), plan, now_index)
         for rows, way in ((demand, 1.0), (supply, -1.0)):
             _add(rows, category, np.where(np.isnan(shown), np.nan, np.maximum(way * shown, 0.0)))
         sums[0] += np.nan_to_num(np.maximum(-plan, 0.0))
@@ -150,6 +150,20 @@ def area_curves(
         planned_demand_mw=np.where(blank, np.nan, sums[1]),
         available_mw=could if farms else np.full(n, np.nan),
     )
+
+
+def _joined(measured: FloatArray, plan: FloatArray, now_index: int) -> FloatArray:
+    """What was measured, then what is planned.
+
+    A step is drawn up to the next point: without a plan the running quarter is closed by its own value.
+    """
+    quarters = np.arange(plan.shape[0])
+    running = measured[now_index] if np.isfinite(measured[now_index]) else plan[now_index]
+    shown = np.where(quarters < now_index, measured, np.where(quarters == now_index, running, plan))
+    after = min(now_index + 1, plan.shape[0] - 1)
+    if np.isnan(shown[after]):
+        shown[after] = running
+    return shown
 
 
 def _members(park: Park, area: str | None) -> list[tuple[str, str, float]]:

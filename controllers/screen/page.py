@@ -23,6 +23,8 @@ __all__ = ["open_page"]
 
 _STYLE: Final = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 _TICK_S: Final = 1.0
+_MOST_ALARMS: Final = 12
+_LEVELS: Final = {"alarm": 0, "warning": 1, "note": 2}
 #: Every so many ticks the credential is shown at the door again.
 _ASK_AGAIN: Final = 30
 
@@ -73,8 +75,9 @@ class _Page:
         self._head()
         self._parts["tiles"] = ui.html("", sanitize=False).classes("tiles")
         self._bell = ui.element("div").classes("bell")
+        self._chart("")
         with ui.element("div").classes("charts"):
-            for area in ("", *self._model.source.park.area_ids):
+            for area in self._model.source.park.area_ids:
                 self._chart(area)
         with ui.element("div").classes("board"):
             self._panel("assets", "card")
@@ -176,8 +179,16 @@ class _Page:
         self._alarms = said
         self._bell.clear()
         with self._bell:
-            for alarm in sorted(model.alarms, key=lambda one: (one.acknowledged_at is not None, one.raised_at)):
+            ranked = sorted(
+                model.alarms, key=lambda one: (one.acknowledged_at is not None, _LEVELS.get(one.level, 0), one.raised_at)
+            )
+            for alarm in ranked[:_MOST_ALARMS]:
                 self._alarm(alarm)
+            if len(ranked) > _MOST_ALARMS:
+                ui.html(
+                    f'<p class="quiet">+ {len(ranked) - _MOST_ALARMS} {escape(word("alarms", self._language))}</p>',
+                    sanitize=False,
+                )
 
     def _alarm(self, alarm: AlarmFacts) -> None:
         seen = alarm.acknowledged_at is not None

@@ -41,6 +41,14 @@ def test_behind_now_is_what_was_measured_and_ahead_is_the_plan() -> None:
     assert curves.demand_mw["base"].tolist() == [10.0, 12.0]
 
 
+def test_the_quarter_that_is_running_shows_its_mean_so_far_and_is_drawn_to_its_end() -> None:
+    running = Matrix(MEASURED.subjects, np.array([[-30.0, -31.0, np.nan]] * 5))
+    nothing = Matrix(MEASURED.subjects, np.full((5, 3), np.nan))
+    could = Matrix({"wind.b": 0}, np.full((1, 3), np.nan))
+    curves = area_curves(OWNER, "b", running, nothing, (could, could), 1)
+    assert curves.supply_mw["wind"].tolist() == [30.0, 31.0, 31.0]
+
+
 def test_what_an_area_sends_to_another_is_its_demand_and_the_others_supply() -> None:
     sender, taker = (area_curves(OWNER, area, MEASURED, PLANNED, AVAILABLE, 1) for area in ("b", "a"))
     assert sender.demand_mw["link"].tolist() == taker.supply_mw["link"].tolist() == [20.0, 16.0]
