@@ -47,7 +47,7 @@ def _run(told: argparse.Namespace) -> int:
     from sim_harness.experiment import run_experiment
 
     _quiet(logging.WARNING if told.verbose else logging.ERROR)
-    scenario = load(told.scenario).with_options(told.days, told.seed)
+    scenario = load(told.scenario).with_options(told.days, told.seed, told.step).sampled(told.sample)
     _must_be_writable("--json", told.json)
     _must_be_writable("--report", told.report)
     _must_be_writable("--registers", told.registers)
@@ -64,7 +64,7 @@ def _run(told: argparse.Namespace) -> int:
     with bar:
         task = bar.add_task(f"{scenario.name}, {told.policy}", total=1.0)
         options = RunOptions(told.policy, told.data, told.wire, progress=lambda done: bar.update(task, completed=done))
-        found = run_experiment(scenario, options, whole=told.whole or told.days is not None)
+        found = run_experiment(scenario, options, whole=_whole(told))
     Console().print(score_table(found.facts))
     if told.json is not None:
         _write(told.json, json.dumps(found.facts, indent=2, ensure_ascii=False) + "\n")
@@ -108,13 +108,13 @@ def _compare(told: argparse.Namespace) -> int:
     from sim_harness.compare import CompareOptions, compare, parse_policies
 
     _quiet(logging.ERROR)
-    scenario = load(told.scenario).with_options(told.days, told.seed)
+    scenario = load(told.scenario).with_options(told.days, told.seed, told.step).sampled(told.sample)
     policies = parse_policies(told.policies)
     _must_be_writable("--json", told.json)
     if told.jobs < 1:
         raise ScenarioError([f"--jobs: {told.jobs}: must be 1 or more"])
     kept_in = told.json.with_name(told.json.name + ".runs")
-    options = CompareOptions(policies, told.data, kept_in, told.jobs, told.whole or told.days is not None)
+    options = CompareOptions(policies, told.data, kept_in, told.jobs, _whole(told))
     console = Console(stderr=True)
 
     def tell(policy: str, was_there: bool) -> None:
@@ -124,6 +124,12 @@ def _compare(told: argparse.Namespace) -> int:
     Console().print(compare_table(found))
     _write(told.json, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     return 0
+
+
+def _whole(told: argparse.Namespace) -> bool:
+    """A length of one's own is run whole, unless samples are asked for."""
+    whole: bool = told.whole or (told.days is not None and told.sample is None)
+    return whole
 
 
 def _list(told: argparse.Namespace) -> int:
@@ -148,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--json", type=Path, metavar="FILE", help="write every figure for machines")
     run.add_argument("--registers", type=Path, metavar="FILE.csv", help="write its quarter-hour registers, for `vpp statement`")
     run.add_argument("--report", type=Path, metavar="FILE.html", help="write the run as one page with plots")
-    run.add_argument("--whole", action="store_true", help="all days of a scenario that is else run as sampled days")
+    _sample_options(run)
     run.add_argument("--verbose", action="store_true", help="show the controller's warnings")
     live = commands.add_parser("live", help="the service against the simulated park: broker, controller, API, screen, world")
     live.set_defaults(act=_live)
@@ -166,10 +172,19 @@ def _parser() -> argparse.ArgumentParser:
         "--json", type=Path, metavar="FILE", required=True, help="write all runs; finished ones are kept beside it"
     )
     against.add_argument("--jobs", type=int, default=1, help="runs at a time, each in a process of its own (default: 1)")
-    against.add_argument("--whole", action="store_true", help="all days of a scenario that is else run as sampled days")
+    _sample_options(against)
     listing = commands.add_parser("list", help="the scenarios and what they are for")
     listing.set_defaults(act=_list)
     return parser
+
+
+def _sample_options(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--whole", action="store_true", help="all days of a scenario that is else run as sampled days")
+    which.add_argument(
+        "--sample", metavar="PARTSxLEVELS", help="single days that stand for the run, by wind and sun: 2x3 are six"
+    )
+    parser.add_argument("--step", type=float, metavar="S", help="step of world and dispatch, instead of the scenario's own")
 
 
 def _scenario_options(parser: argparse.ArgumentParser, scenario_default: str | None) -> None:

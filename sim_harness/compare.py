@@ -12,17 +12,23 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from sim_harness.experiment import run_experiment
 from sim_harness.run import POLICIES, Policy, RunOptions
 from sim_harness.scenario import SEEDS, Scenario
 from vpp.errors import ScenarioError
+from vpp.units import FloatArray
 
-__all__ = ["GAPS", "CompareOptions", "compare", "gap_closed_frac", "parse_policies"]
+__all__ = ["GAPS", "CompareOptions", "compare", "gap_closed_frac", "gap_interval_frac", "parse_policies"]
 
 #: From which policy to which a gap is measured.
 GAPS: Final[tuple[tuple[Policy, Policy], ...]] = (("rules", "perfect"), ("dayahead", "perfect"))
 _PACKAGES: Final = ("vpp", "forecasting", "controllers", "sim_harness")
 _KEY_LENGTH: Final = 16
+#: Fewer days say nothing of their spread.
+_LEAST_DAYS: Final = 3
+_DRAWS: Final = 2_000
 
 Progress = Callable[[str, bool], None]
 
@@ -101,14 +107,38 @@ def gap_closed_frac(cost_cny: float, worse_cny: float, best_cny: float) -> float
     return (worse_cny - cost_cny) / (worse_cny - best_cny) if worse_cny > best_cny else None
 
 
+def gap_interval_frac(costs_cny: FloatArray, days: FloatArray) -> tuple[float, float] | None:
+    """Between what the share of a gap lies, were other days of the same kind drawn: the middle 90 % of a bootstrap over days.
+
+    Args:
+        costs_cny: Of the policy, the worse and the best one, day by day, shape (3, D).
+        days: How many days each stands for, shape (D,).
+
+    Returns:
+        None with fewer than three days, or where some draws have no gap.
+    """
+    if days.size < _LEAST_DAYS:
+        return None
+    drawn = np.random.default_rng(_DRAWS).integers(days.size, size=(_DRAWS, days.size))
+    policy, worse, best = (costs_cny[:, drawn] * days[drawn]).sum(axis=2)
+    if (worse <= best).any():
+        return None
+    low, high = np.quantile((worse - policy) / (worse - best), (0.05, 0.95))
+    return float(low), float(high)
+
+
 def _gaps(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     cost = {run["policy"]: float(run["cost_cny"]) for run in runs}
-    return [
-        {"from": worse, "to": best, "policy": policy, "frac": gap_closed_frac(cost[policy], cost[worse], cost[best])}
-        for worse, best in GAPS
-        if worse in cost and best in cost
-        for policy in cost
-    ]
+    by_day = {run["policy"]: [float(day["cost_cny"]) for day in run.get("sampled_days", ())] for run in runs}
+    weight = np.array([float(day["weight_days"]) for day in runs[0].get("sampled_days", ())])
+    found = []
+    for worse, best in GAPS:
+        for policy in cost if worse in cost and best in cost else ():
+            frac = gap_closed_frac(cost[policy], cost[worse], cost[best])
+            known = policy not in (worse, best)
+            interval = gap_interval_frac(np.array([by_day[p] for p in (policy, worse, best)]), weight) if known else None
+            found.append({"from": worse, "to": best, "policy": policy, "frac": frac, "interval_frac": interval})
+    return found
 
 
 def _made(scenario: Scenario, options: CompareOptions, missing: Sequence[Policy]) -> Iterator[tuple[Policy, dict[str, Any]]]:

@@ -45,18 +45,19 @@ from vpp.units import FloatArray
 
 __all__ = ["POLICIES", "Outcome", "Policy", "RunOptions", "Wire", "advance", "forecaster_of", "make_controller", "run_scenario"]
 
-Policy: TypeAlias = Literal["none", "rules", "dayahead", "mpc", "perfect"]
+Policy: TypeAlias = Literal["none", "rules", "dayahead", "mpc", "foresight", "perfect"]
 Wire: TypeAlias = Literal["local", "mqtt"]
 Progress: TypeAlias = Callable[[float], None]
 
-POLICIES: Final[tuple[Policy, ...]] = ("none", "rules", "dayahead", "mpc", "perfect")
+#: `foresight` is `mpc` with forecasts that cannot err; `perfect` also looks as far as the run goes and knows its bill.
+POLICIES: Final[tuple[Policy, ...]] = ("none", "rules", "dayahead", "mpc", "foresight", "perfect")
 #: A run gives the solver no time limit that could fire: only counts, so that it repeats to the bit.
 _NO_GUARD_S: Final = 3_600.0
 _WORLD_FIRST: Final = -1
 #: The oracle looks this far behind a run's end: plans begin until then, and a plan of two days may be a little longer.
 _BEYOND: Final = timedelta(days=3)
 #: Tasks of a controller that wait on the clock.
-_LOOPS: Final[dict[Policy, int]] = {"none": 0, "rules": 2, "dayahead": 3, "mpc": 3, "perfect": 3}
+_LOOPS: Final[dict[Policy, int]] = {"none": 0, "rules": 2, "dayahead": 3, "mpc": 3, "foresight": 3, "perfect": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +232,9 @@ def make_controller(  # noqa: PLR0913  a controller in a process of its own gets
     if policy not in ("none", "rules"):
         weather = _weather(park, scenario, data_dir)
         faults = Injector(scenario.faults_in(park), park.id, scenario.seed, clock)
-        if policy == "perfect":
-            jobs = jobs_of(park, scenario, data_dir)
-            foresight = Oracle(park, true_future(park, scenario, weather, jobs, faults, _BEYOND), SEES, scenario.end)
+        if policy in ("foresight", "perfect"):
+            future = true_future(park, scenario, weather, jobs_of(park, scenario, data_dir), faults, _BEYOND)
+            foresight = Oracle(park, future) if policy == "foresight" else Oracle(park, future, SEES, scenario.end)
         else:
             forecaster = forecaster_of(park, weather, scenario.start, cache_dir, faults)
     return Controller(park, bus, clock, settings, forecaster, foresight=foresight), _LOOPS[policy]

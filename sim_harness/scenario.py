@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -161,13 +162,22 @@ class Scenario:
         """Every fault of the run with its time and place, written or drawn by the seed."""
         return schedule_of(self.faults, park, self.seed, self.start, self.end)
 
-    def with_options(self, days: float | None = None, seed: int | None = None) -> Scenario:
+    def with_options(self, days: float | None = None, seed: int | None = None, step_s: float | None = None) -> Scenario:
         """The same scenario with what the command line changed.
 
         Raises:
-            ScenarioError: The length or the seed is out of range.
+            ScenarioError: The length, the seed or the step is out of range.
         """
-        changed = replace(self, days=self.days if days is None else days, seed=self.seed if seed is None else seed)
+        if step_s is not None and not (step_s > 0 and REGISTER.total_seconds() % step_s == 0):
+            raise ScenarioError(
+                [f"--step: {step_s:g}: must divide the registers' {REGISTER.total_seconds():g} s, as 1, 10 or 60 do"]
+            )
+        changed = replace(
+            self,
+            days=self.days if days is None else days,
+            seed=self.seed if seed is None else seed,
+            control_step_s=self.control_step_s if step_s is None else step_s,
+        )
         faults = [f"--days: {changed.days:g}: must be above 0 and at most 366"] if not 0 < changed.days <= 366 else []
         faults += [f"--days: {changed.days:g}: must be whole control steps"] if not faults and _ragged(changed) else []
         faults += [f"--seed: {changed.seed}: must not be negative"] if changed.seed < 0 else []
@@ -176,6 +186,27 @@ class Scenario:
         if faults:
             raise ScenarioError(faults)
         return changed
+
+    def sampled(self, text: str | None) -> Scenario:
+        """The same scenario as single days that stand for it, `2x3`: parts of its length, and classes of wind and sun in each.
+
+        Raises:
+            ScenarioError: The text says nothing of the kind, or the scenario has too few days.
+        """
+        if text is None:
+            return self
+        told = re.fullmatch(r"(\d{1,2})x(\d{1,2})", text)
+        try:
+            strata = Strata(quarters=int(told[1]), levels=int(told[2])) if told else None
+        except ValidationError:
+            strata = None
+        if strata is None:
+            raise ScenarioError([f"--sample: {text}: must be parts x levels, as 2x3; at most 12x10"])
+        if self.events:
+            raise ScenarioError([f"--sample: {text}: {self.name} has events, which belong to its own days"])
+        if strata.quarters * strata.levels > self.days:
+            raise ScenarioError([f"--sample: {text}: {self.name} has {self.days:g} days only"])
+        return replace(self, strata=strata)
 
     def weather_from(self, data_dir: Path | None) -> Path | None:
         """The folder of measured weather to use, None to generate it.

@@ -51,7 +51,7 @@ def compare_table(found: Mapping[str, Any]) -> RenderableType:
     title = f"{found['scenario']} · {found['days']:g} days · seed {found['seed']}"
     table = Table(box=box.SIMPLE, title=title)
     gaps = list(dict.fromkeys((gap["from"], gap["to"]) for gap in found["gap_closed"]))
-    shares = {(gap["from"], gap["to"], gap["policy"]): gap["frac"] for gap in found["gap_closed"]}
+    shares = {(gap["from"], gap["to"], gap["policy"]): _share(gap) for gap in found["gap_closed"]}
     for column in (
         "policy",
         "cost CNY",
@@ -70,7 +70,7 @@ def compare_table(found: Mapping[str, Any]) -> RenderableType:
             policy,
             f"{run['cost_cny']:,.0f}",
             f"{run['gross_cost_cny']:,.0f}",
-            *(_percent(shares[(a, b, policy)]) or "" for a, b in gaps),
+            *(shares[(a, b, policy)] for a, b in gaps),
             _percent(run["green_share_frac"]["total"]),
             _percent(run["renewable_utilisation_frac"]),
             f"{run['limit_violation_s']:,.0f}",
@@ -80,6 +80,13 @@ def compare_table(found: Mapping[str, Any]) -> RenderableType:
     bounds = [run["lp_bound_cny"] for run in found["runs"] if run.get("lp_bound_cny") is not None]
     notes = [f"[dim]the model's own bound: {bounds[0]:,.0f} CNY[/]"] if bounds else []
     return Group(table, *notes, f"[dim]weather: {found['runs'][0]['data']}[/]")
+
+
+def _share(gap: Mapping[str, Any]) -> str:
+    """The share of a gap, and the interval over days where there are days."""
+    interval = gap.get("interval_frac")
+    over_days = "" if interval is None else f" ({100.0 * interval[0]:.0f} to {100.0 * interval[1]:.0f})"
+    return (_percent(gap["frac"]) or "") + over_days
 
 
 def figures_of(facts: Mapping[str, Any]) -> list[tuple[str, str | None, str]]:

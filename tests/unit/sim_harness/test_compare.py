@@ -4,10 +4,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sim_harness.cli import main
-from sim_harness.compare import CompareOptions, compare, gap_closed_frac, parse_policies
+from sim_harness.compare import CompareOptions, compare, gap_closed_frac, gap_interval_frac, parse_policies
 from sim_harness.scenario import Scenario, load
 from vpp.errors import ScenarioError
 
@@ -24,6 +25,35 @@ def test_the_gap_closed_is_a_share_of_the_way_from_one_cost_to_a_better_one() ->
     assert gap_closed_frac(60.0, 100.0, 20.0) == 0.5
     assert gap_closed_frac(120.0, 100.0, 20.0) == -0.25
     assert gap_closed_frac(60.0, 20.0, 100.0) is None
+
+
+def test_a_share_of_a_gap_has_an_interval_over_its_days() -> None:
+    worse, best, days = np.array([100.0, 200.0, 150.0]), np.array([50.0, 100.0, 70.0]), np.array([1.0, 2.0, 1.0])
+    half = gap_interval_frac(np.array([(worse + best) / 2.0, worse, best]), days)
+    assert half == pytest.approx((0.5, 0.5))
+    uneven = gap_interval_frac(np.array([[100.0, 100.0, 110.0], worse, best]), days)
+    assert uneven is not None
+    assert uneven[0] < uneven[1]
+    assert gap_interval_frac(np.array([worse, worse, best])[:, :2], days[:2]) is None
+
+
+def test_a_comparison_of_sampled_days_tells_their_spread(tmp_path: Path) -> None:
+    days = replace(load("first-week").with_options(3, None, 900).sampled("1x3"), events=())
+    found = compare(days, options(tmp_path))
+    assert [len(run["sampled_days"]) for run in found["runs"]] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("3", "must be parts x levels"), ("13x1", "at most 12x10"), ("2x5", "has 7 days only")]
+)
+def test_samples_that_cannot_be_are_refused(text: str, why: str) -> None:
+    with pytest.raises(ScenarioError, match=why):
+        load("first-week").sampled(text)
+
+
+def test_a_step_that_does_not_fit_the_registers_is_refused() -> None:
+    with pytest.raises(ScenarioError, match="--step: 7: must divide"):
+        load("first-week").with_options(step_s=7.0)
 
 
 def test_policies_are_named_once_each_and_known() -> None:
