@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -127,6 +129,15 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, address: str, on_ready: OnReady | None) -> None:
         super().__init__(config)
         self._address, self._on_ready = address, on_ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As of the parent; but an interrupt that this process was told to leave to its own parent stays there."""
+        left_alone = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        with super().capture_signals():
+            if left_alone and threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+            yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As of the parent, then the word."""
