@@ -245,15 +245,22 @@ def _row(rounds: list[Round], sizes: tuple[int, int], qos: int, spent_s: list[fl
         raise SystemExit("bench_bus: not one round was acknowledged whole")
     last_ms = np.array([max(r.acked_s.values()) - r.changed_s for r in whole]) * MS_PER_S
     heard_ms = np.array([r.heard_s - r.changed_s for r in rounds]) * MS_PER_S
+    command_ms, change_ms = (np.percentile(ms, (50, 99, 100)).round(1).tolist() for ms in (delays_ms, last_ms))
     return Row(
-        qos,
-        *sizes,
-        len(rounds),
-        sum(len(r.sent_s) - len(r.acked_s) for r in rounds),
-        *(round(float(np.percentile(delays_ms, q)), 1) for q in (50, 99)),
-        round(float(np.percentile(heard_ms, 99)), 1),
-        *(round(float(np.percentile(last_ms, q)), 1) for q in (50, 99, 100)),
-        *(round(s, 2) for s in spent_s),
+        qos=qos,
+        assets=sizes[0],
+        connections=sizes[1],
+        rounds=len(rounds),
+        lost_acks=sum(len(r.sent_s) - len(r.acked_s) for r in rounds),
+        command_to_ack_p50_ms=command_ms[0],
+        command_to_ack_p99_ms=command_ms[1],
+        change_to_heard_p99_ms=round(float(np.percentile(heard_ms, 99)), 1),
+        change_to_last_ack_p50_ms=change_ms[0],
+        change_to_last_ack_p99_ms=change_ms[1],
+        change_to_last_ack_max_ms=change_ms[2],
+        controller_cpu_s=round(spent_s[0], 2),
+        field_cpu_s=round(spent_s[1], 2),
+        broker_cpu_s=round(spent_s[2], 2),
     )
 
 

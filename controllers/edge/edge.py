@@ -8,9 +8,10 @@ from typing import Final, Protocol
 
 from controllers.bus.base import Bus, Will
 from controllers.edge.device import Applied, Device
-from controllers.edge.lease import Lease, LeaseRules, Order, Phase, Verdict, order_of_power
+from controllers.edge.keep import Keep, MemoryKeep
+from controllers.edge.lease import LeaseRules, Order, Phase, Verdict, order_of_power
 from controllers.edge.protection import Protection
-from controllers.edge.reports import ReportCounters, Reports
+from controllers.edge.reports import BackfillRules, ReportCounters, Reports
 from vpp.wire.codec import decode, encode
 from vpp.wire.messages import Arm, Command, HeatStart, Reason, Setpoint, Shed, Status
 from vpp.wire.topics import Channel, filter_of, topic_of
@@ -44,11 +45,13 @@ class EdgeSettings:
         rules: When a command is stale.
         buffer_size: Readings kept while the bus is away; the oldest go first.
         backfill_per_tick: Buffered readings sent per tick once it is back, after the live one.
+        resend_s: So much of what was sent before a line was found dead is sent again. [s]
     """
 
     rules: LeaseRules = LeaseRules()
     buffer_size: int = 3_600
     backfill_per_tick: int = 60
+    resend_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -83,13 +86,27 @@ class Edge:
         park: Id of the park.
         clock: The device's own.
         settings: How it behaves.
+        keep: What it keeps through outages and restarts; None: in memory, the buffer of the settings' size.
     """
 
-    def __init__(self, bus: Bus, device: Device, park: str, clock: Timepiece, settings: EdgeSettings | None = None) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        device: Device,
+        park: str,
+        clock: Timepiece,
+        settings: EdgeSettings | None = None,
+        keep: Keep | None = None,
+    ) -> None:
         self._bus, self._device, self._clock = bus, device, clock
         self._settings = settings if settings is not None else EdgeSettings()
-        self._reports = Reports(bus, park, device.asset_id, self._settings.buffer_size, self._settings.backfill_per_tick)
-        self._lease, self._protection = Lease(), Protection()
+        self._keep = keep if keep is not None else MemoryKeep(self._settings.buffer_size)
+        backfill = BackfillRules(self._settings.backfill_per_tick, self._settings.resend_s)
+        self._reports = Reports(bus, park, device.asset_id, self._keep.buffer, backfill)
+        self._lease, self._protection = self._keep.lease(clock.monotonic_s()), Protection()
+        armed = self._keep.arm()
+        if armed is not None:
+            self._protection = self._protection.armed(armed)
         self._reading = device.read()
         self._ordered: Order | None = None
         self._answer: Applied | None = None
@@ -131,6 +148,7 @@ class Edge:
         self._lease, verdict = self._lease.receive(command, self._clock.monotonic_s(), self._clock.now(), rules)
         match verdict:
             case Verdict.NEW:
+                self._keep.remember_lease(self._lease)
                 self.counters.acted += 1
                 answer = self._act(command)
             case Verdict.REPEATED if self._answer is not None and self.phase is Phase.HELD:
@@ -142,7 +160,10 @@ class Edge:
         self._reports.post_ack(command, answer, self._clock.now())
 
     def _on_arm(self, topic: str, payload: bytes) -> None:
-        self._protection = self._protection.armed(decode(Arm, topic, payload))
+        before, arm = self._protection.arm, decode(Arm, topic, payload)
+        self._protection = self._protection.armed(arm)
+        if self._protection.arm is not before:
+            self._keep.remember_arm(arm)
         self._follow()
 
     def _on_shed(self, topic: str, payload: bytes) -> None:

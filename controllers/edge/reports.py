@@ -12,12 +12,13 @@ from typing import Final
 
 from controllers.bus.base import Bus
 from controllers.edge.device import Applied, Reading
+from controllers.edge.keep import Buffer
 from vpp.errors import WireError
 from vpp.wire.codec import encode
 from vpp.wire.messages import Ack, Command, Mode, Status, Telemetry
 from vpp.wire.topics import Channel, topic_of
 
-__all__ = ["ReportCounters", "Reports"]
+__all__ = ["BackfillRules", "ReportCounters", "Reports"]
 
 log = logging.getLogger(__name__)
 _STATUS_EVERY_S: Final = 7_200.0
@@ -40,6 +41,20 @@ class ReportCounters:
     unreadable: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class BackfillRules:
+    """How the readings of an outage are sent after it.
+
+    Args:
+        per_tick: At most so many with each live one.
+        resend_s: So much of what was sent before a line was found dead is sent again, since nobody knows what of it arrived:
+            as long as a dead line can go unnoticed. 0: nothing is. [s]
+    """
+
+    per_tick: int = 60
+    resend_s: float = 0.0
+
+
 class Reports:
     """The outgoing half of an edge.
 
@@ -47,17 +62,19 @@ class Reports:
         bus: Where to.
         park: Id of the park.
         asset: Id of the asset.
-        buffer_size: Readings kept while the bus is away; the oldest go first.
-        backfill_per_tick: Buffered readings sent with each live one once it is back.
+        buffer: Where readings wait while the bus is away.
+        rules: How it is emptied.
     """
 
-    def __init__(self, bus: Bus, park: str, asset: str, buffer_size: int, backfill_per_tick: int) -> None:
+    def __init__(self, bus: Bus, park: str, asset: str, buffer: Buffer, rules: BackfillRules) -> None:
         self._bus, self._asset = bus, asset
         self._telemetry = topic_of(park, Channel.ASSET_TELEMETRY, asset)
         self._status = topic_of(park, Channel.ASSET_STATUS, asset)
         self._ack = topic_of(park, Channel.ASSET_ACK, asset)
-        self._buffer_size, self._backfill_per_tick = buffer_size, backfill_per_tick
-        self._buffer: deque[bytes] = deque()
+        self._buffer, self._rules = buffer, rules
+        #: Sent on a line of which nobody knew yet whether it was dead: moment of the device's clock and bytes.
+        self._unsure: deque[tuple[datetime, bytes]] = deque()
+        self._under_way, self._sent_on = 0, 0
         self._said: tuple[Mode, dict[str, float], int] | None = None
         self._said_s = 0.0
         self.counters = ReportCounters()
@@ -108,22 +125,41 @@ class Reports:
         """Sends a reading, or keeps it while the bus is away."""
         payload = self._payload(reading, applied)
         if not self._bus.connected:
+            self._under_way = 0
+            while self._unsure:
+                self._keep(self._unsure.popleft()[1])
             if payload is not None:
                 self._keep(payload)
             return
         if payload is not None:
             self._bus.post(self._telemetry, payload)
             self.counters.sent += 1
+            self._note_unsure(reading.measured_at, payload)
         # After the live one, and a few at a time: the present is more urgent than the past.
-        for _ in range(min(len(self._buffer), self._backfill_per_tick)):
-            self._bus.post(self._telemetry, self._buffer.popleft())
+        self._backfill()
+
+    def _backfill(self) -> None:
+        """Forgets what went out in the period before, if the line has held since, and sends what comes next."""
+        connections = self._bus.counters.connections
+        if self._under_way and self._sent_on == connections:
+            self._buffer.drop(self._under_way)
+        self._under_way, self._sent_on = 0, connections
+        if not len(self._buffer):
+            return
+        for payload in self._buffer.first(self._rules.per_tick):
+            self._bus.post(self._telemetry, payload)
             self.counters.backfilled += 1
+            self._under_way += 1
+
+    def _note_unsure(self, at: datetime, payload: bytes) -> None:
+        if self._rules.resend_s <= 0.0:
+            return
+        self._unsure.append((at, payload))
+        while (at - self._unsure[0][0]).total_seconds() > self._rules.resend_s:
+            self._unsure.popleft()
 
     def _keep(self, payload: bytes) -> None:
-        if len(self._buffer) >= self._buffer_size:
-            self._buffer.popleft()
-            self.counters.lost += 1
-        self._buffer.append(payload)
+        self.counters.lost += self._buffer.put(payload)
 
     def _payload(self, reading: Reading, applied: tuple[int, int]) -> bytes | None:
         """The reading as bytes; None when its power is not known, for silence says so better than a zero."""
@@ -142,7 +178,10 @@ class Reports:
             )
         except WireError as error:
             self.counters.unreadable += 1
-            log.warning("edge.unreadable asset=%s rule=%s", self._asset, error)
+            n = self.counters.unreadable
+            # The first, second, fourth ...: a meter that is silent for days must not fill the disk.
+            if n & (n - 1) == 0:
+                log.warning("edge.unreadable asset=%s count=%d rule=%s", self._asset, n, error)
             return None
 
 
