@@ -16,6 +16,17 @@ NOT_A_CONVERSION = {
     ("forecasting/physics.py", "STANDARD_SUN_W_M2: Final = 1_000.0"): "irradiance of standard test conditions, in W/m2",
     ("controllers/bus/handlers.py", "_MAX_MALFORMED_TOPICS: Final = 1_000"): "how many topics are remembered",
     ("controllers/edge/edge.py", "buffer_size: int = 3_600"): "reports kept through an outage",
+    ("controllers/api/bodies.py", 'priority: int = Field(0, ge=0, le=1000, description="the lower goes first")'): "a rank",
+    ("controllers/api/bodies.py", "priority: int | None = Field(None, ge=0, le=1000)"): "a rank",
+    ("controllers/api/process.py", "_CONNECTIONS_MAX: Final = 1_000"): "how many may listen at once",
+    ("controllers/edge/config.py", "per_tick: Annotated[int, Meta(ge=1, le=1_000)] = 60"): "how many reports at once",
+    ("controllers/edge/keep.py", "_SPARE: Final = 3_600"): "reports kept through an outage",
+    ("controllers/loops/resident.py", "_TRAINING_S: Final = 3_600.0"): "a time limit",
+    (
+        "controllers/store/asks.py",
+        "shortened = replace(row, who=row.who[:120], action=row.action[:120], "
+        "subject=row.subject[:200], detail=row.detail[:1000])",
+    ): "letters of a text",
     ("sim_harness/run.py", "_NO_GUARD_S: Final = 3_600.0"): "a time limit that shall never bind",
 }
 WALL_CLOCK = re.compile(r"\bdatetime\.(now|utcnow|today)\b|\bdate\.today\b|\btime\.(time|time_ns)\b")
