@@ -16,7 +16,9 @@ import msgspec
 import uvicorn
 from fastapi import FastAPI
 
+from controllers.api.bodies import OverrideBody, PinBody
 from controllers.api.ledger_facts import AlarmFacts, EventFacts, Measurement, OverrideFacts, PlanFacts
+from controllers.api.limits import override_faults
 from controllers.api.live import LiveView
 from controllers.api.live_state import LiveState
 from controllers.api.roles import Caller, Right, Role
@@ -132,6 +134,29 @@ class ShownPark:
 
     async def overrides(self) -> Sequence[OverrideFacts]:
         return tuple(self.held_overrides)
+
+    async def override(self, body: OverrideBody, caller: Caller) -> tuple[str, ...]:
+        if not caller.may(Right.OVERRIDE):
+            raise AccessError(f"{caller.name}: may not")
+        faults = tuple(fault.line() for fault in override_faults(self.park, body, self.at))
+        if not faults:
+            number = len(self.held_overrides) + 1
+            power = body.power_mw if isinstance(body, PinBody) else None
+            end = body.end if isinstance(body, PinBody) else None
+            self.held_overrides.append(
+                OverrideFacts(
+                    number=number,
+                    asset_id=body.asset_id,
+                    kind=body.kind,
+                    power_mw=power,
+                    start=self.at,
+                    end=end,
+                    by=caller.name,
+                    why=body.why,
+                    asked_at=self.at,
+                )
+            )
+        return faults
 
     async def acknowledge(self, number: int, caller: Caller) -> None:
         if self.refusing or not caller.may(Right.ACKNOWLEDGE):

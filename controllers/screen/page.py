@@ -15,6 +15,7 @@ from nicegui import ui
 from controllers.api.ledger_facts import AlarmFacts
 from controllers.api.roles import Caller, Right
 from controllers.screen.entrance import COOKIE
+from controllers.screen.hand import Hand
 from controllers.screen.model import ScreenModel
 from controllers.screen.words import CATEGORY_WORDS, COLOURS, LANGUAGES, Language, word
 from vpp.errors import VppError
@@ -24,6 +25,8 @@ __all__ = ["open_page"]
 _STYLE: Final = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 _TICK_S: Final = 1.0
 _MOST_ALARMS: Final = 12
+#: Tells which row was clicked; the rows themselves are made anew each second.
+_ROW: Final = "(event) => { const row = event.target.closest('[data-asset]'); if (row) emit(row.dataset.asset) }"
 _LEVELS: Final = {"alarm": 0, "warning": 1, "note": 2}
 #: Every so many ticks the credential is shown at the door again.
 _ASK_AGAIN: Final = 30
@@ -84,6 +87,8 @@ class _Page:
             with ui.element("div").classes("side"):
                 self._panel("events", "card")
                 self._panel("overrides", "card")
+        hand = Hand(self._model.source, self._caller, self._language, self._model.look_at_asks)
+        self._parts["assets"].on("click", lambda event: hand.open(str(event.args)), js_handler=_ROW)
         self._tick()
         ui.timer(_TICK_S, self._tick)
 

@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 
 from fastapi import FastAPI
 
+from controllers.api.bodies import OverrideBody, ReleaseBody
 from controllers.api.context import Parts
 from controllers.api.ledger_facts import AlarmFacts, EventFacts, Measurement, OverrideFacts, PlanFacts
+from controllers.api.limits import override_faults
 from controllers.api.live_state import LiveState
 from controllers.api.roles import Caller, Right
 from controllers.screen.dress import dress_with
@@ -81,6 +83,26 @@ class PartsSource:
     async def overrides(self) -> Sequence[OverrideFacts]:
         """Decisions of people that stand or are to come."""
         return await self._parts.in_thread(self._parts.ledger.overrides_open, self.now())
+
+    async def override(self, body: OverrideBody, caller: Caller) -> tuple[str, ...]:
+        """A person's decision, judged and written as by `POST /v1/overrides`.
+
+        Raises:
+            AccessError: The caller's role may not, or their credential has ended.
+            StoreError: It could not be written.
+        """
+        if not caller.may(Right.OVERRIDE) or not self.still(caller):
+            raise AccessError(f"{caller.role} {caller.name} may not override assets")
+        at, ledger = self.now(), self._parts.ledger
+        faults = tuple(fault.line() for fault in override_faults(self.park, body, at))
+        if faults:
+            return faults
+        if isinstance(body, ReleaseBody):
+            number = (await self._parts.in_thread(ledger.release, body.asset_id, caller.name, body.why, at)).number
+        else:
+            number = (await self._parts.in_thread(ledger.ask_override, body, caller.name, at)).number
+        self._parts.told("override", number)
+        return ()
 
     async def acknowledge(self, number: int, caller: Caller) -> None:
         """Somebody has seen an alarm.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from controllers.api.bodies import OverrideBody
 from controllers.api.ledger_facts import AlarmFacts, EventFacts, Measurement, OverrideFacts, PlanFacts
 from controllers.api.live_state import LiveState
 from controllers.api.roles import Caller
@@ -63,6 +64,17 @@ class ScreenSource(Protocol):
 
     async def overrides(self) -> Sequence[OverrideFacts]:
         """Decisions of people that stand or are to come."""
+        ...
+
+    async def override(self, body: OverrideBody, caller: Caller) -> tuple[str, ...]:
+        """A person's decision about one asset; on disk, and the controller told, when this returns without faults.
+
+        Returns:
+            What is wrong with it, a line each; then nothing was done.
+
+        Raises:
+            AccessError: The caller's role may not, or their credential has ended.
+        """
         ...
 
     async def acknowledge(self, number: int, caller: Caller) -> None:

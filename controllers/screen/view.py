@@ -178,8 +178,9 @@ def _asset(seen: Seen, live: AssetLive, title: str, rated_mw: float, language: L
         told = setpoint_of(live, seen.state.at, seen.park.zone, language)
         why = reason_of(live.commands[0].reason, language) if live.commands else ""
     answer, style = answer_of(live.commands, seen.state.at, language)
+    named = f'<i class="mode" title="{escape(mode)}">{mark}</i>{escape(title)}'
     return (
-        f'<tr class="{escape(live.mode)}"><td><i class="mode" title="{escape(mode)}">{mark}</i>{escape(title)}'
+        f'<tr class="{escape(live.mode)}" data-asset="{escape(live.id)}"><td>{named}'
         f"<span>{escape(kind_words(live.kind, language))} · {escape(live.id)}</span></td>"
         f"<td>{_gauge(live, rated_mw, language)}</td><td>{escape(told)}</td>"
         f'<td class="why">{escape(why)}</td><td class="{style}">{escape(answer)}</td></tr>'

@@ -83,6 +83,12 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "price": ("价", "at"),
     "target": ("目标", "target"),
     "at": ("于", "at"),
+    "close": ("关闭", "Close"),
+    "why": ("原因（必填）", "why (needed)"),
+    "minutes": ("时长 min", "for, min"),
+    "pin": ("定功率", "Hold power"),
+    "local": ("转就地", "Take to local"),
+    "release": ("交回", "Give back"),
 }
 
 #: Categories of `controllers.console.palette`.

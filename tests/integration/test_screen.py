@@ -157,6 +157,24 @@ def test_an_operator_acknowledges_an_alarm_and_everybody_sees_who(wall: Page, co
     expect(wall.locator("[data-testid=alarm]").filter(has_text="ccus.jiulian")).to_contain_text("acknowledged by operator.test")
 
 
+def test_an_operator_holds_an_asset_at_a_power_and_absurd_powers_are_refused(
+    wall: Page, context: BrowserContext, address: str
+) -> None:
+    wall.locator("[data-asset='bess.songshan']").click()
+    expect(wall.locator("[data-testid=hand]")).to_contain_text("Songshan battery")
+    expect(wall.locator("[data-testid=pin]")).to_have_count(0)
+    page = opened(context, address, "operator", "?lang=en")
+    page.locator("[data-asset='bess.songshan']").click()
+    page.get_by_label("power, MW").fill("5000")
+    page.get_by_label("why (needed)").fill("inverter test")
+    page.locator("[data-testid=pin]").click()
+    expect(page.locator(".q-notification")).to_contain_text("5000")
+    page.get_by_label("power, MW").fill("-12")
+    page.locator("[data-testid=pin]").click()
+    expect(page.locator("[data-testid=overrides]")).to_contain_text("bess.songshan pin −12 MW")
+    expect(page.locator("[data-testid=overrides]")).to_contain_text("operator.test: inverter test")
+
+
 def test_both_languages_are_there_and_logging_out_closes_the_door(context: BrowserContext, address: str) -> None:
     page = opened(context, address, "viewer")
     expect(page.locator("h1")).to_contain_text("虚拟电厂")
