@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from controllers.bus.broker import EmbeddedBroker
 from controllers.bus.mqtt import MqttSettings, connected_bus
 from controllers.clock import WallClock
-from controllers.edge import Applied, Edge, Reading, offline_will
+from controllers.edge import Applied, Edge, Reading, Timepiece, offline_will
 from vpp.wire.codec import decode, encode
 from vpp.wire.messages import Ack, Command, FallbackProfile, Reason, Setpoint, Status, Target, Telemetry
 from vpp.wire.topics import Channel, filter_of, topic_of
@@ -24,7 +24,7 @@ QUICK = MqttSettings(first_retry_s=0.02, last_retry_s=0.1)
 class Battery:
     """A device that goes at once where it is told."""
 
-    clock: WallClock
+    clock: Timepiece
     asset_id: str = ASSET
     power_mw: float = 0.0
     applied: list[Setpoint] = field(default_factory=list)
@@ -103,6 +103,52 @@ async def test_readings_of_an_outage_arrive_after_it_with_their_own_times(broker
     assert edge.reports.backfilled == 1
     assert [t.measured_at <= during for t in telemetry] == [False, True]
     assert telemetry[0].measured_at - telemetry[1].measured_at < timedelta(seconds=30)
+
+
+@dataclass
+class ParkClock:
+    """Park time that moves by hand, a day in no time."""
+
+    elapsed_s: float = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2030, 10, 1, tzinfo=UTC) + timedelta(seconds=self.elapsed_s)
+
+    def monotonic_s(self) -> float:
+        return self.elapsed_s
+
+
+async def test_five_minutes_without_a_broker_are_told_afterwards_second_by_second(broker: EmbeddedBroker) -> None:
+    clock, heard_s = ParkClock(), list[float]()
+
+    def hear(topic: str, payload: bytes) -> None:
+        heard_s.append((decode(Telemetry, topic, payload).measured_at - ParkClock().now()).total_seconds())
+
+    async with (
+        connected_bus(broker.url, "edge", will=offline_will(PARK, ASSET), settings=QUICK) as edge_bus,
+        connected_bus(broker.url, "controller", settings=QUICK) as control,
+    ):
+        edge = Edge(edge_bus, Battery(clock), PARK, clock)
+        control.subscribe(filter_of(PARK, Channel.ASSET_TELEMETRY), hear)
+        await control.flush()
+        assert broker.pid is not None
+        os.kill(broker.pid, signal.SIGKILL)
+        await broker.wait()
+        async with asyncio.timeout(10.0):
+            while edge_bus.connected:  # noqa: ASYNC110  the loss shows when the socket says so
+                await asyncio.sleep(0.005)
+            for second in range(300):
+                clock.elapsed_s = float(second)
+                edge.tick()
+            await broker.start()
+            await asyncio.gather(edge_bus.flush(), control.flush())
+            for second in range(300, 310):
+                clock.elapsed_s = float(second)
+                edge.tick()
+                await asyncio.gather(edge_bus.flush(), control.flush())
+            await control.flush()
+    assert sorted(heard_s) == [float(second) for second in range(310)]
+    assert (edge.reports.backfilled, edge.reports.lost) == (300, 0)
 
 
 async def test_the_status_of_an_edge_is_kept_for_who_joins_late(broker: EmbeddedBroker) -> None:

@@ -216,6 +216,33 @@ def test_after_an_outage_what_was_kept_comes_with_its_original_times() -> None:
     assert (s.edge.reports.lost, s.edge.reports.backfilled) == (1, 3)
 
 
+def test_what_went_out_on_a_line_that_was_dead_unnoticed_is_sent_again() -> None:
+    s = site(EdgeSettings(resend_s=2.0))
+    for elapsed_s in (0.0, 1.0, 2.0, 3.0):
+        s.tick_at(elapsed_s)
+    s.link.cut()
+    s.tick_at(4.0)
+    s.link.mend()
+    s.tick_at(5.0)
+    again = [(t.measured_at - AT).total_seconds() for t in s.telemetry][4:]
+    assert again == [5.0, 1.0, 2.0, 3.0, 4.0]
+
+
+def test_a_line_that_breaks_while_the_outage_is_sent_loses_none_of_it() -> None:
+    s = site(EdgeSettings(backfill_per_tick=2))
+    s.link.cut()
+    for elapsed_s in (1.0, 2.0, 3.0):
+        s.tick_at(elapsed_s)
+    s.link.mend()
+    s.tick_at(4.0)
+    s.link.cut()
+    s.link.mend()
+    s.tick_at(5.0)
+    s.tick_at(6.0)
+    assert {(t.measured_at - AT).total_seconds() for t in s.telemetry} == {1.0, 2.0, 3.0, 4.0, 5.0, 6.0}
+    assert len(s.telemetry) == 8
+
+
 def test_the_last_will_says_offline_and_the_next_tick_after_it_online_again() -> None:
     s = site()
     s.edge.tick()
