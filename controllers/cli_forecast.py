@@ -1,4 +1,4 @@
-"""`vpp forecast`: train, predict, back-test. Each command registers itself here and lives in a file of its own."""
+"""`vpp forecast`: train, predict, report, back-test. Each command registers itself here and lives in a file of its own."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Words:
 
 def _commands() -> Mapping[str, Words]:
     """What stands below `vpp forecast`."""
-    from controllers import cli_forecast_park
+    from controllers import cli_forecast_park, cli_forecast_report
 
-    return {"train": cli_forecast_park.TRAIN, "predict": cli_forecast_park.PREDICT}
+    return {"train": cli_forecast_park.TRAIN, "predict": cli_forecast_park.PREDICT, "report": cli_forecast_report.WORDS}
 
 
 def _backtests() -> Mapping[str, Words]:
@@ -54,7 +54,7 @@ def _backtests() -> Mapping[str, Words]:
 
 def add_forecast_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `vpp forecast` and all below it."""
-    parser = commands.add_parser("forecast", help="train forecasters, predict, back-test on public data")
+    parser = commands.add_parser("forecast", help="train forecasters, predict, report, back-test on public data")
     below = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, words in _commands().items():
         _add(below, name, words)

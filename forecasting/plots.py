@@ -20,7 +20,7 @@ from vpp.units import FloatArray
 if TYPE_CHECKING:
     from forecasting.backtest.pv import StationTest
 
-__all__ = ["fan_charts", "fan_figure", "reliability_figure", "station_plots"]
+__all__ = ["fan_charts", "fan_figure", "reliability_figure", "saved", "station_plots"]
 
 INK, BLUE, GREY, RED = "#1f2937", "#1d6fa5", "#9aa3ad", "#c2410c"
 SIZE: Final = (9.0, 4.2)
@@ -37,7 +37,7 @@ def fan_charts(forecast: Forecast, folder: Path) -> list[Path]:
         why = ", ".join(forecast.flags_of(asset_id))
         title = f"{asset_id}: {forecast.quality[row]}" + (f" ({why})" if why else "")
         figure = fan_figure(at, forecast.quantile_frac[row], forecast.quantile_levels, title, mean=forecast.mean_frac[row])
-        made.append(_saved(figure, folder / f"{asset_id}.fan.png"))
+        made.append(saved(figure, folder / f"{asset_id}.fan.png"))
     return made
 
 
@@ -137,9 +137,9 @@ def station_plots(test: StationTest, folder: Path) -> list[Path]:
         quantile = np.nan_to_num(test.quantile[days, ahead - 1])
         title = f"{test.record.name}, forecast {ahead * 15} min before"
         figure = fan_figure(at, quantile, LEVELS, title, outcome=np.nan_to_num(test.measured[days, ahead - 1]))
-        made.append(_saved(figure, folder / f"pv.fan.{ahead * 15}min.png"))
+        made.append(saved(figure, folder / f"pv.fan.{ahead * 15}min.png"))
     found = reliability(test.available.reshape(-1), test.quantile.reshape(-1, len(LEVELS)), LEVELS)
-    made.append(_saved(reliability_figure(found, "15 min to 4 h, by day"), folder / "pv.reliability.png"))
+    made.append(saved(reliability_figure(found, "15 min to 4 h, by day"), folder / "pv.reliability.png"))
     said: dict[str, Any] = {"ours": test.mean, **test.rivals}
     curves = {
         name: [nrmse_frac(test.available[:, h], one[:, h]) for h in range(one.shape[1])]
@@ -147,11 +147,12 @@ def station_plots(test: StationTest, folder: Path) -> list[Path]:
         if name != "persistence"
     }
     figure = skill_figure([15 * (h + 1) for h in range(test.mean.shape[1])], curves, test.record.name)
-    made.append(_saved(figure, folder / "pv.skill.png"))
+    made.append(saved(figure, folder / "pv.skill.png"))
     return made
 
 
-def _saved(figure: Figure, path: Path) -> Path:
+def saved(figure: Figure, path: Path) -> Path:
+    """Write a picture, its folder made if absent; returns where."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Chinese names fall back to a font that has them, where there is one.
     with mpl.rc_context({"font.family": ["sans-serif"]}):
