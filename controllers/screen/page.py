@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from html import escape
@@ -27,6 +28,7 @@ _TICK_S: Final = 1.0
 _MOST_ALARMS: Final = 12
 #: Tells which row was clicked; the rows themselves are made anew each second.
 _ROW: Final = "(event) => { const row = event.target.closest('[data-asset]'); if (row) emit(row.dataset.asset) }"
+_MANY_OVER: Final = 3
 _LEVELS: Final = {"alarm": 0, "warning": 1, "note": 2}
 #: Every so many ticks the credential is shown at the door again.
 _ASK_AGAIN: Final = 30
@@ -184,16 +186,22 @@ class _Page:
         self._alarms = said
         self._bell.clear()
         with self._bell:
-            ranked = sorted(
-                model.alarms, key=lambda one: (one.acknowledged_at is not None, _LEVELS.get(one.level, 0), one.raised_at)
-            )
+            ranked = sorted(model.alarms, key=_gravity)
             for alarm in ranked[:_MOST_ALARMS]:
                 self._alarm(alarm)
-            if len(ranked) > _MOST_ALARMS:
-                ui.html(
-                    f'<p class="quiet">+ {len(ranked) - _MOST_ALARMS} {escape(word("alarms", self._language))}</p>',
-                    sanitize=False,
-                )
+            self._rest(ranked)
+
+    def _rest(self, ranked: Sequence[AlarmFacts]) -> None:
+        """What is not shown, and one button for all that is over, so that what stands is not buried."""
+        more, over = len(ranked) - _MOST_ALARMS, [a.number for a in ranked if a.cleared_at and not a.acknowledged_at]
+        if more <= 0 and len(over) < _MANY_OVER:
+            return
+        with ui.element("div").classes("more"):
+            if more > 0:
+                ui.html(f'<span class="quiet">+ {more} {escape(word("alarms", self._language))}</span>', sanitize=False)
+            if len(over) >= _MANY_OVER and self._caller.may(Right.ACKNOWLEDGE):
+                click: Any = partial(self._acknowledge, *over)
+                ui.button(f"{word('acknowledge_over', self._language)} ({len(over)})", on_click=click).props("dense flat")
 
     def _alarm(self, alarm: AlarmFacts) -> None:
         seen = alarm.acknowledged_at is not None
@@ -209,10 +217,16 @@ class _Page:
                 click: Any = partial(self._acknowledge, alarm.number)
                 ui.button(word("acknowledge", self._language), on_click=click).props('dense unelevated color="deep-orange-9"')
 
-    async def _acknowledge(self, number: int) -> None:
+    async def _acknowledge(self, *numbers: int) -> None:
         try:
-            await self._model.source.acknowledge(number, self._caller)
+            for number in numbers:
+                await self._model.source.acknowledge(number, self._caller)
             await self._model.look_at_asks()
         except VppError as error:
             ui.notify(f"{word('failed', self._language)}: {error}", type="negative")
         self._ring(self._model)
+
+
+def _gravity(alarm: AlarmFacts) -> tuple[bool, bool, int, datetime]:
+    """What nobody has seen and what still stands comes first."""
+    return alarm.acknowledged_at is not None, alarm.cleared_at is not None, _LEVELS.get(alarm.level, 0), alarm.raised_at

@@ -38,6 +38,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "alarms": ("告警", "Alarms"),
     "no_alarms": ("无告警", "No alarms"),
     "acknowledge": ("确认", "Acknowledge"),
+    "acknowledge_over": ("确认全部已消除", "Acknowledge all that are over"),
     "acknowledged": ("已确认", "acknowledged by"),
     "cleared": ("已消除", "over"),
     "events": ("电网调用", "Grid calls"),
