@@ -57,6 +57,7 @@ _ENVIRONMENT: Final[Mapping[str, tuple[str, ...]]] = {
     "VPP_STORE_URL": ("store", "url"),
     "VPP_API_HOST": ("api", "host"),
     "VPP_API_PORT": ("api", "port"),
+    "VPP_API_TRUSTED_PROXIES": ("api", "trusted_proxies"),
 }
 
 
@@ -111,6 +112,7 @@ class ApiSettings:
         port: 0 finds a free one.
         token_life_s: How long a token lives that was got by a key. [s]
         streams_max: Event streams open at once; one more is refused.
+        trusted_proxies: Addresses, with commas between, whose word for who is behind them is believed; none without it.
         refusals_max: Wrong keys or tokens from one address within a minute, before it is not listened to.
     """
 
@@ -119,6 +121,7 @@ class ApiSettings:
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     token_life_s: Annotated[int, Field(ge=60, le=86_400)] = 900
     streams_max: Annotated[int, Field(ge=1)] = 200
+    trusted_proxies: str = ""
     refusals_max: Annotated[int, Field(ge=1)] = 20
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from controllers.api.answer import Raw, answer, answers
-from controllers.api.bodies import AcknowledgeBody, OverrideBody, ReleaseBody
+from controllers.api.bodies import AcknowledgeBody, LocalBody, MaintenanceBody, OverrideBody, PinBody, ReleaseBody
 from controllers.api.context import Parts, parts_of
 from controllers.api.gate import MayAcknowledge, MayOverride, MayRead
 from controllers.api.ledger_facts import AlarmFacts, AlarmList, OverrideFacts, OverrideList, Released
@@ -37,20 +37,26 @@ async def overrides(
     "/overrides",
     tags=["overrides"],
     status_code=201,
-    responses=answers(OverrideFacts, 201, "written; the controller is told", _409="another override stands in the way"),
+    responses=answers(OverrideFacts, 201, "written; the controller is told")
+    | answers(OverrideFacts, 200, "the same stands already; nothing has changed"),
     response_class=Raw,
 )
 async def override(request: Request, caller: MayOverride, body: OverrideBody) -> Response:
     """Takes an asset to local, pins its power, books a maintenance window, or releases it.
 
-    The answer comes when the row is on disk. A release answers with the numbers that it has ended.
+    The answer comes when the row is on disk. Sent again with the same content by the same person it answers 200 and the row that
+    stands. A release answers with the numbers that it has ended.
     """
     parts = parts_of(request)
     at = parts.clock.now()
     refuse_faults(override_faults(parts.park, body, at))
     if isinstance(body, ReleaseBody):
         return answer(await _release(parts, body, caller, at), 201)
-    row = await parts.in_thread(parts.ledger.ask_override, body, caller.name, at)
+    async with parts.asking:
+        known = await _same(parts, body, caller, at)
+        if known is not None:
+            return answer(known)
+        row = await parts.in_thread(parts.ledger.ask_override, body, caller.name, at)
     parts.told("override", row.number)
     return answer(row, 201, {"Location": f"/v1/overrides/{row.number}"})
 
@@ -106,6 +112,15 @@ def refuse_faults(found: Iterable[Fault]) -> None:
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise Refusal(422, "absurd", f"{faults[0].line()}{more}", faults=faults)
+
+
+async def _same(parts: Parts, body: LocalBody | PinBody | MaintenanceBody, caller: Caller, at: datetime) -> OverrideFacts | None:
+    """What stands already and says the same, as after a second click or a retry; a start that was not named is no difference."""
+    asked = body.model_dump()
+    wanted = {key: value for key, value in asked.items() if key != "start" or value is not None}
+    rows = await parts.in_thread(parts.ledger.overrides_open, at)
+    mine = [row for row in rows if row.by == caller.name]
+    return next((row for row in mine if all(getattr(row, key) == value for key, value in wanted.items())), None)
 
 
 async def _release(parts: Parts, body: ReleaseBody, caller: Caller, at: datetime) -> Released:

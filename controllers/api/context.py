@@ -75,7 +75,7 @@ class Parts:
         bell: To the controller.
         counts: Of requests.
         park_on: The park as of a day, for accounts of the past.
-        asking: Held while an event is looked up and written, so that a call sent twice at once is written once.
+        asking: Held while an ask is looked up and written, so that one sent twice at once is written once.
         accounting: Held while accounts are added up.
         nudge: Set when something was written, for who looks into the ledger.
         threads: How many may wait for the store at once; made in the loop that they belong to.

@@ -22,7 +22,7 @@ from controllers.api.roles import Caller, Role
 from controllers.api.tokens import mint
 from controllers.bus.mqtt import MqttBus, MqttSettings
 from controllers.clock import Clock, WallClock
-from controllers.settings import Settings, token_secret
+from controllers.settings import ApiSettings, Settings, token_secret
 from controllers.store import Store, open_store
 from vpp.errors import SettingsError
 from vpp.park import Park
@@ -107,7 +107,7 @@ async def serve_api(
     app = create_app(settings, park, store, LiveView(park, bus), clock)
     for one in dress:
         one(app)
-    server = _Server(_config(app), address_of(listening), on_ready)
+    server = _Server(_config(app, settings.api), address_of(listening), on_ready)
     connection = asyncio.create_task(bus.run())
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
@@ -147,9 +147,12 @@ class _Server(uvicorn.Server):
             self._on_ready(self._address)
 
 
-def _config(app: FastAPI) -> uvicorn.Config:
+def _config(app: FastAPI, api: ApiSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        # Otherwise whoever sits on this machine could name any address as theirs.
+        proxy_headers=bool(api.trusted_proxies),
+        forwarded_allow_ips=api.trusted_proxies or None,
         access_log=False,
         log_config=None,
         lifespan="on",

@@ -245,6 +245,27 @@ def test_a_stream_tells_the_state_and_then_what_changes(api: RunningApi, viewer:
     operator.delete(f"/v1/overrides/{made['number']}")
 
 
+def test_a_stream_tells_what_the_controller_makes_of_an_event(api: RunningApi, viewer: httpx.Client, grid: httpx.Client) -> None:
+    states: list[str] = []
+    reader = threading.Thread(target=lambda: states.extend(_states(viewer)), daemon=True)
+    number = grid.post("/v1/events", json=_call("followed")).json()["number"]
+    until(lambda: viewer.get("/metrics").text.count('vpp_open{what="event"}'))
+    reader.start()
+    until(lambda: "vpp_streams_open 1" in viewer.get("/metrics").text)
+    api.store.set_event_state(number, "accepted", "", NOW)
+    reader.join(10.0)
+    assert states == ["accepted"]
+
+
+def _states(viewer: httpx.Client) -> list[str]:
+    """The state of the first event that the stream tells of."""
+    with viewer.stream("GET", "/v1/stream", params={"kinds": "event"}) as lines:
+        for line in lines.iter_lines():
+            if line.startswith('data: {"id":"followed"'):
+                return [json.loads(line.removeprefix("data: "))["event"]["state"]]
+    return []
+
+
 def test_a_stream_of_something_unknown_is_refused(viewer: httpx.Client) -> None:
     assert "there are asset" in _line(viewer.get("/v1/stream", params={"kinds": "gossip"}), 422)
 
@@ -268,6 +289,15 @@ def test_an_override_is_on_disk_when_it_is_answered_and_the_controller_is_rung(a
     assert (ask.kind, ask.number) == ("override", row["number"])
     assert row["by"] == "li"
     operator.delete(f"/v1/overrides/{row['number']}")
+
+
+def test_an_override_sent_twice_is_one_and_another_persons_is_another(api: RunningApi, operator: httpx.Client) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: operator.post("/v1/overrides", json=_pin(power_mw=4.0)), range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 201]
+    assert len({answer.json()["number"] for answer in answers}) == 1
+    assert api.as_(Role.OPERATOR, name="zhao").post("/v1/overrides", json=_pin(power_mw=4.0)).status_code == 201
+    operator.post("/v1/overrides", json={"kind": "release", "asset_id": "bess.hongshan", "why": "done"})
 
 
 def test_an_override_stands_until_it_is_released(operator: httpx.Client) -> None:
