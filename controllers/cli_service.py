@@ -96,7 +96,9 @@ def service_command(told: argparse.Namespace) -> int:
     console = Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
     try:
         inside = any(f"://{host}" in settings.url for host in _LOOPBACK)
-        with httpx.Client(base_url=settings.url, timeout=_TIMEOUT_S, trust_env=not inside) as client:
+        # Plain HTTP needs no certificates, and reading all of them takes longer than the question.
+        is_tls = settings.url.startswith("https:")
+        with httpx.Client(base_url=settings.url, timeout=_TIMEOUT_S, trust_env=not inside, verify=is_tls) as client:
             service = Service(client, settings)
             answer, show = told.act(service, told)
             if told.json:
