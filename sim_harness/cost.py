@@ -118,7 +118,7 @@ def _grid_items(truth: Truth, prices: FixedPrices) -> Iterator[Item]:
         mean_mw = imported / truth.grid.step_h
         yield DEMAND, _billed_peak_mw(truth, mean_mw) * tariff.demand_charge_cny_per_mw_month
         for name in (ABOVE_CONTRACT, CARBON, CERTIFICATES):
-            yield name, float(np.sum(bill.items[name]))
+            yield name, float(np.sum(bill.items_cny[name]))
 
 
 def _billed_peak_mw(truth: Truth, mean_mw: FloatArray) -> float:

@@ -36,7 +36,7 @@ def statement_facts(statement: Statement) -> dict[str, Any]:
                 "peak_mw": peak.peak_mw,
                 "peak_at": peak.peak_at.isoformat(),
                 "measured_frac": peak.measured_frac,
-                "missing_quarters": peak.missing,
+                "missing_h": peak.missing_h,
                 "bill": [
                     {"item": line.item, "amount": line.amount, "unit": line.unit, "cost_cny": line.cost_cny}
                     for line in invoice_lines(accounts, peak.connection)

@@ -60,19 +60,19 @@ class ConnectionBill:
     """A bill by interval.
 
     Args:
-        items: What import costs, by name, shape (T,) each; a quarter that was not read costs nothing yet. [CNY]
+        items_cny: What import costs, by name, shape (T,) each; a quarter that was not read costs nothing yet. [CNY]
         period: Name of the tariff's period of each interval.
         income_cny: Paid for export, shape (T,). [CNY]
     """
 
-    items: Mapping[str, FloatArray]
+    items_cny: Mapping[str, FloatArray]
     period: tuple[str, ...]
     income_cny: FloatArray
 
     def energy_all_in_cny(self, period: str) -> float:
         """What energy of one period came to, network and fees by energy included. [CNY]."""
         inside = np.array([name == period for name in self.period], dtype=np.bool_)
-        parts = [item for name, item in self.items.items() if name.startswith(f"{ENERGY}_") or name in (NETWORK, FEES)]
+        parts = [item for name, item in self.items_cny.items() if name.startswith(f"{ENERGY}_") or name in (NETWORK, FEES)]
         return float(sum(np.sum(part[inside]) for part in parts))
 
 
@@ -117,7 +117,7 @@ def connection_bill(
     items[ABOVE_CONTRACT] = np.maximum(mean_mw - contract_mw, 0.0) * step_h * tariff.above_contract_cny_per_mwh
     items[CARBON] = imported * emission_t_per_mwh * tariff.carbon_cny_per_t
     items[CERTIFICATES] = (connection.green_origin_frac or 0.0) * imported * tariff.certificate_cny_per_mwh
-    return ConnectionBill(items=items, period=priced.period, income_cny=exported * priced.export_cny_per_mwh)
+    return ConnectionBill(items_cny=items, period=priced.period, income_cny=exported * priced.export_cny_per_mwh)
 
 
 def _by_period(tariff: Tariff, period: tuple[str, ...], cost_cny: FloatArray) -> dict[str, FloatArray]:

@@ -59,7 +59,7 @@ def _lines(accounts: Accounts, connection: ConnectionId) -> Iterator[InvoiceLine
     imported = np.nan_to_num(accounts.registers.import_mwh[row])
     exported = float(np.nansum(accounts.registers.export_mwh[row]))
     total_mwh = float(imported.sum())
-    for item in bill.items:
+    for item in bill.items_cny:
         if item.startswith(f"{ENERGY}_"):
             yield _line(bill, item, _energy_mwh(bill, item, imported, total_mwh), "MWh")
     yield _line(bill, NETWORK, total_mwh, "MWh")
@@ -69,7 +69,7 @@ def _lines(accounts: Accounts, connection: ConnectionId) -> Iterator[InvoiceLine
     yield _line(bill, NETWORK_CAPACITY, contract_mw * KW_PER_MW / accounts.terms.power_factor_frac, "kVA")
     peak_mw = float(np.max(imported / accounts.grid.step_h))
     yield _line(bill, DEMAND, peak_mw, "MW")
-    above = float(np.sum(bill.items[ABOVE_CONTRACT]))
+    above = float(np.sum(bill.items_cny[ABOVE_CONTRACT]))
     above_mwh = above / tariff.above_contract_cny_per_mwh if tariff.above_contract_cny_per_mwh else 0.0
     yield _line(bill, ABOVE_CONTRACT, above_mwh, "MWh")
     yield _line(bill, CARBON, total_mwh * accounts.terms.emission.kg_per_kwh, "t CO2")
@@ -85,4 +85,4 @@ def _energy_mwh(bill: ConnectionBill, item: str, imported_mwh: FloatArray, total
 
 
 def _line(bill: ConnectionBill, item: str, amount: float, unit: str) -> InvoiceLine:
-    return InvoiceLine(item=item, amount=amount, unit=unit, cost_cny=float(np.sum(bill.items[item])))
+    return InvoiceLine(item=item, amount=amount, unit=unit, cost_cny=float(np.sum(bill.items_cny[item])))

@@ -127,7 +127,7 @@ class Accounts:
             registers=replace(registers, grid=grid, spot_cny_per_mwh=None if spot is None else spot[cut], **kept),
             bills={
                 connection: ConnectionBill(
-                    items={name: item[cut] for name, item in bill.items.items()},
+                    items_cny={name: item[cut] for name, item in bill.items_cny.items()},
                     period=bill.period[cut],
                     income_cny=bill.income_cny[cut],
                 )
@@ -170,7 +170,7 @@ def settle(
         if c in terms.tariff
     }
     pools = pools_of(registers)
-    items = (*dict.fromkeys(name for bill in bills.values() for name in bill.items), PPA, FUEL, CARBON_FUEL)
+    items = (*dict.fromkeys(name for bill in bills.values() for name in bill.items_cny), PPA, FUEL, CARBON_FUEL)
     charged = _charged(registers, terms, pools, bills, items)
     traced = trace(registers, charged, pools)
     return _accounts(registers, terms, traced, bills, (*items, EXPORT))
@@ -197,7 +197,7 @@ def _charged(
     charged: FloatArray = np.zeros((zones, n, len(items) + 1))
     for connection_id, bill in bills.items():
         z = registers.areas.index(registers.park.connection(connection_id).area)
-        for name, item in bill.items.items():
+        for name, item in bill.items_cny.items():
             charged[z, :, at[name]] += item
         imported = registers.import_mwh[registers.connections.index(connection_id)]
         charged[z, :, -1] += np.nan_to_num(imported) * terms.emission.kg_per_kwh
@@ -219,11 +219,11 @@ class _Row:
     """One party's arrays before they are stacked."""
 
     party: Party
-    energy: FloatArray
-    origin: FloatArray
-    stored: FloatArray
-    money: FloatArray
-    measured: FloatArray
+    energy_mwh: FloatArray
+    origin_mwh: FloatArray
+    stored_mwh: FloatArray
+    charged_cny: FloatArray
+    measured_frac: FloatArray
 
 
 def _accounts(
@@ -232,19 +232,19 @@ def _accounts(
     rows = [*_asset_rows(registers, traced), *_export_rows(registers, traced, bills), *_unmetered_rows(registers, traced)]
     pools, given = traced.pools, np.zeros((*traced.pools.supply_mwh.shape, len(Origin)))
     np.add.at(given, pools.area[pools.is_store], traced.flow.given_mwh)
-    money = np.stack([row.money for row in rows])
+    money = np.stack([row.charged_cny for row in rows])
     return Accounts(
         registers=registers,
         terms=terms,
         parties=tuple(row.party for row in rows),
         items=items,
-        energy_mwh=np.stack([row.energy for row in rows]),
-        origin_mwh=np.stack([row.origin for row in rows]),
-        through_store_mwh=np.stack([row.stored for row in rows]),
+        energy_mwh=np.stack([row.energy_mwh for row in rows]),
+        origin_mwh=np.stack([row.origin_mwh for row in rows]),
+        through_store_mwh=np.stack([row.stored_mwh for row in rows]),
         # The column of CO2 makes place for the income of export.
         cost_cny=np.concatenate([money[:, :, :-1], np.stack([_income(row, bills) for row in rows])[:, :, np.newaxis]], axis=2),
         emission_t=money[:, :, -1],
-        measured_frac=np.stack([row.measured for row in rows]),
+        measured_frac=np.stack([row.measured_frac for row in rows]),
         supply_mwh=pools.origin_mwh,
         given_mwh=given,
         between_mwh=pools.between_mwh,
@@ -255,7 +255,7 @@ def _accounts(
 def _income(row: _Row, bills: Mapping[ConnectionId, ConnectionBill]) -> FloatArray:
     if row.party.role == "export":
         return -bills[ConnectionId(row.party.id)].income_cny
-    return np.zeros_like(row.energy)
+    return np.zeros_like(row.energy_mwh)
 
 
 def _drawn(traced: Traced, z: int, party: Party, energy: FloatArray, measured: FloatArray) -> _Row:
@@ -263,11 +263,11 @@ def _drawn(traced: Traced, z: int, party: Party, energy: FloatArray, measured: F
     column = energy[:, np.newaxis]
     return _Row(
         party=party,
-        energy=energy,
-        origin=column * traced.mix_frac[z],
-        stored=energy * traced.flow.stored_frac[z].sum(axis=1),
-        money=column * traced.flow.price_cny_per_mwh[z],
-        measured=measured,
+        energy_mwh=energy,
+        origin_mwh=column * traced.mix_frac[z],
+        stored_mwh=energy * traced.flow.stored_frac[z].sum(axis=1),
+        charged_cny=column * traced.flow.price_cny_per_mwh[z],
+        measured_frac=measured,
     )
 
 
@@ -281,12 +281,12 @@ def _asset_rows(registers: Registers, traced: Traced) -> Iterator[_Row]:
         party = Party(id=asset_id, area=asset.area, kind=asset.kind, name=asset.name, name_zh=asset.name_zh, role=role)
         drawn = _drawn(traced, pools.area[row], party, np.maximum(energy[row], 0.0), registers.asset_measured_frac[row])
         if pools.is_store[row]:
-            drawn.energy = energy[row]
-            drawn.origin = drawn.origin - traced.flow.given_mwh[store]
-            drawn.money = drawn.money - traced.flow.given_cny[store]
-            drawn.stored = np.zeros_like(drawn.stored)
+            drawn.energy_mwh = energy[row]
+            drawn.origin_mwh = drawn.origin_mwh - traced.flow.given_mwh[store]
+            drawn.charged_cny = drawn.charged_cny - traced.flow.given_cny[store]
+            drawn.stored_mwh = np.zeros_like(drawn.stored_mwh)
             store += 1
-        if role != "own_use" or np.any(drawn.energy > 0.0):
+        if role != "own_use" or np.any(drawn.energy_mwh > 0.0):
             yield drawn
 
 

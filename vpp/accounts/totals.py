@@ -119,7 +119,7 @@ class PeakTotal:
         peak_mw: Highest import of a quarter. [MW]
         peak_at: Start of that quarter (UTC).
         measured_frac: Share of the time that was measured.
-        missing: How many quarters were not.
+        missing_h: How long it was not. [h]
     """
 
     connection: ConnectionId
@@ -128,7 +128,7 @@ class PeakTotal:
     peak_mw: float
     peak_at: datetime
     measured_frac: float
-    missing: int
+    missing_h: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +192,9 @@ def check_accounts(accounts: Accounts) -> None:
     _close(accounts, "energy of all parties against supply", used - supplied, size)
     by_origin = np.abs(accounts.origin_mwh.sum(axis=2) - accounts.energy_mwh).max(axis=0)
     _close(accounts, "origins of a party against its energy", by_origin, size)
-    due: FloatArray = sum((item for bill in accounts.bills.values() for item in bill.items.values()), np.zeros(accounts.grid.n))
+    due: FloatArray = sum(
+        (item for bill in accounts.bills.values() for item in bill.items_cny.values()), np.zeros(accounts.grid.n)
+    )
     due = due - sum((bill.income_cny for bill in accounts.bills.values()), np.zeros(accounts.grid.n))
     grid = [k for k, name in enumerate(accounts.items) if name not in ("ppa", "fuel", "carbon_fuel")]
     paid = accounts.cost_cny[:, :, grid].sum(axis=(0, 2))
@@ -270,5 +272,5 @@ def _peak(accounts: Accounts, connection: ConnectionId) -> PeakTotal:
         peak_mw=float(mean_mw[at]),
         peak_at=registers.grid.edges[at],
         measured_frac=float(measured.mean()),
-        missing=int(np.isnan(imported).sum()),
+        missing_h=float(registers.grid.step_h[np.isnan(imported)].sum()),
     )

@@ -27,29 +27,29 @@ def metered(import_mw: FloatArray, tariff: object = SPLIT, start: datetime = STA
 
 def test_network_and_fees_are_parts_of_the_all_in_price() -> None:
     bill = connection_bill(metered(np.full(24, 10.0)), 0.5)
-    assert bill.items["energy_valley"].sum() == pytest.approx(9 * 10.0 * (260.0 - 130.0))
-    assert bill.items["network_energy"].sum() == pytest.approx(240.0 * 85.0)
-    assert bill.items["system_fees"].sum() == pytest.approx(240.0 * 45.0)
+    assert bill.items_cny["energy_valley"].sum() == pytest.approx(9 * 10.0 * (260.0 - 130.0))
+    assert bill.items_cny["network_energy"].sum() == pytest.approx(240.0 * 85.0)
+    assert bill.items_cny["system_fees"].sum() == pytest.approx(240.0 * 45.0)
     assert bill.energy_all_in_cny("peak") == pytest.approx(5 * 10.0 * 760.0)
 
 
 def test_network_by_capacity_is_charged_on_the_contract_and_spread_over_the_month() -> None:
     tariff = replace(SPLIT, network_capacity_cny_per_kva_month=20.0, demand_charge_cny_per_kw_month=0.0)
     bill = connection_bill(metered(np.zeros(31 * 24), tariff, contract_demand_mw=90.0), 0.5, power_factor_frac=0.9)
-    assert bill.items["network_capacity"].sum() == pytest.approx(100_000.0 * 20.0)  # 100 MVA
+    assert bill.items_cny["network_capacity"].sum() == pytest.approx(100_000.0 * 20.0)  # 100 MVA
 
 
 def test_import_above_contract_is_charged_by_the_quarter() -> None:
     bill = connection_bill(metered(np.array([90.0, 120.0]), contract_demand_mw=100.0), 0.5)
-    assert bill.items["above_contract"] == pytest.approx([0.0, 20.0 * 3000.0])
+    assert bill.items_cny["above_contract"] == pytest.approx([0.0, 20.0 * 3000.0])
 
 
 def test_a_spot_tariff_charges_the_markets_price_with_network_and_fees_on_top() -> None:
     tariff = replace(SPLIT, pricing="spot")
     one = replace(metered(np.full(3, 10.0), tariff), spot_cny_per_mwh=np.array([-50.0, 100.0, 400.0]))
     bill = connection_bill(one, 0.5)
-    assert bill.items["energy_spot"] == pytest.approx([-500.0, 1000.0, 4000.0])
-    assert bill.items["network_energy"].sum() == pytest.approx(30.0 * 85.0)
+    assert bill.items_cny["energy_spot"] == pytest.approx([-500.0, 1000.0, 4000.0])
+    assert bill.items_cny["network_energy"].sum() == pytest.approx(30.0 * 85.0)
 
 
 def test_a_spot_tariff_without_prices_is_refused() -> None:
@@ -129,7 +129,7 @@ def test_a_meter_that_was_not_read_is_not_billed_and_says_so() -> None:
     owner = site(["base.a"], grid_a())
     made = accounts(owner, {"base.a/power_mw": [30.0, 30.0], "grid.a/import_mw": [30.0, None]})
     (peak,) = totals_of(made).peaks
-    assert (peak.import_mwh, peak.missing, peak.measured_frac) == (7.5, 1, 0.5)
+    assert (peak.import_mwh, peak.missing_h, peak.measured_frac) == (7.5, 0.25, 0.5)
 
 
 def test_a_month_of_accounts_is_the_sum_of_its_days_but_for_the_demand_charge() -> None:
