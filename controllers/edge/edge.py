@@ -114,7 +114,9 @@ class Edge:
         self._protected: Setpoint | None = None
         self.counters = EdgeCounters()
         bus.subscribe(topic_of(park, Channel.ASSET_COMMAND, device.asset_id), self._on_command)
-        bus.subscribe(topic_of(park, Channel.ASSET_ARM, device.asset_id), self._on_arm, qos=1)
+        # At QoS 0, though retained: each new connection brings it again, and a thousand subscriptions at QoS 1 are a thousand
+        # consumers that the embedded broker must make before the park is back.
+        bus.subscribe(topic_of(park, Channel.ASSET_ARM, device.asset_id), self._on_arm)
         bus.subscribe(filter_of(park, Channel.SHED), self._on_shed)
 
     @property

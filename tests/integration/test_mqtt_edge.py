@@ -13,7 +13,7 @@ from controllers.bus.mqtt import MqttSettings, connected_bus
 from controllers.clock import WallClock
 from controllers.edge import Applied, Edge, Reading, Timepiece, offline_will
 from vpp.wire.codec import decode, encode
-from vpp.wire.messages import Ack, Command, FallbackProfile, Reason, Setpoint, Status, Target, Telemetry
+from vpp.wire.messages import Ack, Arm, Command, FallbackProfile, Reason, Reflex, Setpoint, Status, Target, Telemetry
 from vpp.wire.topics import Channel, filter_of, topic_of
 
 PARK, ASSET = "chifeng", "bess.hongshan"
@@ -162,3 +162,20 @@ async def test_the_status_of_an_edge_is_kept_for_who_joins_late(broker: Embedded
             late.subscribe(topic, lambda t, p: found.put_nowait(decode(Status, t, p)), qos=1)
             async with asyncio.timeout(5.0):
                 assert (await found.get()).online
+
+
+async def test_an_edge_that_joins_late_is_armed(broker: EmbeddedBroker) -> None:
+    clock = WallClock()
+    reflex = Reflex(quantity="soc_frac", above=0.4, hold_s=60.0, then=Target(power_mw=-7.0))
+    arm = Arm(epoch=1, seq=1, issued_at=clock.now(), reflexes=(reflex,))
+    async with connected_bus(broker.url, "controller") as control:
+        control.post(topic_of(PARK, Channel.ASSET_ARM, ASSET), encode(arm), qos=1, retain=True)
+        await control.flush()
+    battery = Battery(clock)
+    async with connected_bus(broker.url, "edge") as edge_bus:
+        edge = Edge(edge_bus, battery, PARK, clock)
+        async with asyncio.timeout(5.0):
+            while not battery.applied:
+                await edge_bus.flush()
+                edge.tick()
+    assert battery.power_mw == -7.0
