@@ -79,7 +79,7 @@ def _powers(problem: Problem, result: Result) -> Table:
             rows.append((name, np.sum([result.assets[i].power_mw for i in ids], axis=0)))
     rows += [(c.id, result.import_mw[c.id] - result.export_mw[c.id]) for c in problem.park.connections]
     for name, _ in rows:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     h = result.grid.step_h
     for label, part in _spans(result):
         table.add_row(label, *(f"{(row[part] * h[part]).sum() / h[part].sum():,.0f}" for _, row in rows))

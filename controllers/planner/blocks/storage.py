@@ -64,6 +64,7 @@ def add_compressed_air(ctx: BuildContext, asset: Asset) -> Planned:
     b.rows(n, term(modes[0]), term(modes[1]), high=1.0)
     _start_to_turn_round(ctx, plate, planned, starts)
     quantities = {**planned.quantities, "compressing": modes[0], "generating": modes[1]}
+    quantities |= {"compressing_starts": starts[0], "generating_starts": starts[1]}
     machine = _two_way(ctx, asset, plate)
     return replace(
         planned, quantities=quantities, switches=("compressing", "generating"), machine=machine, below_least=below_least

@@ -114,6 +114,8 @@ def _shared(problem: Problem, blueprint: Blueprint, model: LinearModel) -> BoolA
         powers[_power_columns(planned, soon)] = True
         for name in planned.switches:
             answering[planned.quantities[name][~soon]] = True
+            # A start takes power from its interval: it is decided with the power.
+            powers[planned.quantities[f"{name}_starts"][soon]] = True
     powers &= ~model.integer
     return (model.integer & ~answering) | powers | _beside(model, powers)
 

@@ -13,7 +13,7 @@ from controllers.planner.reference.solve import rounded_bounds
 from controllers.planner.stochastic.split import Elastic, Scenarios, TwoStage, two_stage, with_elastic
 from vpp.units import FloatArray, IntArray
 
-__all__ = ["HOUR_STEPS", "ReferenceTwoStage", "draw_two_stage", "wind_scenarios"]
+__all__ = ["HOUR_STEPS", "ReferenceTwoStage", "draw_two_stage", "wind_scenarios", "wind_spread_mw"]
 
 WIND_MW: Final = 1430.0
 #: Standard deviation of the forecast's error as a share of the rating: now, and a day ahead.
@@ -59,13 +59,19 @@ def wind_scenarios(wind_mw: FloatArray, count: int, rng: np.random.Generator) ->
     score[:, 0] = drawn[:, 0]
     for t in range(1, steps):
         score[:, t] = keep * score[:, t - 1] + np.sqrt(1.0 - keep**2) * drawn[:, t]
-    now, ahead = ERROR_FRAC
-    spread = WIND_MW * (now + (ahead - now) * np.arange(steps) / STEPS_PER_DAY)
+    spread = wind_spread_mw(steps)
     return np.clip(wind_mw + spread * score, 0.0, WIND_MW)
 
 
+def wind_spread_mw(steps: int) -> FloatArray:
+    """Standard deviation of the forecast's error before it is cut off, shape (T,)."""
+    now, ahead = ERROR_FRAC
+    spread: FloatArray = WIND_MW * (now + (ahead - now) * np.arange(steps) / STEPS_PER_DAY)
+    return spread
+
+
 def draw_two_stage(
-    park: Park96, profiles: Profiles, wind_mw: FloatArray, start: Start | None = None
+    park: Park96, profiles: Profiles, wind_mw: FloatArray, start: Start | None = None, committed_steps: int | None = None
 ) -> ReferenceTwoStage:  # fmt: skip
     """The two-stage model of some winds.
 
@@ -74,13 +80,15 @@ def draw_two_stage(
         profiles: From the start's step on; their wind is the point forecast and not looked at otherwise.
         wind_mw: Of each scenario, equally likely, shape (S, T).
         start: The state before step 0.
+        committed_steps: Counts are shared so long; None for the whole horizon, as when the day is committed ahead. Later ones
+            answer to the weather, relaxed.
     """
     drawn = build(park, profiles, start)
     model, elastic = with_elastic(drawn.model, _ways_out(drawn))
     c, n = drawn.columns, profiles.wind_mw.size
     shared = np.zeros(model.cost.size, dtype=bool)
     for columns in (c.on, c.standby, c.started, c.stopped, c.warmed, c.heats):
-        shared[columns] = True
+        shared[columns[:, :committed_steps]] = True
     for columns in (c.above, c.discharge, c.charge, c.served):
         shared[columns[..., :HOUR_STEPS]] = True
     shared[c.rate[:HOUR_STEPS]] = True
