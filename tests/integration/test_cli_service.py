@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -138,13 +134,13 @@ def test_without_a_service_or_a_token_the_line_says_what_to_do(
     assert "vpp token operator" in capsys.readouterr().err
 
 
-def test_a_token_from_the_services_own_machine_opens_the_service(api: RunningApi, tmp_path: Path) -> None:
-    environment = os.environ | {"VPP_STATE_DIR": str(api.settings.state_dir), "VPP_API_URL": api.address}
-    made = subprocess.run(
-        [sys.executable, "-m", "controllers.cli", "token", "viewer", "--hours", "1"],
-        capture_output=True, text=True, check=True, env=environment, timeout=60,
-    )  # fmt: skip
-    assert api.client(made.stdout.strip()).get("/v1/whoami").json()["role"] == "viewer"
+def test_a_token_from_the_services_own_machine_opens_the_service(
+    api: RunningApi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VPP_STATE_DIR", str(api.settings.state_dir))
+    assert main(["token", "viewer", "--hours", "1"]) == 0
+    made = capsys.readouterr().out.strip()
+    assert api.client(made).get("/v1/whoami").json()["role"] == "viewer"
 
 
 def test_a_length_beyond_what_a_token_lives_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
