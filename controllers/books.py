@@ -21,6 +21,7 @@ from controllers.loops.bell import Bell
 from controllers.loops.plan import Made
 from controllers.loops.recorder import RECORD_EVERY, Recorder, Said, run_recorder
 from controllers.loops.registers import PeakFacts
+from controllers.loops.settle import run_settle
 from controllers.loops.ticks import Wakes, woken
 from controllers.loops.watchman import Watchman
 from controllers.planner.publish import plan_facts
@@ -39,6 +40,7 @@ log = structlog.get_logger(__name__)
 #: Beside the database: says that there was one, so that its loss is noticed.
 _MARK: Final = "ledger.known"
 _EPOCH, _GUIDANCE, _PEAKS, _OPEN = "controller.epoch", "controller.guidance", "controller.peaks", "controller.open_commands"
+_SETTLE_EVERY: Final = timedelta(minutes=1)
 _PEAKS_EVERY: Final = timedelta(seconds=15)
 #: A plan older than this says nothing about now.
 _GUIDANCE_FOR: Final = timedelta(hours=4)
@@ -173,7 +175,11 @@ class Books:
         async def resend() -> None:
             self._resend(controller)
 
-        return Loop("recorder", record), Loop("asks", ask), Loop("resend", resend)
+        async def settle() -> None:
+            ticks = watched("settle", self.clock.every(_SETTLE_EVERY), 600.0)
+            await run_settle(ticks, store, controller.park, controller.trouble)
+
+        return Loop("recorder", record), Loop("asks", ask), Loop("resend", resend), Loop("settle", settle)
 
     async def close(self) -> None:
         """The last word, then the store."""

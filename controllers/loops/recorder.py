@@ -42,6 +42,8 @@ log = structlog.get_logger(__name__)
 _READINGS: Final = 500_000
 _SAID: Final = 100_000
 _LAST_WORD_S: Final = 5.0
+_ALWAYS: Final = frozenset({"soc_frac", "buffer_kg"})
+_SELDOM: Final = timedelta(minutes=1)
 
 
 class Ledger(Protocol):
@@ -120,6 +122,7 @@ class Recorder:
     def __init__(self, ledger: Ledger, now: Callable[[], datetime], save_said: Callable[[Sequence[Said]], None]) -> None:
         self._ledger, self._now, self._save_said = ledger, now, save_said
         self._batch = Batch()
+        self._last_read: dict[tuple[str, str], datetime] = {}
         self._writing: asyncio.Future[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recorder")
         #: Readings, commands and acks that were dropped because the disk was away for too long; writes that failed; rows written.
@@ -137,13 +140,13 @@ class Recorder:
         if said.available_mw is not None:
             self._read(asset_id, "available_mw", said.measured_at, said.available_mw)
         for quantity, value in said.state.items():
-            self._read(asset_id, quantity, said.measured_at, value)
+            self._seldom(asset_id, quantity, said.measured_at, value)
 
     def cluster(self, cluster: AssetId, said: ComputeTelemetry) -> None:
         """Power and the scheduler's own quantities."""
         self._read(cluster, "power_mw", said.measured_at, said.power_mw)
         for quantity, value in said.state.items():
-            self._read(cluster, quantity, said.measured_at, value)
+            self._seldom(cluster, quantity, said.measured_at, value)
 
     def measured(self, connection: ConnectionId, said: GridMeasurement) -> None:
         """Import, frequency, voltage."""
@@ -253,6 +256,13 @@ class Recorder:
         readings.append(
             Reading(subject=subject, quantity=quantity, measured_at=measured_at, received_at=self._now(), value=value)
         )
+
+    def _seldom(self, subject: str, quantity: str, measured_at: datetime, value: float) -> None:
+        """States move slowly and are many: each once a minute, but for what is stored."""
+        last = self._last_read.get((subject, quantity))
+        if quantity in _ALWAYS or last is None or abs(measured_at - last) >= _SELDOM:
+            self._last_read[subject, quantity] = measured_at
+            self._read(subject, quantity, measured_at, value)
 
     def _note(self, said: Said) -> None:
         if len(self._batch.said) == _SAID:

@@ -101,6 +101,39 @@ async def test_a_device_that_refuses_is_not_counted_on_and_asked_again(scenario:
     await run.end()
 
 
+@pytest.mark.parametrize("skew_s", [5.0, -5.0])
+async def test_a_clock_that_is_five_seconds_wrong_changes_nothing(skew_s: float, scenario: Scenario) -> None:
+    run = Run(scenario, fault("clock_skew", asset=BESS, skew_s=skew_s))
+    await run.start()
+    await run.until(20)
+    assert run.said(BESS).follows
+    assert run.phase(BESS) is Phase.HELD
+    await run.end()
+
+
+async def test_a_device_that_acknowledges_everything_twice_is_told_everything_once(scenario: Scenario) -> None:
+    run = Run(scenario, fault("doubled", topic="asset/+/ack", share_frac=1.0))
+    await run.start()
+    await run.until(29)
+    counters = run.controllers[0].commander.counters
+    assert run.site.faults.counts["doubled"] > 20
+    assert sum(counters.outcomes.values()) <= counters.sent
+    assert run.phase(BESS) is Phase.HELD
+    await run.end()
+
+
+async def test_a_broker_that_is_away_for_five_minutes_leaves_the_plan_s_tail_and_is_back_by_itself(scenario: Scenario) -> None:
+    run = Run(scenario, fault("broker_restart", minutes=5.0))
+    await run.start()
+    before = run.site.world.plant(BESS).power_mw
+    await run.until(14)
+    assert run.phase(BESS) in (Phase.HELD, Phase.FALLBACK)
+    assert abs(run.site.world.plant(BESS).power_mw - before) <= 17.0
+    await run.until(18)
+    assert run.phase(BESS) is Phase.HELD
+    await run.end()
+
+
 @pytest.mark.parametrize("skew_s", [90.0, -90.0])
 async def test_a_wrong_clock_costs_at_most_the_device_and_ends_with_it(skew_s: float, scenario: Scenario) -> None:
     run = Run(scenario, fault("clock_skew", asset=BESS, skew_s=skew_s))

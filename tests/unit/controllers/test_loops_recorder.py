@@ -107,7 +107,7 @@ def test_of_too_much_the_newest_is_kept_and_of_two_words_the_later_one() -> None
     assert both.alarms["x"][0] is None
 
 
-@pytest.mark.parametrize("rows", [20_000])
+@pytest.mark.parametrize("rows", [3_000])
 async def test_the_loop_goes_on_while_a_batch_is_written(tmp_path: Path, rows: int) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'a.sqlite3'}")
     recorder = recorder_on(store)
