@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +104,14 @@ def _made(told: argparse.Namespace) -> Statement:
 def _source(told: argparse.Namespace) -> RegisterSource:
     if told.from_run is not None:
         return RegisterFile.read(told.from_run)
+    # Who asks for a statement wants no new, empty store.
+    place = told.store.partition("sqlite:///")[2]
+    if place and not Path(place).is_file():
+        raise AccountError(f"--store: {place}: no such file; the service's store is vpp.sqlite3 in its state folder")
     # The store is heavy to import, and a file needs none.
-    return StoreRegisters(import_module("controllers.store").open_store(told.store))
+    from controllers.store import open_store
+
+    return StoreRegisters(open_store(told.store))
 
 
 def _write(told: argparse.Namespace, made: Statement) -> None:

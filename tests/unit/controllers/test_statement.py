@@ -258,6 +258,13 @@ def test_bad_input_of_the_command_is_one_line_and_status_2(tmp_path: Path, capsy
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "typo.sqlite3"
+    assert main(["statement", "--store", f"sqlite:///{place}", "--month", "2030-10"]) == 2
+    assert "no such file" in capsys.readouterr().err
+    assert not place.exists()
+
+
 def test_a_scale_has_three_to_six_steps() -> None:
     for span in (0.013, 0.9, 7.0, 872.0, 1.4e6):
         assert 2.4 < span / nice_step(span) <= 5.0 + 1e-9
