@@ -17,13 +17,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from sim_harness.run import POLICIES, Policy, RunOptions, run_scenario
+from sim_harness.run import Policy, RunOptions, run_scenario
 from sim_harness.scenario import load
 from sim_harness.weather.source import default_data_dir
 
 #: Days of the month on which samples begin; chosen once, evenly, before any policy was run on them.
 FIRST_DAYS = (0, 7, 14, 21)
 SAMPLE_DAYS = 2.0
+POLICIES: tuple[Policy, ...] = ("none", "rules", "dayahead", "mpc", "perfect")
 KEYS = (
     "cost_cny",
     "gross_cost_cny",

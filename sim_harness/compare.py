@@ -23,7 +23,7 @@ from vpp.units import FloatArray
 __all__ = ["GAPS", "CompareOptions", "compare", "gap_closed_frac", "gap_interval_frac", "parse_policies"]
 
 #: From which policy to which a gap is measured.
-GAPS: Final[tuple[tuple[Policy, Policy], ...]] = (("rules", "perfect"), ("dayahead", "perfect"))
+GAPS: Final[tuple[tuple[Policy, Policy], ...]] = (("rules", "perfect"), ("rules", "foresight"))
 _PACKAGES: Final = ("vpp", "forecasting", "controllers", "sim_harness")
 _KEY_LENGTH: Final = 16
 #: Fewer days say nothing of their spread.

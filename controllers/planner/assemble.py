@@ -174,7 +174,7 @@ def _reserves(known: _Known, rule: ReserveRule) -> dict[AssetId, Reserve]:
         if park.connections_of(area):
             continue
         must_mw = sum(a.plate.mean_mw for a in park.assets_of("base_load", area))
-        must_mw += sum(float(firm_compute_mw(a.plate, None, 1)[0]) for a in park.assets_of("compute", area))
+        must_mw += sum(float(firm_compute_mw(a.plate, None, np.zeros(1))[0]) for a in park.assets_of("compute", area))
         for loop in park.assets_of("ammonia_loop", area):
             plate: AmmoniaLoopPlate = loop.plate
             must_mw += plate.own_load_mw * (plate.own_load_fixed_frac + (1.0 - plate.own_load_fixed_frac) * plate.min_load_frac)
@@ -270,7 +270,7 @@ def _compute(known: _Known, asset: Asset) -> ComputeNeed:
         for c in plate.job_classes
         for step_h, offset_h in zip(known.grid.step_h[:-1], known.grid.offset_h[1:], strict=True)
     )
-    return ComputeNeed(firm_compute_mw(plate, firm_now, known.grid.n), items + expected, plate.rated_mw)
+    return ComputeNeed(firm_compute_mw(plate, firm_now, known.grid.offset_h), items + expected, plate.rated_mw)
 
 
 def _firm_now_mw(report: ClusterReport) -> float | None:

@@ -52,10 +52,18 @@ def _calendar(plate: BaseLoadPlate, grid: TimeGrid, zone: ZoneInfo) -> FloatArra
     return shape
 
 
-def firm_compute_mw(plate: ComputePlate, now_mw: float | None, n: int) -> FloatArray:
-    """Idle power and work that does not wait: as last reported, or the plate's mean, shape (n,). [MW]."""
+def firm_compute_mw(plate: ComputePlate, now_mw: float | None, offset_h: FloatArray) -> FloatArray:
+    """Idle power and work that does not wait: the plate's mean, pulled towards what was last reported. [MW].
+
+    Args:
+        plate: Its mean use, and the share of it that may wait.
+        now_mw: Last report; None where there is none.
+        offset_h: Hours from now, shape (T,).
+    """
     mean_mw = plate.rated_mw * plate.idle_frac + _busy_mw(plate) * (1.0 - plate.deferrable_frac)
-    return np.full(n, mean_mw if now_mw is None else now_mw)
+    beside_mw = 0.0 if now_mw is None else now_mw - mean_mw
+    firm_mw: FloatArray = mean_mw + beside_mw * np.exp(-offset_h / _MEMORY_H)
+    return firm_mw
 
 
 def arriving_mw(plate: ComputePlate, share_frac: float) -> float:

@@ -133,7 +133,7 @@ class RuleFacts:
         self.loop_of = {a.id: _loop_of(a, loops) for a in park.assets_of("electrolyser")}
         self.share_of_loop = _shares_of_loop(park)
         self.grid_carbon_kg_per_mwh = grid_carbon_kg_per_mwh(park)
-        self.firm_mw = {a.id: float(firm_compute_mw(a.plate, None, 1)[0]) for a in park.assets_of("compute")}
+        self.firm_mw = {a.id: float(firm_compute_mw(a.plate, None, np.zeros(1))[0]) for a in park.assets_of("compute")}
 
     def stack_kg_per_h(self, asset: Asset, load_frac: float) -> float:
         """What one stack makes at a load. [kg/h]."""

@@ -173,11 +173,12 @@ def test_a_base_load_starts_at_its_last_reading_and_returns_to_the_calendar() ->
 def test_firm_power_and_arriving_work_add_up_to_the_clusters_mean_use() -> None:
     plate = cluster()
     arriving = sum(arriving_mw(plate, job_class.share_frac) for job_class in plate.job_classes)
-    assert firm_compute_mw(plate, None, 1)[0] + arriving == pytest.approx(plate.rated_mw * plate.mean_use_frac)
+    assert firm_compute_mw(plate, None, np.zeros(1))[0] + arriving == pytest.approx(plate.rated_mw * plate.mean_use_frac)
 
 
 def test_reported_firm_power_comes_before_the_plates_mean() -> None:
-    assert firm_compute_mw(cluster(), 17.5, 3).tolist() == [17.5, 17.5, 17.5]
+    firm_mw = firm_compute_mw(cluster(), 17.5, np.array([0.0, 100.0]))
+    assert firm_mw.tolist() == pytest.approx([17.5, firm_compute_mw(cluster(), None, np.zeros(1))[0]], abs=1e-3)
     assert PROBLEM.compute[AIDC].firm_mw[0] == pytest.approx(18.0)
 
 
@@ -185,4 +186,4 @@ def test_a_cluster_that_is_silent_is_planned_at_its_plates_mean() -> None:
 
     silent = replace(snapshot_of(), clusters={})
     need = assemble(park_of(), silent, forecast_of(8), {}).compute[AIDC]
-    assert need.firm_mw[0] == pytest.approx(firm_compute_mw(cluster(), None, 1)[0])
+    assert need.firm_mw[0] == pytest.approx(firm_compute_mw(cluster(), None, np.zeros(1))[0])

@@ -58,7 +58,7 @@ def test_heats_are_ordered_at_once_while_energy_is_not_dear(hour: float) -> None
 
 def test_scarce_wind_and_low_batteries_leave_computing_its_firm_work_only() -> None:
     shift = guidance(wind_frac=0.02, states=LOW).shifts[AIDC]
-    firm = float(firm_compute_mw(park_of().asset(AIDC).plate, None, 1)[0])
+    firm = float(firm_compute_mw(park_of().asset(AIDC).plate, None, np.zeros(1))[0])
     assert shift.target_mw == shift.floor_mw == (firm,) * 2
 
 
