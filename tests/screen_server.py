@@ -26,7 +26,7 @@ from controllers.bus.local import LocalBus
 from controllers.cli_park import default_park_path
 from controllers.console.flows import category_of
 from controllers.screen import dress_with
-from vpp.errors import AccessError
+from vpp.errors import AccessError, StoreError
 from vpp.park import Park, load
 from vpp.park.rating import rating
 from vpp.timegrid import floor_to
@@ -127,6 +127,8 @@ class ShownPark:
         ]
 
     async def alarms(self) -> Sequence[AlarmFacts]:
+        if self.refusing:
+            raise StoreError("the disk is full")
         return tuple(self.held_alarms)
 
     async def events(self) -> Sequence[EventFacts]:

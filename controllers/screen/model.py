@@ -20,6 +20,7 @@ from controllers.screen.options import chart_options
 from controllers.screen.source import ScreenSource
 from controllers.screen.view import Seen, asset_rows, event_list, header_chips, override_list, park_tiles
 from controllers.screen.words import LANGUAGES, Language
+from vpp.errors import VppError
 from vpp.units import FloatArray
 from vpp.wire.messages import PlanCurrent
 
@@ -67,6 +68,7 @@ class ScreenModel:
     _memory: PlanMemory = field(default_factory=PlanMemory)
     _plan_id: str | None = None
     _drawn: tuple[datetime | None, str | None] = (None, None)
+    _failing: set[str] = field(default_factory=set)
     _past: dict[tuple[str, str], dict[datetime, float]] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -89,20 +91,23 @@ class ScreenModel:
         self._events, self._overrides = await self.source.events(), await self.source.overrides()
 
     async def refresh(self) -> None:
-        """Everything, now: what a first visitor waits for."""
-        await self.look_at_asks()
-        await self._present()
-        await self._curves()
+        """Everything, now: what a first visitor waits for; without the ledger they see the present."""
+        for work in (self.look_at_asks, self._present, self._curves):
+            with contextlib.suppress(VppError):
+                await work()
 
     async def _every(self, period_s: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             if asyncio.get_running_loop().time() - self.looked_at_s < _NOBODY_S:
                 try:
                     await work()
+                    self._failing.discard(work.__name__)
                 except asyncio.CancelledError:
                     raise
                 except Exception as error:  # noqa: BLE001  the next turn may succeed; see `run`
-                    log.warning("screen.refresh_failed", what=work.__name__, error=repr(error))
+                    if work.__name__ not in self._failing:
+                        log.warning("screen.refresh_failed", what=work.__name__, error=repr(error))
+                    self._failing.add(work.__name__)
             await asyncio.sleep(period_s)
 
     async def _present(self) -> None:
@@ -117,6 +122,7 @@ class ScreenModel:
             alarms=self.alarms,
             events=self._events,
             overrides=self._overrides,
+            ledger_away=bool(self._failing),
         )
         for language in LANGUAGES:
             self.words[language] = Words(

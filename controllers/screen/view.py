@@ -36,6 +36,7 @@ class Seen:
     alarms: Sequence[AlarmFacts]
     events: Sequence[EventFacts]
     overrides: Sequence[OverrideFacts]
+    ledger_away: bool = False
 
 
 def header_chips(seen: Seen, language: Language) -> str:
@@ -49,6 +50,8 @@ def header_chips(seen: Seen, language: Language) -> str:
     plan = seen.plan
     text = word("no_plan", language) if plan is None else f"{plan.source} {plan.issued_at.astimezone(seen.park.zone):%H:%M}"
     chips.append(_chip(word("plan", language), text, good=plan is not None and plan.source not in ("rules", "last_plan")))
+    if seen.ledger_away:
+        chips.append(_chip(word("ledger", language), word("away", language), good=False))
     if seen.stale_forecast:
         chips.append(_chip("", word("forecast_stale", language), good=False))
     unseen = sum(1 for alarm in seen.alarms if alarm.acknowledged_at is None)

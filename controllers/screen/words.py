@@ -32,6 +32,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "bus": ("总线", "Bus"),
     "connected": ("在线", "up"),
     "away": ("中断", "DOWN"),
+    "ledger": ("台账", "Ledger"),
     "controller": ("控制器", "Controller"),
     "heard": ("秒前", "s ago"),
     "never": ("未收到", "not heard"),

@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -8,6 +9,7 @@ from msgspec.structs import replace as changed
 
 from controllers.api.live_state import AssetLive, AssetMode, CommandLive
 from controllers.screen.curves import QUARTER, Matrix, PlanMemory, area_curves, span_of
+from controllers.screen.model import ScreenModel
 from controllers.screen.options import chart_options
 from controllers.screen.told import answer_of, mw, reason_of, setpoint_of
 from controllers.screen.view import Seen, asset_rows, header_chips, park_tiles
@@ -184,3 +186,21 @@ def test_a_dead_bus_and_unseen_alarms_show_at_the_top(shown: ShownPark) -> None:
     chips = header_chips(replace(now, state=changed(now.state, connected=False)), "en")
     assert f'class="chip bad"><i></i>{word("bus", "en")} <b>DOWN</b>' in chips
     assert f'class="chip bad"><i></i>{word("alarms", "en")} <b>2</b>' in chips
+
+
+async def test_without_the_ledger_the_present_is_shown_and_the_loss_is_said(shown: ShownPark) -> None:
+    model = ScreenModel(shown)
+    shown.refusing = True
+    try:
+        model.looked_at()
+        running = asyncio.create_task(model.run())
+        for _ in range(400):
+            if "DOWN" in model.words["en"].chips:
+                break
+            await asyncio.sleep(0.02)
+    finally:
+        shown.refusing = False
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert "1,336" in model.words["en"].tiles
+    assert "Ledger" in model.words["en"].chips
