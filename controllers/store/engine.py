@@ -10,7 +10,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from controllers.store.asks import Alarms, Asks, Audits
-from controllers.store.journal import Journal, Memories, Readings
+from controllers.store.journal import Journal
+from controllers.store.readings import Readings
 from controllers.store.schema import METADATA
 from vpp.errors import StoreError
 
@@ -22,7 +23,7 @@ _BUSY_MS: Final = 5_000
 _PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON")
 
 
-class Store(Asks, Alarms, Audits, Journal, Readings, Memories):
+class Store(Asks, Alarms, Audits, Journal, Readings):
     """The ledger of one park; methods may be called from any thread."""
 
     @property

@@ -142,6 +142,29 @@ READINGS: Final = Table(
     sqlite_with_rowid=False,
 )
 
+#: The newest of each series.
+LATEST: Final = Table(
+    "latest",
+    METADATA,
+    Column("subject", String(120), primary_key=True),
+    Column("quantity", String(60), primary_key=True),
+    Column("measured_at", Instant, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("value", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: Means over minutes; `measured_at` is the start.
+MINUTES: Final = Table(
+    "minutes",
+    METADATA,
+    Column("subject", String(120), primary_key=True),
+    Column("quantity", String(60), primary_key=True),
+    Column("measured_at", Instant, primary_key=True),
+    Column("value", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 REGISTERS: Final = Table(
     "registers",
     METADATA,

@@ -1,0 +1,229 @@
+"""What was measured: as it came for two days, means over minutes for ninety, quarter hours for ever.
+
+At each full quarter of an hour series are rolled up, from the earliest moment that was written since, so that what an edge
+had buffered still finds its way into minutes and quarters that were closed. A minute counts as measured when anything was
+heard in it; a quarter's mean is that of its measured minutes, its share is how many there were. Which series have quarters
+at all is decided by who settles: the first one is written from outside, from then on they are kept right here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal,
+    select,
+    type_coerce,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from controllers.store import schema as t
+from controllers.store.journal import Memories
+from controllers.store.rows import Reading, RegisterRow
+from vpp.units import FloatArray
+
+__all__ = ["Readings"]
+
+Series: TypeAlias = tuple[str, str]
+
+SECONDS_KEPT: Final = timedelta(hours=48)
+MINUTES_KEPT: Final = timedelta(days=90)
+_MINUTE: Final = timedelta(minutes=1)
+_QUARTER: Final = timedelta(minutes=15)
+_MINUTES_OF_A_QUARTER: Final = _QUARTER / _MINUTE
+_MICRO: Final = timedelta(microseconds=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: Up to when everything is rolled up; outlives the process.
+_ROLLED: Final = "store.rolled"
+_KEYS: Final = ("subject", "quantity")
+
+
+class Readings(Memories):
+    """Series of values; written by one thread of one process, read by any.
+
+    Args:
+        engine: Of SQLAlchemy.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._dirty: dict[Series, datetime] = {}
+        self._closed: datetime | None = None
+
+    def write_readings(self, rows: Iterable[Reading]) -> None:
+        """Writes readings; of one moment the last word stands. At each full quarter it rolls up what there is."""
+        given = [asdict(row) for row in rows]
+        if not given:
+            return
+        newest: dict[Series, dict[str, Any]] = {}
+        for row in given:
+            series = row["subject"], row["quantity"]
+            if series not in newest or row["measured_at"] >= newest[series]["measured_at"]:
+                newest[series] = row
+            self._dirty[series] = min(row["measured_at"], self._dirty.get(series, row["measured_at"]))
+        with self._begin() as connection:
+            _upsert(connection, t.READINGS, (*_KEYS, "measured_at"), given)
+            _upsert(connection, t.LATEST, _KEYS, list(newest.values()), newer_only=True)
+        self._roll(_floor(max(row["received_at"] for row in given), _QUARTER))
+
+    def write_registers(self, rows: Iterable[RegisterRow]) -> None:
+        """Writes quarter hours as they are; of one quarter the last word stands."""
+        given = [asdict(row) for row in rows]
+        if given:
+            with self._begin() as connection:
+                _upsert(connection, t.REGISTERS, (*_KEYS, "start"), given)
+
+    def latest(self) -> Mapping[Series, Reading]:
+        """The newest of each series."""
+        with self._begin() as connection:
+            rows = [Reading(**row) for row in connection.execute(select(t.LATEST)).mappings()]
+        return {(row.subject, row.quantity): row for row in rows}
+
+    def registers(self, start: datetime, end: datetime) -> tuple[RegisterRow, ...]:
+        """Rows whose quarter begins in the span."""
+        at = t.REGISTERS.c.start
+        with self._begin() as connection:
+            rows = connection.execute(select(t.REGISTERS).where(at >= start, at < end).order_by(at)).mappings()
+            return tuple(RegisterRow(**row) for row in rows)
+
+    def series(
+        self, subject: str, quantity: str, start: datetime, end: datetime, step: timedelta
+    ) -> tuple[tuple[datetime, ...], FloatArray]:
+        """Means over steps that begin at `start`; NaN where nothing was measured.
+
+        Each part of the span is read from the coarsest table that still serves the step, and from a coarser one where the finer
+        is no longer kept.
+
+        Returns:
+            Starts of the steps and their means, both (n,).
+        """
+        n = max(0, -(-(end - start) // step))
+        weighted, weight = np.zeros(n), np.zeros(n)
+        with self._begin() as connection:
+            for table, first, last in self._sources(start, end, step):
+                points = _points(connection, table, (subject, quantity), first, last)
+                if table is t.REGISTERS and not points:  # nobody settles this series
+                    points = _points(connection, t.MINUTES, (subject, quantity), first, last)
+                for at, value, seconds in points:
+                    k = max(0, (at - start) // step)
+                    weighted[k] += value * seconds
+                    weight[k] += seconds
+        means: FloatArray = np.divide(weighted, weight, out=np.full(n, np.nan), where=weight > 0.0)
+        return tuple(start + k * step for k in range(n)), means
+
+    def _sources(self, start: datetime, end: datetime, step: timedelta) -> Iterator[tuple[Table, datetime, datetime]]:
+        """Which table serves which part of a span."""
+        rolled = self._rolled() or _EPOCH
+        by_quarter = rolled if step >= _QUARTER and not (start - _EPOCH) % _QUARTER else rolled - MINUTES_KEPT
+        by_minute = max(by_quarter, rolled if step >= _MINUTE else rolled - SECONDS_KEPT)
+        marks = (start, min(max(by_quarter, start), end), min(max(by_minute, start), end), end)
+        for table, (first, last) in zip((t.REGISTERS, t.MINUTES, t.READINGS), pairwise(marks), strict=True):
+            if first < last:
+                yield table, first, last
+
+    def _rolled(self) -> datetime | None:
+        kept = self.recall(_ROLLED)
+        return None if kept is None else datetime.fromisoformat(kept.decode())
+
+    def _roll(self, until: datetime) -> None:
+        """Rolls up to a full quarter, once for each; what a killed process left undone is found by the mark it left."""
+        if self._closed is None:
+            self._closed = self._rolled()
+            since = self._closed or until - SECONDS_KEPT
+            for series in self.latest():
+                self._dirty[series] = min(since, self._dirty.get(series, since))
+        if self._closed is not None and until <= self._closed:
+            return
+        todo = {series: _floor(at, _QUARTER) for series, at in self._dirty.items() if at < until}
+        with self._begin() as connection:
+            for (subject, quantity), since in todo.items():
+                where = {"subject": subject, "quantity": quantity, "since": max(since, until - SECONDS_KEPT), "until": until}
+                connection.execute(_ROLL_MINUTES[connection.dialect.name], where)
+                connection.execute(_ROLL_QUARTERS[connection.dialect.name], where)
+            for table, kept in ((t.READINGS, SECONDS_KEPT), (t.MINUTES, MINUTES_KEPT)):
+                for subject, quantity in todo:
+                    connection.execute(_forget(table), {"subject": subject, "quantity": quantity, "until": until - kept})
+        self.remember(_ROLLED, until.isoformat().encode())
+        self._dirty = {series: until if series in todo else at for series, at in self._dirty.items()}
+        self._closed = until
+
+
+def _floor(at: datetime, step: timedelta) -> datetime:
+    return at - (at - _EPOCH) % step
+
+
+def _points(
+    connection: Connection, table: Table, series: Series, start: datetime, end: datetime
+) -> list[tuple[datetime, float, float]]:
+    """When, what, and for how many seconds each row speaks."""
+    subject, quantity = series
+    at = table.c.start if table is t.REGISTERS else table.c.measured_at
+    if table is t.REGISTERS:
+        value, seconds = table.c.mean, table.c.measured_share * _QUARTER.total_seconds()
+    else:
+        value, seconds = table.c.value, literal(_MINUTE.total_seconds() if table is t.MINUTES else 1.0)
+    mine = and_(table.c.subject == subject, table.c.quantity == quantity, at >= start, at < end)
+    rows = connection.execute(select(at, value, seconds).where(mine))
+    return [(row[0], float(row[1]), float(row[2])) for row in rows]
+
+
+def _upsert(
+    connection: Connection, table: Table, keys: Iterable[str], rows: list[dict[str, Any]], *, newer_only: bool = False
+) -> None:
+    """Inserts; a row that is there already is replaced, or only by a newer one."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table)
+    keys = tuple(keys)
+    values = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
+    where = statement.excluded.measured_at >= table.c.measured_at if newer_only else None
+    connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=values, where=where), rows)
+
+
+def _roll(dialect: Any, source: Table, target: Table, step: timedelta) -> Any:
+    """Means of a series over steps, out of a finer table; a share of measured minutes for quarters."""
+    micros: ColumnElement[int] = type_coerce(source.c.measured_at, BigInteger)
+    begins = type_coerce(micros - micros % (step // _MICRO), t.Instant)
+    columns: list[Any] = [source.c.subject, source.c.quantity, begins.label("begins"), func.avg(source.c.value)]
+    names = ["subject", "quantity", "start" if target is t.REGISTERS else "measured_at", "mean"]
+    if target is t.REGISTERS:
+        columns.append(func.count() / _MINUTES_OF_A_QUARTER)
+        names.append("measured_share")
+    else:
+        names[3] = "value"
+    mine = and_(
+        source.c.subject == bindparam("subject"),
+        source.c.quantity == bindparam("quantity"),
+        source.c.measured_at >= bindparam("since", type_=t.Instant),
+        source.c.measured_at < bindparam("until", type_=t.Instant),
+    )
+    if target is t.REGISTERS:
+        mine = and_(mine, exists().where(target.c.subject == bindparam("subject"), target.c.quantity == bindparam("quantity")))
+    found = select(*columns).where(mine).group_by(source.c.subject, source.c.quantity, begins)
+    statement = dialect.insert(target).from_select(names, found)
+    values = {name: statement.excluded[name] for name in names[3:]}
+    return statement.on_conflict_do_update(index_elements=names[:3], set_=values)
+
+
+def _forget(table: Table) -> Any:
+    mine = and_(table.c.subject == bindparam("subject"), table.c.quantity == bindparam("quantity"))
+    return delete(table).where(mine, table.c.measured_at < bindparam("until", type_=t.Instant))
+
+
+_DIALECTS: Final = {"sqlite": sqlite, "postgresql": postgresql}
+_ROLL_MINUTES: Final = {name: _roll(dialect, t.READINGS, t.MINUTES, _MINUTE) for name, dialect in _DIALECTS.items()}
+_ROLL_QUARTERS: Final = {name: _roll(dialect, t.MINUTES, t.REGISTERS, _QUARTER) for name, dialect in _DIALECTS.items()}
