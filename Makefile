@@ -110,16 +110,35 @@ bench: setup ## Every benchmark, one JSON file each in out/bench/
 	done; \
 	[ -z "$$failed" ] || { echo "bench: failed:$$failed" >&2; exit 1; }
 
+# Rivals of the benchmarks stand in an environment of their own. OpenSTEF 4 wants Python 3.12: one is taken where there is one,
+# and where there is none its row is skipped and says so.
+RIVALS := .venv-rivals
+$(RIVALS)/.installed: PYTHONS := $(if $(filter undefined,$(origin PYTHON)),python3.12 python3.13 python3.14) $(PYTHONS)
+$(RIVALS)/.installed: benchmarks/rivals.lock
+	@$(FIND_PYTHON); \
+	echo "rivals: environment in $(RIVALS) with $$($$py --version)"; \
+	$$py -m venv --without-pip $(RIVALS) && \
+	$$py -m pip --python $(RIVALS)/bin/python install --quiet --require-hashes -r benchmarks/rivals.lock
+	@touch $@
+
+.PHONY: bench-forecast
+bench-forecast: setup $(RIVALS)/.installed ## Forecasts beside mlforecast, OpenSTEF 4 and simple rivals, one table
+	@mkdir -p out/bench
+	@PYTHONPATH=$(CURDIR) $(RIVALS)/bin/python benchmarks/bench_forecast.py --json out/bench/forecast.json $(ARGS)
+
+LOCK := $(TOOLS)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+  --no-emit-index-url --no-emit-package chifeng-vpp --no-header --no-cache --quiet
+
 .PHONY: lock
-lock: ## requirements.lock out of pyproject.toml, pins kept; ARGS=--upgrade pins anew
+lock: ## requirements.lock and benchmarks/rivals.lock out of pyproject.toml, pins kept; ARGS=--upgrade pins anew
 	@rm -rf $(TOOLS); $(FIND_PYTHON); \
 	$$py -m venv --without-pip $(TOOLS) && \
 	$$py -m pip --python $(TOOLS)/bin/python install --quiet uv && \
-	$(TOOLS)/bin/uv pip compile pyproject.toml $(addprefix --extra ,$(LOCKED_EXTRAS)) --universal --python-version 3.11 --generate-hashes \
-	  --no-strip-extras --no-emit-index-url --no-emit-package chifeng-vpp --no-header --no-cache --quiet $(ARGS) -o requirements.lock; \
+	$(LOCK) $(addprefix --extra ,$(LOCKED_EXTRAS)) $(ARGS) -o requirements.lock && \
+	$(LOCK) --extra rivals $(ARGS) -o benchmarks/rivals.lock; \
 	status=$$?; rm -rf $(TOOLS); exit $$status
 
 .PHONY: clean
 clean: ## Remove all that make and the commands have written: environment, caches, out/
-	rm -rf $(VENV) $(TOOLS) out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(RIVALS) $(TOOLS) out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
