@@ -4,9 +4,10 @@ The tuning months 2012-10..2013-03 of the measured wind are April to September o
 looked at. The whole park is run in quarters of an hour over a few days of every tuning month; groups of thresholds that act on
 each other are searched together, one group after another, each kept at its best before the next; the comparable cost decides.
 
-    python benchmarks/search_rules.py [--data DIR] [--days 3] [--passes 1] [--json FILE]
+    python benchmarks/search_rules.py [--data DIR] [--days 3] [--passes 1] --json FILE
+    python benchmarks/search_rules.py --json FILE --freeze seeds/rules.yaml [--on DATE]
 
-The winner and this record are frozen by hand in seeds/rules.yaml.
+Every trial is kept beside FILE, so that a search can be stopped, gone on with, and frozen as far as it came.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from controllers.planner.rules import RuleThresholds
 from sim_harness.run import RunOptions, run_scenario
 from sim_harness.scenario import Scenario, load
@@ -32,24 +35,17 @@ STARTS: Final = tuple(
     datetime(2030, month, day, 16, tzinfo=UTC) for month, day in ((4, 9), (5, 19), (6, 4), (7, 22), (8, 12), (9, 17))
 )
 
-#: Groups in their order; values include those that reasoning had chosen before.
+#: Groups in their order; values include those that reasoning had chosen before. What acts on islands and rare events only is left
+#: as reasoned.
 GRID: Final[tuple[dict[str, tuple[float, ...]], ...]] = (
     {"tank_worth": (1.2, 1.5), "tank_full_frac": (0.8, 0.92)},
     {"tank_low_frac": (0.15, 0.3), "tank_high_frac": (0.45, 0.6)},
     {"charge_below_cny_per_mwh": (200.0, 300.0, 420.0), "discharge_above_cny_per_mwh": (450.0, 620.0, 800.0)},
     {"stack_load_frac": (0.6, 0.8, 0.95)},
     {"standby_frac": (0.05, 0.1, 0.2)},
-    {"tank_empty_frac": (0.04, 0.08, 0.15)},
-    {"stack_band": (1.0, 3.0, 8.0)},
     {"heat_price_cny_per_mwh": (450.0, 700.0, 1_600.0)},
     {"quota_price_cny_per_mwh": (450.0, 700.0, 1_600.0)},
     {"wait_price_cny_per_mwh": (450.0, 700.0, 1_600.0)},
-    {"full_frac": (0.9, 0.97)},
-    {"island_charge_below_cny_per_mwh": (100.0, 170.0, 240.0)},
-    {"island_discharge_above_cny_per_mwh": (200.0, 260.0, 400.0)},
-    {"scarce_frac": (0.0, 0.2, 0.4)},
-    {"scarce_soc_frac": (0.25, 0.5)},
-    {"feeder_close_cny_per_mwh": (700.0, 900.0, 1_200.0)},
 )
 
 
@@ -74,10 +70,10 @@ def kept_costs(cost: Callable[[RuleThresholds], float], path: Path | None) -> Ca
     kept_in = path.with_suffix(".trials") if path is not None else None
     known: dict[str, float] = {}
     if kept_in is not None and kept_in.is_file():
-        known = dict(json.loads(line) for line in kept_in.read_text(encoding="utf-8").splitlines())
+        known = {_key(values): cost_cny for values, cost_cny in _tried(kept_in)}
 
     def found(thresholds: RuleThresholds) -> float:
-        key = json.dumps(asdict(thresholds), sort_keys=True)
+        key = _key(asdict(thresholds))
         if key not in known:
             known[key] = cost(thresholds)
             if kept_in is not None:
@@ -86,6 +82,16 @@ def kept_costs(cost: Callable[[RuleThresholds], float], path: Path | None) -> Ca
         return known[key]
 
     return found
+
+
+def _tried(path: Path) -> list[tuple[dict[str, Any], float]]:
+    """Trials kept in a file; thresholds that came later had their default then."""
+    lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return [({**asdict(RuleThresholds()), **json.loads(key)}, float(cost_cny)) for key, cost_cny in lines]
+
+
+def _key(values: dict[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True)
 
 
 def with_values(thresholds: RuleThresholds, values: dict[str, float]) -> RuleThresholds:
@@ -121,6 +127,29 @@ def search(told: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def frozen(told: argparse.Namespace) -> str:
+    """The winner of all trials kept so far with their record, as the seeds have it."""
+    tried = _tried(told.json.with_suffix(".trials"))
+    reasoned = asdict(RuleThresholds())
+    best, found_cny = min(tried, key=lambda one: one[1])
+    record = {
+        "command": f"python benchmarks/search_rules.py --days {told.days:g} --json FILE",
+        "on": told.on,
+        "months": "2012-10 to 2013-03 of the measured wind, the park's April to September 2030; reporting months unseen",
+        "park": f"the whole park, policy rules, steps of {STEP_S:g} s",
+        "spans": [scenario.start.isoformat() for scenario in spans(told.days)],
+        "days": told.days,
+        "by_reasoning_cny": round(next(cost for tried_one, cost in tried if tried_one == reasoned)),
+        "found_cny": round(found_cny),
+        "trials": [
+            {"cost_cny": round(cost), **{name: v for name, v in values.items() if v != reasoned[name]}} for values, cost in tried
+        ],
+    }
+    head = "# The rules' thresholds, found by search on the tuning months and frozen; what each means stands in RuleThresholds.\n"
+    head += "# Each trial names what it had otherwise than reasoning had chosen, and its comparable cost over all spans.\n"
+    return head + yaml.safe_dump({"thresholds": best, "record": record}, sort_keys=False, width=130, default_flow_style=None)
+
+
 def main() -> int:
     """Prints each group's winner, writes the record."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -128,7 +157,12 @@ def main() -> int:
     parser.add_argument("--days", type=float, default=3.0)
     parser.add_argument("--passes", type=int, default=1)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--freeze", type=Path, metavar="FILE.yaml", help="search nothing, write the best of the trials so far")
+    parser.add_argument("--on", metavar="DATE", help="day of the search, for its record")
     told = parser.parse_args()
+    if told.freeze is not None:
+        told.freeze.write_text(frozen(told), encoding="utf-8")
+        return 0
     if not told.data.is_dir():
         print(f"rules: skipped: no measured series in {told.data}")
         return 0

@@ -185,6 +185,7 @@ async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
         forecast=ear.skill(truth),
         faults_injected=site.faults.injected,
         lp_bound_cny=_bound(made, options.policy, truth),
+        plans=plans.plans(),
     )
     planned_mw = plans.planned_mw(truth.assets, truth.grid)
     counts = dict(sorted(site.faults.counts.items()))

@@ -62,6 +62,7 @@ class Conduct:
         nondeterministic: Whether a guard on machine time fired.
         forecast: Skill by name, as in `wind_nrmse_frac`.
         lp_bound_cny: Of the policy `perfect`: see `sim_harness.oracle_bound`; None for all others.
+        plans: How many were published, `made`, and their proven gaps, `gap_frac_mean` and `gap_frac_max`; None where none was.
     """
 
     scenario: str
@@ -75,6 +76,7 @@ class Conduct:
     forecast: Mapping[str, float | None] | None = None
     faults_injected: int = 0
     lp_bound_cny: float | None = None
+    plans: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,10 +26,10 @@ _SHARES: Final[Mapping[tuple[str, ...], tuple[str, ...]]] = {
 #: Groups in which every key is a share that refers to the same key of another group.
 _SHARE_GROUPS: Final[Mapping[str, str]] = {"green_share_frac": "load_mwh"}
 #: Taken at their largest, or as means over the days.
-_LARGEST: Final = frozenset({"peak_import_mw", "ack_p99_ms", "nondeterministic"})
-_MEANS: Final = frozenset({"forecast"})
+_LARGEST: Final = frozenset({"peak_import_mw", "ack_p99_ms", "nondeterministic", "gap_frac_max"})
+_MEANS: Final = frozenset({"forecast", "gap_frac_mean"})
 #: The machine's own time is not multiplied by the days a day stands for.
-_AS_THEY_ARE: Final = frozenset({"wall_s", "faults_injected"})
+_AS_THEY_ARE: Final = frozenset({"wall_s", "faults_injected", "plans"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,11 @@ def _merged(path: tuple[str, ...], values: Sequence[Any], runs: Sequence[Mapping
     known = [(value, weight, run) for value, weight, run in zip(values, weights, runs, strict=True) if value is not None]
     if not known:
         return None
-    if name in _LARGEST:
+    if name in _LARGEST or path[-1] in _LARGEST:
         return max(value for value, _, _ in known)
     if isinstance(known[0][0], str) or name == "seed":
         return known[0][0]
-    if (base := _base(path)) is not None or name in _MEANS:
+    if (base := _base(path)) is not None or name in _MEANS or path[-1] in _MEANS:
         sizes = [weight * (1.0 if base is None else _at(run, base)) for _, weight, run in known]
         whole = sum(sizes)
         return sum(value * size for (value, _, _), size in zip(known, sizes, strict=True)) / whole if whole else None

@@ -221,7 +221,6 @@ async def run_plan(
 def plan_message(plan_id: PlanId, result: Result, stamp: Stamp) -> PlanCurrent:
     """The plan as it travels."""
     flows = {c: result.import_mw[c] - result.export_mw[c] for c in result.import_mw}
-    gross = max(abs(result.objective_cny), 1.0)
     return PlanCurrent(
         epoch=stamp.epoch,
         seq=stamp.seq,
@@ -230,7 +229,7 @@ def plan_message(plan_id: PlanId, result: Result, stamp: Stamp) -> PlanCurrent:
         edges=result.grid.edges,
         assets=_powers({i: s.power_mw for i, s in result.assets.items()}),
         connections=_powers(flows),
-        gap_frac=max(result.gap_cny, 0.0) / gross,
+        gap_frac=result.gap_frac,
         source="mpc",
         unmet=tuple(Reason(code="unmet", text=f"{u.where}: {u.what} {u.amount:.3f}") for u in result.unmet),
     )

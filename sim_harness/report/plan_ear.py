@@ -32,6 +32,7 @@ class PlanEar:
         self._last: PlanCurrent | None = None
         #: Plans that could not be read; a malformed message never ends a run.
         self.malformed = 0
+        self._gaps_frac: list[float] = []
         bus.subscribe(filter_of(park, Channel.PLAN_CURRENT), self._on_plan)
 
     def planned_mw(self, assets: Sequence[AssetId], grid: TimeGrid) -> FloatArray:
@@ -45,12 +46,21 @@ class PlanEar:
                     planned[row_of[AssetId(asset_id)], t] = power_mw
         return planned
 
+    def plans(self) -> dict[str, float] | None:
+        """How many plans were published, and how far from their bounds at most; None where there was none."""
+        if not self._gaps_frac:
+            return None
+        gaps_frac = np.array(self._gaps_frac)
+        return {"made": float(gaps_frac.size), "gap_frac_mean": float(gaps_frac.mean()), "gap_frac_max": float(gaps_frac.max())}
+
     def _on_plan(self, topic: str, payload: bytes) -> None:
         try:
             plan = decode(PlanCurrent, topic, payload)
         except WireError:
             self.malformed += 1
             return
+        if plan.gap_frac is not None:
+            self._gaps_frac.append(plan.gap_frac)
         self._kept.update(_intervals(self._last, plan.edges[0]))
         self._last = plan
 
