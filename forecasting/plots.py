@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import matplotlib as mpl
 import numpy as np
 from matplotlib import dates as mdates
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from forecasting.forecast import Forecast
@@ -74,7 +75,7 @@ def fan_figure(
         axes.plot(x, mean, color=BLUE, lw=1.0, ls="--", label="mean")
     if outcome is not None:
         axes.plot(x, outcome, color=INK, lw=1.4, label="measured")
-    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator(), tz=PARK_ZONE))
+    _park_time(axes)
     axes.set(ylim=(0.0, 1.02), ylabel="share of capacity", title=title, xlabel="park time")
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     axes.spines[["top", "right"]].set_visible(False)
@@ -117,7 +118,7 @@ def drift_figure(at: StampArray, ratio: dict[str, FloatArray], limit: float, tit
         axes.plot(mdates.date2num(at), values, lw=1.2, label=name)
     axes.axhline(limit, color=RED, lw=1.0, ls="--", label="drift")
     axes.axhline(1.0, color=GREY, lw=1.0)
-    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(axes.xaxis.get_major_locator(), tz=PARK_ZONE))
+    _park_time(axes)
     axes.set(ylabel="recent pinball / trial's", title=title, ylim=(0, None))
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     axes.spines[["top", "right"]].set_visible(False)
@@ -149,6 +150,13 @@ def station_plots(test: StationTest, folder: Path) -> list[Path]:
     figure = skill_figure([15 * (h + 1) for h in range(test.mean.shape[1])], curves, test.record.name)
     made.append(saved(figure, folder / "pv.skill.png"))
     return made
+
+
+def _park_time(axes: Axes) -> None:
+    """Ticks at whole hours and days of park time."""
+    hours = mdates.AutoDateLocator(tz=PARK_ZONE)
+    axes.xaxis.set_major_locator(hours)
+    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(hours, tz=PARK_ZONE))
 
 
 def saved(figure: Figure, path: Path) -> Path:
