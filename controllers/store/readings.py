@@ -50,7 +50,14 @@ _MICRO: Final = timedelta(microseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Up to when everything is rolled up; outlives the process.
 _ROLLED: Final = "store.rolled"
-_KEYS: Final = ("subject", "quantity")
+_INTO: Final = "(subject, quantity, measured_at, received_at, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT"
+_SET: Final = "received_at = excluded.received_at, value = excluded.value"
+#: Of one moment the last word stands; of a series the newest reading.
+_READING: Final = f"INSERT INTO readings {_INTO} (subject, quantity, measured_at) DO UPDATE SET {_SET}"
+_LATEST: Final = (
+    f"INSERT INTO latest {_INTO} (subject, quantity) DO UPDATE SET measured_at = excluded.measured_at, {_SET} "
+    "WHERE excluded.measured_at >= latest.measured_at"
+)
 
 
 class Readings(Memories):
@@ -67,26 +74,25 @@ class Readings(Memories):
 
     def write_readings(self, rows: Iterable[Reading]) -> None:
         """Writes readings; of one moment the last word stands. At each full quarter it rolls up what there is."""
-        given = [asdict(row) for row in rows]
-        if not given:
-            return
-        newest: dict[Series, dict[str, Any]] = {}
+        newest: dict[Series, Reading] = {}
+        given = tuple(rows)
         for row in given:
-            series = row["subject"], row["quantity"]
-            if series not in newest or row["measured_at"] >= newest[series]["measured_at"]:
+            series = row.subject, row.quantity
+            if series not in newest or row.measured_at >= newest[series].measured_at:
                 newest[series] = row
-            self._dirty[series] = min(row["measured_at"], self._dirty.get(series, row["measured_at"]))
-        with self._begin() as connection:
-            _upsert(connection, t.READINGS, (*_KEYS, "measured_at"), given)
-            _upsert(connection, t.LATEST, _KEYS, list(newest.values()), newer_only=True)
-        self._roll(_floor(max(row["received_at"] for row in given), _QUARTER))
+            self._dirty[series] = min(row.measured_at, self._dirty.get(series, row.measured_at))
+        if given:
+            with self._begin() as connection:
+                _bulk(connection, _READING, given)
+                _bulk(connection, _LATEST, newest.values())
+            self._roll(_floor(max(row.received_at for row in given), _QUARTER))
 
     def write_registers(self, rows: Iterable[RegisterRow]) -> None:
         """Writes quarter hours as they are; of one quarter the last word stands."""
         given = [asdict(row) for row in rows]
         if given:
             with self._begin() as connection:
-                _upsert(connection, t.REGISTERS, (*_KEYS, "start"), given)
+                _upsert(connection, t.REGISTERS, given)
 
     def latest(self) -> Mapping[Series, Reading]:
         """The newest of each series."""
@@ -151,13 +157,13 @@ class Readings(Memories):
             return
         todo = {series: _floor(at, _QUARTER) for series, at in self._dirty.items() if at < until}
         with self._begin() as connection:
-            for (subject, quantity), since in todo.items():
-                where = {"subject": subject, "quantity": quantity, "since": max(since, until - SECONDS_KEPT), "until": until}
-                connection.execute(_ROLL_MINUTES[connection.dialect.name], where)
-                connection.execute(_ROLL_QUARTERS[connection.dialect.name], where)
-            for table, kept in ((t.READINGS, SECONDS_KEPT), (t.MINUTES, MINUTES_KEPT)):
-                for subject, quantity in todo:
-                    connection.execute(_forget(table), {"subject": subject, "quantity": quantity, "until": until - kept})
+            oldest = until - SECONDS_KEPT
+            spans = [_bound(series, since=max(since, oldest), until=until) for series, since in todo.items()]
+            if spans:
+                connection.execute(_ROLL_MINUTES[connection.dialect.name], spans)
+                connection.execute(_ROLL_QUARTERS[connection.dialect.name], spans)
+                connection.execute(_forget(t.READINGS), [_bound(series, until=oldest) for series in todo])
+                connection.execute(_forget(t.MINUTES), [_bound(series, until=until - MINUTES_KEPT) for series in todo])
         self.remember(_ROLLED, until.isoformat().encode())
         self._dirty = {series: until if series in todo else at for series, at in self._dirty.items()}
         self._closed = until
@@ -182,16 +188,28 @@ def _points(
     return [(row[0], float(row[1]), float(row[2])) for row in rows]
 
 
-def _upsert(
-    connection: Connection, table: Table, keys: Iterable[str], rows: list[dict[str, Any]], *, newer_only: bool = False
-) -> None:
-    """Inserts; a row that is there already is replaced, or only by a newer one."""
+def _bulk(connection: Connection, statement: str, rows: Iterable[Reading]) -> None:
+    """The driver's own way for what comes by the thousand: many times faster than a statement built from parts."""
+    marked = statement.replace("?", "%s") if connection.dialect.name == "postgresql" else statement
+    values = [(r.subject, r.quantity, _micros(r.measured_at), _micros(r.received_at), r.value) for r in rows]
+    connection.exec_driver_sql(marked, values)
+
+
+def _micros(at: datetime) -> int:
+    return (at - _EPOCH) // _MICRO
+
+
+def _bound(series: Series, **more: datetime) -> dict[str, Any]:
+    return {"subject": series[0], "quantity": series[1], **more}
+
+
+def _upsert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Inserts; a row that is there already is replaced."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = insert(table)
-    keys = tuple(keys)
+    keys = [c.name for c in table.primary_key]
     values = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
-    where = statement.excluded.measured_at >= table.c.measured_at if newer_only else None
-    connection.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=values, where=where), rows)
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), rows)
 
 
 def _roll(dialect: Any, source: Table, target: Table, step: timedelta) -> Any:
