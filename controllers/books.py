@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
 import structlog
 from sqlalchemy.engine import make_url
 
@@ -33,13 +35,15 @@ from vpp.errors import StoreError
 from vpp.ids import AssetId
 from vpp.wire.messages import Command
 
-__all__ = ["Books", "Opened", "open_books"]
+__all__ = ["HEALTH", "Books", "Opened", "open_books"]
 
 log = structlog.get_logger(__name__)
 
 #: Beside the database: says that there was one, so that its loss is noticed.
 _MARK: Final = "ledger.known"
 _EPOCH, _GUIDANCE, _PEAKS, _OPEN = "controller.epoch", "controller.guidance", "controller.peaks", "controller.open_commands"
+#: Under this name the controller's health stands in the ledger, as JSON.
+HEALTH: Final = "controller.health"
 _SETTLE_EVERY: Final = timedelta(minutes=1)
 _PEAKS_EVERY: Final = timedelta(seconds=15)
 #: A plan older than this says nothing about now.
@@ -209,6 +213,22 @@ class Books:
         if self._peaks_at is None or at - self._peaks_at >= _PEAKS_EVERY:
             self._peaks_at = at
             self.recorder.remember(_PEAKS, _encoder(controller.peaks.facts()))
+            self.recorder.remember(HEALTH, _encoder(self._health(controller)))
+
+    def _health(self, controller: Controller) -> dict[str, object]:
+        """How the loops fare, for whoever asks from another process."""
+        late_s, delays_s = controller.dispatch_wakes.late_s, controller.commander.counters.ack_delay_s
+        return {
+            "loops": {name: asdict(health) for name, health in controller.supervisor.health.items()},
+            "dispatch_late_p99_s": _p99(late_s),
+            "dispatch_brought_on": controller.dispatch_wakes.brought_on,
+            "ack_p99_s": _p99(delays_s),
+            "commands": controller.commander.counters.sent,
+            "outcomes": dict(controller.commander.counters.outcomes),
+            "overloads": controller.guard.overloads,
+            "rows_written": self.recorder.written,
+            "rows_lost": self.recorder.lost,
+        }
 
     def _note_plan(self, made: Made) -> None:
         at = self.clock.now()
@@ -231,6 +251,10 @@ class Books:
         save = getattr(self.opened.store, "save_said", None)
         if save is not None:
             save(rows)
+
+
+def _p99(values: Sequence[float] | deque[float]) -> float | None:
+    return round(float(np.percentile(values, 99)), 6) if values else None
 
 
 def _encoder(value: object) -> Callable[[], bytes]:

@@ -194,6 +194,11 @@ class Recorder:
 
     # How it is written.
 
+    @property
+    def writing(self) -> asyncio.Future[None] | None:
+        """The batch that is being written, or was last; None before the first."""
+        return self._writing
+
     def hand_over(self) -> None:
         """Gives what has gathered to the writing thread, if that is free."""
         if len(self._batch) and (self._writing is None or self._writing.done()):

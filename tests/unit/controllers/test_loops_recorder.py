@@ -30,7 +30,7 @@ def recorder_on(store: Store) -> Recorder:
 
 async def handed_over(recorder: Recorder) -> None:
     recorder.hand_over()
-    writing = recorder._writing  # noqa: SLF001  nobody else waits for it
+    writing = recorder.writing
     assert writing is not None
     await writing
 
@@ -115,7 +115,7 @@ async def test_the_loop_goes_on_while_a_batch_is_written(tmp_path: Path, rows: i
         recorder.telemetry(BESS, reading(second))
     recorder.hand_over()
     turns = 0
-    writing = recorder._writing  # noqa: SLF001  nobody else waits for it
+    writing = recorder.writing
     assert writing is not None
     while not writing.done():
         turns += 1
