@@ -6,10 +6,10 @@ second, spread over it. In each round one device reports a change; the other sid
 asset at once and waits for every acknowledgement. What a controller thinks in between is not in here: `decide` below is
 where it goes.
 
-    python benchmarks/bench_bus.py [--json FILE] [--assets N] [--rounds N] [--connections N]
+    python benchmarks/bench_bus.py [--json FILE] [--assets N] [--rounds N] [--connections N] [--quiet]
 
 Clocks: all processes read the machine's one monotonic clock. `change_to_last_ack_ms` counts from the device's reading; CPU
-seconds are of the rounds alone.
+seconds are of the rounds alone; with `--quiet`, where no edge reports by itself, they are what commands and acks cost.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MS_PER_S: Final = 1e3
 TARGET_MS: Final = 250.0
 #: A laptop opens a thousand connections in a few seconds; each waits for the one before its group.
 _GROUP: Final = 50
-_PATIENCE_S: Final = 180.0
+_PATIENCE_S: Final = 60.0
 _ROUND_S: Final = 10.0
 SETTINGS: Final = MqttSettings(timeout_s=30.0, keepalive_s=60)
 
@@ -86,8 +86,8 @@ def asset_of(i: int) -> str:
     return f"load.n{i}"
 
 
-async def live_field(url: str, assets: int, connections: int) -> None:
-    """The field's process: edges that report every second, and one that changes when it is poked."""
+async def live_field(url: str, assets: int, connections: int, *, quiet: bool = False) -> None:
+    """The field's process: edges that report every second unless they are quiet, and one that changes when it is poked."""
     clock = WallClock()
     loads = [Load(asset_of(i), clock) for i in range(assets)]
     async with AsyncExitStack() as stack:
@@ -104,6 +104,8 @@ async def live_field(url: str, assets: int, connections: int) -> None:
         buses[0].subscribe(POKE, poked)
         await asyncio.gather(*(bus.flush() for bus in buses))
         print("ready", flush=True)
+        if quiet:
+            await asyncio.Event().wait()
         while True:
             for edge in edges:
                 # Spread over the second, as devices are that know nothing of each other.
@@ -112,9 +114,10 @@ async def live_field(url: str, assets: int, connections: int) -> None:
 
 
 @asynccontextmanager
-async def field_process(url: str, assets: int, connections: int) -> AsyncIterator[int]:
+async def field_process(url: str, assets: int, connections: int, *, quiet: bool = False) -> AsyncIterator[int]:
     """The field as a child; gives its process id when every edge listens."""
     words = [sys.executable, __file__, "--field", url, "--assets", str(assets), "--connections", str(connections)]
+    words += ["--quiet"] if quiet else []
     child = await asyncio.create_subprocess_exec(*words, stdout=subprocess.PIPE)
     try:
         if child.stdout is None or await asyncio.wait_for(child.stdout.readline(), _PATIENCE_S) != b"ready\n":
@@ -185,12 +188,30 @@ class Controller:
 
 
 @dataclass(frozen=True, slots=True)
+class Workload:
+    """How much goes on.
+
+    Args:
+        assets: Edges, each commanded in each round.
+        connections: That they share.
+        rounds: Changes.
+        quiet: Whether no edge reports by itself.
+    """
+
+    assets: int
+    connections: int
+    rounds: int
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """Many rounds at one quality of service, percentiles over commands or over rounds."""
 
     qos: int
     assets: int
     connections: int
+    quiet: bool
     rounds: int
     lost_acks: int
     command_to_ack_p50_ms: float
@@ -204,28 +225,27 @@ class Row:
     broker_cpu_s: float
 
 
-async def measure(broker: EmbeddedBroker, sizes: tuple[int, int], rounds: int, qos: int, decide: Decide = same_for_all) -> Row:
+async def measure(broker: EmbeddedBroker, load: Workload, qos: int, decide: Decide = same_for_all) -> Row:
     """Rounds one after another, with pauses of odd length so that they meet the reports everywhere.
 
     Args:
         broker: That runs.
-        sizes: Assets, and connections that they share.
-        rounds: How many.
+        load: What goes on.
         qos: Of commands; acknowledgements travel at 0.
         decide: What the controller thinks.
     """
-    assets, connections = sizes
     measured: list[Round] = []
-    async with field_process(broker.url, *sizes) as field_pid, connected_bus(broker.url, "controller", settings=SETTINGS) as bus:
-        controller = Controller(bus, assets, qos, decide)
+    field_of = field_process(broker.url, load.assets, load.connections, quiet=load.quiet)
+    async with field_of as field_pid, connected_bus(broker.url, "controller", settings=SETTINGS) as bus:
+        controller = Controller(bus, load.assets, qos, decide)
         await bus.flush()
         await _round(bus, controller)  # the first one warms caches and leases
         before = _cpu_s(field_pid, broker)
-        for i in range(rounds):
+        for i in range(load.rounds):
             await asyncio.sleep(0.2 + 0.037 * (i % 7))
             measured.append(await _round(bus, controller))
         spent_s = [after - start for after, start in zip(_cpu_s(field_pid, broker), before, strict=True)]
-    return _row(measured, sizes, qos, spent_s)
+    return _row(measured, load, qos, spent_s)
 
 
 async def _round(bus: MqttBus, controller: Controller) -> Round:
@@ -238,9 +258,9 @@ async def _round(bus: MqttBus, controller: Controller) -> Round:
     return controller.round
 
 
-def _row(rounds: list[Round], sizes: tuple[int, int], qos: int, spent_s: list[float]) -> Row:
+def _row(rounds: list[Round], load: Workload, qos: int, spent_s: list[float]) -> Row:
     delays_ms = np.array([acked_s - r.sent_s[seq] for r in rounds for seq, acked_s in r.acked_s.items()]) * MS_PER_S
-    whole = [r for r in rounds if len(r.acked_s) == sizes[0]]
+    whole = [r for r in rounds if len(r.acked_s) == load.assets]
     if not whole:
         raise SystemExit("bench_bus: not one round was acknowledged whole")
     last_ms = np.array([max(r.acked_s.values()) - r.changed_s for r in whole]) * MS_PER_S
@@ -248,8 +268,9 @@ def _row(rounds: list[Round], sizes: tuple[int, int], qos: int, spent_s: list[fl
     command_ms, change_ms = (np.percentile(ms, (50, 99, 100)).round(1).tolist() for ms in (delays_ms, last_ms))
     return Row(
         qos=qos,
-        assets=sizes[0],
-        connections=sizes[1],
+        assets=load.assets,
+        connections=load.connections,
+        quiet=load.quiet,
         rounds=len(rounds),
         lost_acks=sum(len(r.sent_s) - len(r.acked_s) for r in rounds),
         command_to_ack_p50_ms=command_ms[0],
@@ -277,7 +298,7 @@ def _cpu_of(pid: int | None) -> float:
     return (int(ticks[11]) + int(ticks[12])) / 100.0
 
 
-async def run(assets: int, connections: int, rounds: int) -> list[Row]:
+async def run(load: Workload) -> list[Row]:
     """Commands at QoS 0, as they travel, and at QoS 1 as the rival, each on a fresh broker."""
     rows = []
     for qos in (0, 1):
@@ -285,7 +306,7 @@ async def run(assets: int, connections: int, rounds: int) -> list[Row]:
             broker = EmbeddedBroker(Path(folder))
             await broker.start()
             try:
-                rows.append(await measure(broker, (assets, connections), rounds, qos))
+                rows.append(await measure(broker, load, qos))
             finally:
                 await broker.stop()
     return rows
@@ -312,13 +333,14 @@ def main() -> None:
     parser.add_argument("--assets", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--connections", type=int, help="that the assets share; without it one an asset")
+    parser.add_argument("--quiet", action="store_true", help="no edge reports by itself: what commands and acks cost alone")
     parser.add_argument("--field", metavar="URL", help=argparse.SUPPRESS)
     told = parser.parse_args()
     connections = told.connections or told.assets
     if told.field:
-        asyncio.run(live_field(told.field, told.assets, connections))
+        asyncio.run(live_field(told.field, told.assets, connections, quiet=told.quiet))
         return
-    rows = asyncio.run(run(told.assets, connections, told.rounds))
+    rows = asyncio.run(run(Workload(told.assets, connections, told.rounds, told.quiet)))
     show(rows)
     if told.json:
         facts = {"target_ms": TARGET_MS, "rows": [asdict(row) for row in rows]}

@@ -18,6 +18,7 @@ import aiomqtt
 
 from controllers.bus.address import Address, knock, refusal
 from controllers.bus.base import BusCounters, Handler, Will
+from controllers.bus.cork import Cork
 from controllers.bus.handlers import HandlerTable, Subscription
 from controllers.bus.intake import Intake
 from controllers.bus.outbox import Outbox, Posted
@@ -267,23 +268,29 @@ class MqttBus:
             passed.set_result(None)
 
     async def _send(self, client: aiomqtt.Client, tasks: asyncio.TaskGroup) -> None:
-        loop = asyncio.get_running_loop()
+        loop, cork = asyncio.get_running_loop(), Cork(_line_of(client))
         sent = 0
         while True:
             if self._unasked:
+                cork.release()
                 asked, self._unasked = self._unasked, []
                 await self._ask(client, [(s.topic_filter, s.qos) for s in asked])
             message = self._outbox.take(loop.time())
             if message is None:
+                cork.release()
                 self._work.clear()
                 await self._work.wait()
             elif message.qos == 0:
+                if len(self._outbox):
+                    cork.hold()
                 await client.publish(message.topic, message.payload, qos=0, retain=message.retain)
                 # A publish that finds room in the socket never waits: a long row of them must let others in between.
                 sent += 1
                 if sent % _TURN == 0:
+                    cork.release()
                     await asyncio.sleep(0)
             else:
+                cork.release()
                 self._unacked[message.number] = message
                 tasks.create_task(self._publish_until_acked(client, message))
                 # Gives the task its first step, so that messages leave in the order they were posted in.
@@ -349,6 +356,12 @@ def _fence_of(user: str | None, client_id: str) -> str:
         with contextlib.suppress(IdError):
             return fence_topic(user)
     return fence_topic(client_id)
+
+
+def _line_of(client: aiomqtt.Client) -> socket.socket | None:
+    """The socket of a connection, where it is one of the system's own."""
+    line = client._client.socket()  # the library gives no other way to it
+    return line if isinstance(line, socket.socket) else None
 
 
 def _alone(group: BaseExceptionGroup[BaseException]) -> BaseException:
