@@ -5,7 +5,7 @@ looked at. The whole park is run in quarters of an hour over a few days of every
 each other are searched together, one group after another, each kept at its best before the next; the comparable cost decides.
 
     python benchmarks/search_rules.py [--data DIR] [--days 3] [--passes 1] --json FILE
-    python benchmarks/search_rules.py --json FILE --freeze seeds/rules.yaml [--on DATE]
+    python benchmarks/search_rules.py --json FILE --freeze seeds/policies/rules.yaml [--on DATE]
 
 Every trial is kept beside FILE, so that a search can be stopped, gone on with, and frozen as far as it came.
 """

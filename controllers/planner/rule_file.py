@@ -13,8 +13,8 @@ from vpp.errors import ParkError
 
 __all__ = ["RULES_FILE", "load_thresholds"]
 
-#: Beside the park's own files.
-RULES_FILE: Final = "rules.yaml"
+#: In the seeds, in a folder of its own: whatever else lies there is the park.
+RULES_FILE: Final = "policies/rules.yaml"
 #: Counted, not measured.
 _WHOLE: Final = frozenset({"stack_band"})
 
