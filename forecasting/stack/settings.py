@@ -75,7 +75,6 @@ class StackSettings:
         second_seeds: Second stages with seeds of their own, averaged.
         net_share: Weight of the net's own quantiles in the result.
         outage_weight: Weight of stopped and stuck hours in the second stage.
-        recency_days: Half-life of a row's weight in the second stage; None for equal weights.
         seed: Of everything random.
     """
 
@@ -90,7 +89,6 @@ class StackSettings:
     second_seeds: int = 1
     net_share: float = 0.0
     outage_weight: float = 1.0
-    recency_days: float | None = None
     seed: int = 0
 
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import argparse
+import json
 from datetime import date, timedelta
 
+import pandas as pd
 import pytest
 
 from controllers.cli_forecast import add_forecast_command, forecast
+from forecasting.registry import Registry, challenge
 from forecasting.report import Replay, replay_span, report_of, span_of
 from forecasting.report_plots import report_plots
 from forecasting.train import train
@@ -77,10 +81,31 @@ def test_a_span_without_outcomes_is_named(replay: Replay, toy_world) -> None:
 
 
 def test_the_command_says_which_models_are_missing(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
-    import argparse
+    assert run("report", "2030-10", "--history", str(tmp_path / "h.csv"), "--models", str(tmp_path)) == 2
+    assert "no models in use; run `vpp forecast train` first" in capsys.readouterr().err
 
+
+def test_the_command_reports_a_day_from_files_as_table_json_and_plots(
+    toy_world, tmp_path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = toy_world.start + timedelta(days=66)
+    challenge(Registry.open(tmp_path / "m"), toy_world.door, toy_world.farms, known_at=now, settings=toy_world.settings)
+    power = [
+        pd.DataFrame({"asset_id": farm, "measured_at": pd.DatetimeIndex(one.measured_at, tz="UTC"), "available_frac": one.value})
+        for farm, one in toy_world.door.power_of.items()
+    ]
+    pd.concat(power).to_parquet(tmp_path / "h.parquet")
+    files = ["--history", str(tmp_path / "h.parquet"), "--models", str(tmp_path / "m")]
+    made = ["--json", str(tmp_path / "r.json"), "--plots", str(tmp_path / "plots")]
+    assert run("report", "2030-03-05", *files, *made) == 0
+    facts = json.loads((tmp_path / "r.json").read_text())
+    assert facts["unseen"]
+    assert [farm["asset_id"] for farm in facts["farms"]] == ["wind.toy", "pv.toy"]
+    assert {path.name for path in (tmp_path / "plots").iterdir()} >= {"wind.toy.day.png", "wind.toy.reliability.png"}
+    assert "day ahead" in capsys.readouterr().out
+
+
+def run(*words: str) -> int:
     parser = argparse.ArgumentParser()
     add_forecast_command(parser.add_subparsers())
-    words = ["forecast", "report", "2030-10", "--history", str(tmp_path / "h.csv"), "--models", str(tmp_path)]
-    assert forecast(parser.parse_args(words)) == 2
-    assert "no models in use; run `vpp forecast train` first" in capsys.readouterr().err
+    return forecast(parser.parse_args(["forecast", *words]))
