@@ -12,6 +12,7 @@ from controllers.store.rows import (
     PlanRow,
     Reading,
     RegisterRow,
+    SaidRow,
 )
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "PlanRow",
     "Reading",
     "RegisterRow",
+    "SaidRow",
     "Store",
     "open_store",
 ]

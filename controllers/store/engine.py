@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from controllers.store.asks import Alarms, Asks, Audits
 from controllers.store.journal import Journal
 from controllers.store.readings import Readings
+from controllers.store.said import SaidRows
 from controllers.store.schema import METADATA
 from vpp.errors import StoreError
 
@@ -23,7 +24,7 @@ _BUSY_MS: Final = 5_000
 _PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON")
 
 
-class Store(Asks, Alarms, Audits, Journal, Readings):
+class Store(Asks, Alarms, Audits, Journal, Readings, SaidRows):
     """The ledger of one park; methods may be called from any thread."""
 
     @property

@@ -17,6 +17,7 @@ __all__ = [
     "PlanRow",
     "Reading",
     "RegisterRow",
+    "SaidRow",
 ]
 
 OverrideKind: TypeAlias = Literal["local", "pin", "maintenance", "release"]
@@ -189,4 +190,25 @@ class ForecastRow:
     """A forecast, as it was published (`vpp.wire.messages.ForecastCurrent`)."""
 
     issued_at: datetime
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaidRow:
+    """A command or an ack, as it went over the wire.
+
+    Args:
+        asset_id: To or from whom.
+        word: command or ack.
+        epoch: Of the command.
+        seq: Of the command.
+        at: When it passed, in park time.
+        message: As JSON.
+    """
+
+    asset_id: str
+    word: str
+    epoch: int
+    seq: int
+    at: datetime
     message: bytes

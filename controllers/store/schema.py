@@ -142,6 +142,18 @@ READINGS: Final = Table(
     sqlite_with_rowid=False,
 )
 
+SAID: Final = Table(
+    "said",
+    METADATA,
+    Column("asset_id", String(120), primary_key=True),
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("word", String(10), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("message", LargeBinary, nullable=False),
+    Index("said_by_time", "asset_id", "at"),
+)
+
 #: The newest of each series.
 LATEST: Final = Table(
     "latest",

