@@ -73,7 +73,7 @@ def create_app(
     """
     parts = _parts(settings, park, store, live, clock or settings.clock.clock(), real_clock or WallClock())
     watch = AskWatch(parts)
-    parts.counts.register.register(ParkGauges(live, parts.hub, parts.bell, parts.clock.now, watch.counts))
+    parts.counts.register.register(ParkGauges(live, parts.hub, parts.bell, parts.clock.now, watch))
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

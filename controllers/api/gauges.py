@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -12,6 +13,7 @@ from controllers.api.bell import Bell
 from controllers.api.live import LiveView
 from controllers.api.live_state import AssetMode, LiveState
 from controllers.api.stream import Hub
+from controllers.api.watch import AskWatch
 from vpp.units import W_PER_MW
 
 __all__ = ["ParkGauges"]
@@ -25,13 +27,11 @@ class ParkGauges(Collector):
         hub: Streams.
         bell: To the controller.
         now: Park time.
-        open_asks: How many overrides, events and alarms stand, as they were last read.
+        watch: What stands in the ledger, as it was last read.
     """
 
-    def __init__(
-        self, live: LiveView, hub: Hub, bell: Bell, now: Callable[[], datetime], open_asks: Callable[[], dict[str, int]]
-    ) -> None:
-        self._live, self._hub, self._bell, self._now, self._open_asks = live, hub, bell, now, open_asks
+    def __init__(self, live: LiveView, hub: Hub, bell: Bell, now: Callable[[], datetime], watch: AskWatch) -> None:
+        self._live, self._hub, self._bell, self._now, self._watch = live, hub, bell, now, watch
 
     def describe(self) -> Iterable[Metric]:
         """Nothing before the first question: the names are known only then."""
@@ -44,9 +44,10 @@ class ParkGauges(Collector):
         yield from self._ages(state)
         yield from self._bus()
         open_asks = GaugeMetricFamily("vpp_open", "Overrides, events and alarms that stand.", labels=["what"])
-        for what, count in sorted(self._open_asks().items()):
+        for what, count in sorted(self._watch.counts().items()):
             open_asks.add_metric([what], count)
         yield open_asks
+        yield from _controller(self._watch.health)
         yield GaugeMetricFamily("vpp_streams_open", "Event streams that are open.", value=self._hub.followers)
         yield CounterMetricFamily("vpp_stream_events_lost", "Events dropped for followers too slow.", value=self._hub.lost)
 
@@ -68,6 +69,29 @@ class ParkGauges(Collector):
         yield CounterMetricFamily("vpp_bus_messages_malformed", "Messages that broke the contract.", value=malformed)
         yield CounterMetricFamily("vpp_bus_messages_dropped", "Messages that could not be sent in time.", value=counters.dropped)
         yield CounterMetricFamily("vpp_bell_rung", "Asks that the controller was told of.", value=self._bell.rung)
+
+
+def _controller(health: dict[str, Any]) -> Iterable[Metric]:
+    """How the controller's loops fare, from its own note; nothing before the first."""
+    for name, key, words in (
+        ("vpp_dispatch_late_p99_seconds", "dispatch_late_p99_s", "How late dispatch begins, 99th percentile of the latest."),
+        ("vpp_ack_p99_seconds", "ack_p99_s", "From a command to its ack, 99th percentile of the latest."),
+    ):
+        if health.get(key) is not None:
+            yield GaugeMetricFamily(name, words, value=health[key])
+    for name, key, words in (
+        ("vpp_commands_sent", "commands", "Commands sent since the controller began."),
+        ("vpp_ledger_rows_written", "rows_written", "Rows that the controller has written."),
+        ("vpp_ledger_rows_lost", "rows_lost", "Rows lost because the disk was away for too long."),
+    ):
+        if health.get(key) is not None:
+            yield CounterMetricFamily(name, words, value=health[key])
+    restarts = CounterMetricFamily("vpp_loop_restarts", "Failures of a loop after which it began again.", labels=["loop"])
+    overruns = CounterMetricFamily("vpp_loop_overruns", "Periods of a loop longer than its budget.", labels=["loop"])
+    for loop, row in health.get("loops", {}).items():
+        restarts.add_metric([loop], row["restarts"])
+        overruns.add_metric([loop], row["overruns"])
+    yield from (restarts, overruns)
 
 
 def _powers(state: LiveState) -> Iterable[Metric]:

@@ -13,6 +13,7 @@ from controllers.api.bodies import EventBody, LocalBody, MaintenanceBody, PinBod
 from controllers.api.ledger_facts import (
     AlarmFacts,
     AuditFacts,
+    CommandFacts,
     Cost,
     EventFacts,
     ForecastFacts,
@@ -27,9 +28,12 @@ from controllers.store import AlarmRow, AuditRow, EventRow, OverrideRow, Store
 from controllers.store import PlanRow as KeptPlan
 from vpp.errors import StoreError
 from vpp.wire.codec import decode, encode
-from vpp.wire.messages import Backlog, ForecastCurrent, PlanCurrent, Reason
+from vpp.wire.messages import Ack, Backlog, Command, ForecastCurrent, PlanCurrent, Reason
 
 __all__ = ["Ledger"]
+
+#: Where the controller notes how its loops fare.
+_HEALTH: Final = "controller.health"
 
 #: Of a plan's facts, what is answered under a name of its own.
 _NAMED: Final = frozenset(
@@ -160,6 +164,26 @@ class Ledger:
             known = [None if value != value else value for value in values.tolist()]
             found.append(Measurement(subject=subject, quantity=quantity, times=list(times), values=known))
         return tuple(found)
+
+    def commands(self, asset_id: str, start: datetime, end: datetime) -> tuple[CommandFacts, ...]:
+        """What was said to an asset and what it answered, oldest first."""
+        found: dict[tuple[int, int], CommandFacts] = {}
+        for row in self.store.said(asset_id, start, end):
+            key = row.epoch, row.seq
+            if row.word == "command":
+                found[key] = CommandFacts(at=row.at, command=decode(Command, "command", row.message))
+            elif key in found:
+                ack = decode(Ack, "ack", row.message)
+                found[key] = msgspec.structs.replace(found[key], acked_at=row.at, ack=ack)
+        return tuple(found.values())
+
+    def controller_health(self) -> dict[str, Any]:
+        """How the controller's loops fare, as it last noted it; nothing before the first note."""
+        kept = self.store.recall(_HEALTH)
+        try:
+            return {} if kept is None else msgspec.json.decode(kept, type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            raise StoreError(f"{_HEALTH}: cannot be read: {error}") from error
 
     def forecast(self, issued_before: datetime) -> ForecastFacts | None:
         """The last one issued by then."""

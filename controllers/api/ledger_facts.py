@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from controllers.api.problem import Fault
-from vpp.wire.messages import Backlog, ComputeShift, ForecastSeries, Reason, ShiftResponse
+from vpp.wire.messages import Ack, Backlog, Command, ComputeShift, ForecastSeries, Reason, ShiftResponse
 
 __all__ = [
     "AlarmFacts",
@@ -17,6 +17,8 @@ __all__ = [
     "AuditList",
     "BacklogAnswer",
     "BacklogFacts",
+    "CommandFacts",
+    "CommandList",
     "Cost",
     "EventFacts",
     "EventList",
@@ -170,6 +172,29 @@ class AuditList(msgspec.Struct, frozen=True, kw_only=True):
     """The audit, newest first."""
 
     rows: tuple[AuditFacts, ...]
+
+
+class CommandFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A command as it was sent, with its reason, and what the device answered.
+
+    Args:
+        at: When it was sent, in park time.
+        command: As it went over the wire.
+        acked_at: When the answer came; null without one, and where the command only renewed a lease.
+        ack: The answer.
+    """
+
+    at: datetime
+    command: Command
+    acked_at: datetime | None = None
+    ack: Ack | None = None
+
+
+class CommandList(msgspec.Struct, frozen=True, kw_only=True):
+    """What was said to one asset, oldest first; a command that only renewed a lease is not repeated."""
+
+    asset_id: str
+    commands: tuple[CommandFacts, ...]
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):

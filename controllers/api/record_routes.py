@@ -11,7 +11,8 @@ from controllers.api.answer import Raw, answer, answers
 from controllers.api.bodies import Instant
 from controllers.api.context import Parts, parts_of
 from controllers.api.gate import MayAudit, MayRead
-from controllers.api.ledger_facts import AuditList, ForecastFacts, Measurements, PlanFacts, PlanList
+from controllers.api.ledger_facts import AuditList, CommandList, ForecastFacts, Measurements, PlanFacts, PlanList
+from controllers.api.live_routes import known_asset
 from controllers.api.problem import Refusal
 
 __all__ = ["router"]
@@ -20,6 +21,7 @@ router = APIRouter(prefix="/v1")
 #: Values in one answer; a year of quarters of one asset fits, a day of seconds of one asset too.
 _VALUES_MAX: Final = 100_000
 _DAY: Final = timedelta(days=1)
+_COMMANDS_SPAN: Final = timedelta(days=7)
 
 Subjects = Annotated[list[str], Query(min_length=1, max_length=50, description="assets or connections")]
 
@@ -47,6 +49,24 @@ async def measurements(
         raise Refusal(404, "unknown_subject", f"query.subject: {unknown[0]!r}: no such asset or connection in {parts.park.id}")
     series = await parts.in_thread(parts.ledger.series, tuple(dict.fromkeys(subject)), quantity, begin, until, step)
     return answer(Measurements(start=begin, end=until, step_s=step_s, series=series))
+
+
+@router.get("/commands/{asset_id}", tags=["records"], responses=answers(CommandList, _404="no such asset"), response_class=Raw)
+async def commands(
+    request: Request,
+    _caller: MayRead,
+    asset_id: str,
+    start: Annotated[Instant | None, Query(description="a day before the end without it")] = None,
+    end: Annotated[Instant | None, Query(description="now without it")] = None,
+) -> Response:
+    """What an asset was told, why, and what it answered."""
+    parts = parts_of(request)
+    known_asset(parts.park, asset_id)
+    begin, until = _span(parts, start, end)
+    if until - begin > _COMMANDS_SPAN:
+        raise Refusal(422, "too_much", f"query: {until - begin}: at most {_COMMANDS_SPAN.days} days are answered at once")
+    found = await parts.in_thread(parts.ledger.commands, asset_id, begin, until)
+    return answer(CommandList(asset_id=asset_id, commands=found))
 
 
 @router.get("/forecasts", tags=["records"], responses=answers(ForecastFacts, _404="no forecast yet"), response_class=Raw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import structlog
@@ -39,6 +39,8 @@ class AskWatch:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._known: dict[str, dict[int, Row]] = {}
+        #: How the controller's loops fare, as it last noted it.
+        self.health: dict[str, Any] = {}
 
     def counts(self) -> dict[str, int]:
         """How many of each stand, as of the last look."""
@@ -62,6 +64,7 @@ class AskWatch:
         self._tell("override", await parts.in_thread(parts.ledger.overrides_open, at))
         self._tell("event", await parts.in_thread(parts.ledger.events_open))
         self._tell("alarm", await parts.in_thread(parts.ledger.alarms_open))
+        self.health = await parts.in_thread(parts.ledger.controller_health)
 
     def _tell(self, kind: str, rows: Iterable[Row]) -> None:
         now = {row.number: row for row in rows}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -56,6 +57,15 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
 @pytest.fixture(scope="module")
 def viewer(api: RunningApi) -> httpx.Client:
     return api.as_(Role.VIEWER)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a recorder hands to the ledger."""
+
+    asset_id: str
+    message: m.Command | m.Ack
+    at: datetime
 
 
 def _fill(service: RunningApi) -> None:
@@ -133,6 +143,26 @@ def test_an_absurd_question_is_one_clear_line(viewer: httpx.Client, asked: dict[
     said = _series(viewer, **asked)
     assert said.status_code == status
     assert line in said.json()["detail"]
+
+
+def test_what_an_asset_was_told_comes_with_the_reason_and_the_answer(api: RunningApi, viewer: httpx.Client) -> None:
+    reason = m.Reason(code="mpc", text="charged while the wind is free", price_cny_per_mwh=212.0)
+    told = m.Command(
+        epoch=1,
+        seq=4,
+        issued_at=NOW,
+        command=m.Target(power_mw=-12.0),
+        lease_s=15.0,
+        fallback=m.FallbackProfile(safe_after_s=0.0, safe_ramp_mw_per_min=1.0),
+        plan_id="plan.20301007T020000",
+        reason=reason,
+    )
+    ack = m.Ack(epoch=1, seq=4, acked_at=NOW, outcome="clamped", power_mw=-10.0, reason=m.Reason(code="soc_floor"))
+    api.store.save_said([Said("bess.hongshan", told, NOW), Said("bess.hongshan", ack, NOW + timedelta(milliseconds=9))])
+    (row,) = viewer.get("/v1/commands/bess.hongshan").json()["commands"]
+    assert (row["command"]["reason"]["text"], row["ack"]["outcome"]) == (reason.text, "clamped")
+    assert viewer.get("/v1/commands/bess.moon").status_code == 404
+    assert viewer.get("/v1/commands/bess.hongshan", params={"start": "2030-01-01T00:00:00Z"}).status_code == 422
 
 
 def test_plans_are_listed_newest_first_and_each_is_explained(viewer: httpx.Client) -> None:
