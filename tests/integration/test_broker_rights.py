@@ -10,14 +10,17 @@ import socket
 import tomllib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from controllers.bus.acl import kept_passwords, nats_authorization, passwords_text, write_private
 from controllers.bus.base import Will
 from controllers.bus.broker import EmbeddedBroker
 from controllers.bus.mqtt import MqttBus, MqttSettings, connected_bus
+from controllers.bus.nats_config import PROBE
+from controllers.bus.rights import Right, rights_of
 from controllers.cli_acl import acl, add_acl_command
 from vpp.errors import BrokerError
 from vpp.wire.topics import Channel, topic_of
@@ -220,3 +223,63 @@ async def test_a_subscription_without_the_right_ends_with_the_filter_and_what_to
     async with nats(tmp_path) as guarded:
         with pytest.raises(BrokerError, match=r"asset/bess.envision/command: the broker refuses .* check its ACL"):
             await asyncio.wait_for(overhear(guarded), 5.0)
+
+
+@asynccontextmanager
+async def running(bus: MqttBus) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(bus.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def lay_down(file: Path, rights: tuple[Right, ...]) -> dict[str, str]:
+    passwords = kept_passwords(file.with_name("passwords.toml"), ["controller", "api", "viewer", f"asset.{ONE}", PROBE])
+    write_private(file.with_name("passwords.toml"), passwords_text(passwords))
+    write_private(file, nats_authorization(rights, passwords))
+    return passwords
+
+
+async def test_who_insists_is_let_in_once_the_broker_knows_it(tmp_path: Path) -> None:
+    file, user = tmp_path / "rights.conf", f"asset.{ONE}"
+    without, with_it = (rights_of("p", assets=assets, clusters=(), gateways={}) for assets in ((), (ONE,)))
+    password = lay_down(file, without)[user]
+    broker = EmbeddedBroker(tmp_path / "broker", rights_file=file)
+    await broker.start()
+    url = broker.url.replace("://", f"://{user}:{password}@")
+    device = MqttBus(url, user, settings=replace(QUICK, insist=True))
+    async with running(device):
+        await until(lambda: device.refused is not None)
+        await broker.stop()
+        lay_down(file, with_it)
+        await broker.start()
+        await asyncio.wait_for(device.wait_connected(), 5.0)
+        assert device.refused is None
+    await broker.stop()
+
+
+async def test_a_subscription_that_is_refused_after_a_restart_of_the_broker_is_tried_again(tmp_path: Path) -> None:
+    file, user, heard = tmp_path / "rights.conf", f"asset.{ONE}", list[str]()
+    rights = rights_of(PARK_ID, assets=[ONE], clusters=(), gateways={})
+    deaf = tuple(replace(right, hears=right.hears[-1:]) if right.user == user else right for right in rights)
+    password = lay_down(file, rights)[user]
+    broker = EmbeddedBroker(tmp_path / "broker", rights_file=file)
+    await broker.start()
+    device = MqttBus(broker.url.replace("://", f"://{user}:{password}@"), user, settings=QUICK)
+    device.subscribe(topic(Channel.ASSET_COMMAND, ONE), lambda _name, payload: heard.append(payload.decode()))
+    async with running(device) as task:
+        await asyncio.wait_for(device.flush(), 5.0)
+        for known in (deaf, rights):
+            await broker.stop()
+            lay_down(file, known)
+            await broker.start()
+            if known is deaf:
+                await until(lambda: "the broker refuses the subscription" in device.last_failure)
+        await asyncio.wait_for(device.flush(), 5.0)
+        async with connected_bus(broker.url_for("controller"), "controller") as control:
+            control.post(topic(Channel.ASSET_COMMAND, ONE), b"again")
+            await until(lambda: heard == ["again"])
+        assert not task.done()
+    await broker.stop()
