@@ -17,7 +17,7 @@ import json
 import os
 import resource
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,14 +49,15 @@ _CONNECTIONS = 8
 
 def park_of(assets: int) -> Park:
     """One area with so many assets: a farm, a load, and batteries of 1 MW."""
-    from dataclasses import replace
-
     from tests.world_builders import BASE, BATTERY, WIND, asset, connection, park
 
     battery = replace(BATTERY, power_mw=1.0, energy_mwh=4.0)
     farm, base = replace(WIND, capacity_mw=800.0), replace(BASE, mean_mw=_LOAD_MW)
     stores = [asset(AssetId(f"bess.s{k}"), "battery", battery, "a") for k in range(assets - 2)]
-    return park([asset(_FARM, "wind", farm, "a"), asset(_LOAD, "base_load", base, "a"), *stores], [connection(_GRID, "a")])
+    return park(
+        [asset(_FARM, "wind", farm, "a"), asset(_LOAD, "base_load", base, "a"), *stores],
+        [replace(connection(_GRID, "a"), import_limit_mw=1_000.0)],
+    )
 
 
 @dataclass
@@ -290,7 +291,7 @@ def _of(health: dict[str, Any], name: str) -> float | None:
 def main() -> None:
     """Measures and says so."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--assets", type=int, default=1_000)
+    parser.add_argument("--assets", type=int, default=1_000, help="at least 500: the batteries among them must carry the load")
     parser.add_argument("--changes", type=int, default=60)
     parser.add_argument("--json", type=Path, metavar="FILE")
     told = parser.parse_args()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -39,8 +40,9 @@ __all__ = ["HEALTH", "Books", "Opened", "open_books"]
 
 log = structlog.get_logger(__name__)
 
-#: Beside the database: says that there was one, so that its loss is noticed.
-_MARK: Final = "ledger.known"
+#: Beside the database, and the same word in it: its loss is noticed, also when somebody else has made a new one since.
+_MARK: Final = "ledger.id"
+_LEDGER_ID: Final = "ledger.id"
 _EPOCH, _GUIDANCE, _PEAKS, _OPEN = "controller.epoch", "controller.guidance", "controller.peaks", "controller.open_commands"
 #: Under this name the controller's health stands in the ledger, as JSON.
 HEALTH: Final = "controller.health"
@@ -75,21 +77,25 @@ def open_books(settings: Settings, stamp: str) -> Opened:
     """
     path, mark = _file_of(settings.store_url), settings.state_dir / _MARK
     settings.state_dir.mkdir(parents=True, exist_ok=True)
-    loss = ""
-    if path is not None and mark.exists() and not path.exists():
-        loss = f"the database {path.name} was lost; an empty one is in use: history and open orders of people are gone"
+    known, loss = mark.read_bytes() if mark.exists() else b"", ""
     try:
         store = open_store(settings.store_url)
-        store.check()
+        found = store.recall(_LEDGER_ID)
     except StoreError as error:
         if path is None or not path.exists():
             raise
         aside = path.with_name(f"{path.name}.broken-{stamp}")
         log.exception("store.broken", put_aside=aside.name)
         _put_aside(path, aside)
-        store = open_store(settings.store_url)
+        store, found = open_store(settings.store_url), None
         loss = f"the database could not be read ({error}); it was put aside as {aside.name}, an empty one is in use"
-    mark.touch()
+    if known and found != known and not loss:
+        loss = "the database was lost or is another one: history and open orders of people are not in it"
+    if found is None:
+        found = secrets.token_hex(8).encode()
+        store.remember(_LEDGER_ID, found)
+    if found != known:
+        mark.write_bytes(found)
     return Opened(store, loss)
 
 

@@ -26,7 +26,7 @@ __all__ = ["Call", "Child", "Family", "Word"]
 log = structlog.get_logger(__name__)
 
 _LOOK_FOR_PARENT_S: Final = 0.5
-_PATIENCE_S: Final = 8.0
+_PATIENCE_S: Final = 15.0
 #: A fresh interpreter, which imports what it is to run and nothing of what its parent is.
 _BEGIN: Final = "import sys; from controllers.family import begin; begin(int(sys.argv[1]), int(sys.argv[2]))"
 #: A child that dies again and again is begun again this often a minute at most.
@@ -129,6 +129,12 @@ class Family:
                 log.error("broker.not_started", reason=str(error))  # noqa: TRY400  one line says it all
                 continue
             failures = 0
+
+    def restart(self, name: str) -> None:
+        """Asks a child to end, so that it is begun again."""
+        process = self._running.get(name)
+        if process is not None and process.returncode is None:
+            process.terminate()
 
     async def end(self) -> None:
         """Ends all children, gently first; returns when none is left."""

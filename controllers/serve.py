@@ -9,7 +9,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
+
+import structlog
 
 from controllers.api.roles import Caller
 from controllers.api.roles import Role as ApiRole
@@ -24,11 +27,15 @@ from vpp.park import Park
 
 __all__ = ["Role", "Service", "operator_token", "serve"]
 
+log = structlog.get_logger(__name__)
+
 Role: TypeAlias = Literal["all", "controller", "api"]
 Tell: TypeAlias = Callable[[str], None]
 TendBroker: TypeAlias = Callable[[EmbeddedBroker, asyncio.Event], Coroutine[Any, Any, None]]
 
 _BROKER_FOLDER: Final = "broker"
+_SQLITE: Final = "sqlite:///"
+_LOOK_AT_LEDGER_S: Final = 2.0
 _TOKEN_LIFE: Final = timedelta(hours=12)
 
 
@@ -87,6 +94,7 @@ async def serve(service: Service, tell: Tell, family: Family | None = None) -> N
             url, keepers = await _broker(service, stack, family, tell)
             stack.push_async_callback(family.end)
             keepers += [asyncio.ensure_future(family.keep(child, _teller(child, tell))) for child in _children(service, url)]
+            keepers.append(asyncio.ensure_future(_watch_ledger(service.settings, family)))
             waiting: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
             try:
                 done, _ = await asyncio.wait([waiting, *keepers], return_when=asyncio.FIRST_COMPLETED)
@@ -99,6 +107,29 @@ async def serve(service: Service, tell: Tell, family: Family | None = None) -> N
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+async def _watch_ledger(settings: Settings, family: Family) -> None:
+    """A database file that is gone, or is another one, would be written on as a ghost by whoever has it open."""
+    path = Path(settings.store_url.removeprefix(_SQLITE))
+    if not settings.store_url.startswith(_SQLITE):
+        await asyncio.Event().wait()
+    known: int | None = None
+    while True:
+        await asyncio.sleep(_LOOK_AT_LEDGER_S)
+        inode = await asyncio.to_thread(_inode, path)
+        if known is not None and inode != known:
+            log.error("store.gone", file=path.name)
+            for name in ("controller", "api"):
+                family.restart(name)
+        known = inode
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 async def _broker(service: Service, stack: AsyncExitStack, family: Family, tell: Tell) -> tuple[str, list[asyncio.Future[Any]]]:
