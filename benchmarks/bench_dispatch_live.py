@@ -222,7 +222,7 @@ async def _every_second(there: Field) -> None:
 
 
 async def _until_balanced(there: Field) -> None:
-    async with asyncio.timeout(120.0):
+    async with asyncio.timeout(300.0):
         while _LOAD_MW - there.wind_mw + sum(there.power_mw.values()) > 1.0:  # noqa: ASYNC110  the field is no event
             await asyncio.sleep(0.5)
     await asyncio.sleep(10.0)

@@ -179,11 +179,11 @@ def api_process(settings: Settings, park: Park, url: str, pipe: Pipe) -> None:
     from controllers.api.process import run_api
     from controllers.screen.parts import dress
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    def ready(address: str) -> None:
+        pipe.send(Word(ready=True, text=f"screen   {address}"))
+
     try:
-        run_api(
-            settings, park, url, on_ready=lambda address: pipe.send(Word(ready=True, text=f"screen   {address}")), dress=[dress]
-        )
+        run_api(settings, park, url, on_ready=ready, dress=[dress])
     except VppError as error:
         pipe.send(Word(ready=False, text=str(error)))
         raise SystemExit(1) from error
