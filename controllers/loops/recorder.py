@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from controllers.store.rows import ForecastRow, PlanRow, Reading
+from controllers.store.rows import EventRow, ForecastRow, PlanRow, Reading
 from vpp.errors import StoreError
 from vpp.ids import AssetId, ConnectionId
 from vpp.wire.codec import encode
@@ -73,6 +73,14 @@ class Ledger(Protocol):
         """Small state."""
         ...
 
+    def event(self, event_id: str) -> EventRow | None:
+        """A call of the grid as it stands."""
+        ...
+
+    def ask_event(self, row: EventRow) -> int:
+        """A new one, or the next revision of one."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -93,9 +101,10 @@ class Batch:
     forecasts: deque[ForecastRow] = field(default_factory=lambda: deque(maxlen=8))
     alarms: dict[str, tuple[str | None, datetime]] = field(default_factory=dict)
     memory: dict[str, Callable[[], bytes]] = field(default_factory=dict)
+    events: dict[str, EventRow] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        parts = (self.readings, self.said, self.plans, self.forecasts, self.alarms, self.memory)
+        parts = (self.readings, self.said, self.plans, self.forecasts, self.alarms, self.memory, self.events)
         return sum(len(part) for part in parts)
 
     def after(self, older: Batch) -> Batch:
@@ -107,6 +116,7 @@ class Batch:
             deque((*older.forecasts, *self.forecasts), 8),
             {**older.alarms, **self.alarms},
             {**older.memory, **self.memory},
+            {**older.events, **self.events},
         )
 
 
@@ -122,6 +132,7 @@ class Recorder:
     def __init__(self, ledger: Ledger, now: Callable[[], datetime], save_said: Callable[[Sequence[Said]], None]) -> None:
         self._ledger, self._now, self._save_said = ledger, now, save_said
         self._batch = Batch()
+        self._called: dict[str, tuple[int, bool]] = {}
         self._last_read: dict[tuple[str, str], datetime] = {}
         self._writing: asyncio.Future[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recorder")
@@ -167,7 +178,25 @@ class Recorder:
         self._note(Said(asset_id, said, self._now()))
 
     def called(self, connection: ConnectionId, said: GridEvent) -> None:
-        """Events have their own place in the ledger."""
+        """Calls that come over the bus stand beside those by REST; what is said again of the same revision is no news."""
+        word = (said.revision, said.cancelled)
+        if self._called.get(said.event_id) == word:
+            return
+        self._called[said.event_id] = word
+        self._batch.events[said.event_id] = EventRow(
+            event_id=said.event_id,
+            connection=connection,
+            kind=said.kind,
+            target_mw=said.target_mw,
+            start=said.start,
+            end=said.end,
+            priority=said.priority,
+            who="grid",
+            asked_at=said.issued_at,
+            revision=said.revision,
+            state="cancelled" if said.cancelled else "received",
+            changed_at=self._now(),
+        )
 
     # What is said.
 
@@ -246,6 +275,10 @@ class Recorder:
             ledger.save_forecast(forecast)
         for plan in batch.plans.values():
             ledger.save_plan(plan())
+        for row in batch.events.values():
+            known = ledger.event(row.event_id)
+            if known is None or known.revision < row.revision or (row.state == "cancelled" and known.state != row.state):
+                ledger.ask_event(row)
         for key, (text, at) in batch.alarms.items():
             if text is None:
                 ledger.clear_alarm(key, at)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from sqlalchemy import event
 
 from controllers.loops.recorder import Batch, Recorder
@@ -15,7 +16,7 @@ from controllers.store import Store, open_store
 from sim_harness.clock import SimClock
 from tests.world_builders import START
 from vpp.ids import AssetId, ConnectionId
-from vpp.wire.messages import GridMeasurement, Telemetry
+from vpp.wire.messages import GridEvent, GridMeasurement, Telemetry
 
 BESS, GRID = AssetId("bess.a"), ConnectionId("grid.a")
 
@@ -30,9 +31,8 @@ def recorder_on(store: Store) -> Recorder:
 
 async def handed_over(recorder: Recorder) -> None:
     recorder.hand_over()
-    writing = recorder.writing
-    assert writing is not None
-    await writing
+    if recorder.writing is not None:
+        await recorder.writing
 
 
 async def test_every_quantity_of_a_reading_is_kept_with_both_its_times(tmp_path: Path) -> None:
@@ -83,6 +83,28 @@ async def test_a_full_disk_is_said_once_and_what_waits_is_written_when_there_is_
     assert len(times) == 5
     assert list(values) == [0.0, 1.0, 2.0, 3.0, 4.0]
     assert store.recall("big") is not None
+    await recorder.last_word()
+    store.close()
+
+
+async def test_a_call_over_the_bus_stands_in_the_ledger_once_a_revision(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'a.sqlite3'}")
+    recorder = recorder_on(store)
+    call = GridEvent(
+        event_id="e",
+        revision=1,
+        kind="peak",
+        target_mw=5.0,
+        start=START,
+        end=START + timedelta(hours=1),
+        issued_at=START,
+    )
+    for said in (call, call, structs.replace(call, revision=2, target_mw=4.0), structs.replace(call, revision=2, cancelled=True)):
+        recorder.called(GRID, said)
+        await handed_over(recorder)
+    (row,) = store.events()
+    assert (row.revision, row.target_mw, row.state, row.who) == (2, 5.0, "cancelled", "grid")
+    assert store.last_ask() == 3
     await recorder.last_word()
     store.close()
 
