@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import numpy as np
 import structlog
 
-from controllers.store.rows import EventRow, RegisterRow
+from controllers.store.rows import EventRow, Reading, RegisterRow
 from controllers.supervisor import Trouble
 from vpp.errors import StoreError
 from vpp.park import Park
@@ -26,7 +26,7 @@ _MINUTE: Final = timedelta(minutes=1)
 #: What is buffered at an edge during a short outage still comes into its quarter.
 _LATE: Final = timedelta(minutes=5)
 #: Quarters that are looked at again when the service begins: what was read before a kill is settled after it.
-_BACK: Final = 8
+_BACK: Final = 4
 _OF_ASSETS: Final = ("power_mw", "available_mw", "soc_frac")
 _OF_CONNECTIONS: Final = ("import_mw", "export_mw")
 
@@ -38,6 +38,14 @@ class SettleStore(Protocol):
         self, subject: str, quantity: str, start: datetime, end: datetime, step: timedelta
     ) -> tuple[tuple[datetime, ...], FloatArray]:
         """Means over steps; NaN where nothing was measured."""
+        ...
+
+    def latest(self) -> Mapping[tuple[str, str], Reading]:
+        """The newest of each series."""
+        ...
+
+    def registers(self, start: datetime, end: datetime) -> tuple[RegisterRow, ...]:
+        """Rows whose quarter begins in the span."""
         ...
 
     def write_registers(self, rows: Iterable[RegisterRow]) -> None:
@@ -54,17 +62,21 @@ class SettleStore(Protocol):
 
 
 def registers_of(store: SettleStore, park: Park, start: datetime) -> Sequence[RegisterRow]:
-    """The registers of one quarter: means of minutes, and which share of the minutes was measured.
+    """The registers of one quarter that are not there yet: means of minutes, and which share of the minutes was measured.
+
+    From its first register on, a store keeps a series by itself.
 
     Args:
         store: Where readings are.
         park: Whose assets and connections.
         start: Of the quarter.
     """
-    wanted = [(str(a.id), quantity) for a in park.assets for quantity in _OF_ASSETS]
-    wanted += [(str(c.id), quantity) for c in park.connections for quantity in _OF_CONNECTIONS]
+    wanted = {(str(a.id), quantity) for a in park.assets for quantity in _OF_ASSETS}
+    wanted |= {(str(c.id), quantity) for c in park.connections for quantity in _OF_CONNECTIONS}
+    there = {(row.subject, row.quantity) for row in store.registers(start, start + QUARTER)}
+    heard = {key for key, row in store.latest().items() if row.measured_at >= start}
     found = []
-    for subject, quantity in wanted:
+    for subject, quantity in sorted((wanted & heard) - there):
         _, minutes = store.series(subject, quantity, start, start + QUARTER, _MINUTE)
         told = np.isfinite(minutes)
         if told.any():
@@ -85,7 +97,7 @@ def _settle(store: SettleStore, park: Park, quarters: Sequence[datetime], at: da
 
 
 async def run_settle(ticks: AsyncIterator[datetime], store: SettleStore, park: Park, trouble: Trouble) -> None:
-    """The loop: each quarter once it is over and stragglers had their time; the last two hours again at the beginning."""
+    """The loop: each quarter once it is over and stragglers had their time; the last hour again at the beginning."""
     done: datetime | None = None
     async for at in ticks:
         newest = floor_to(at - _LATE, QUARTER) - QUARTER
