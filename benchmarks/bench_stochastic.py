@@ -209,10 +209,10 @@ def timings(profiles: Profiles, data: Path, counts: tuple[int, ...]) -> list[Run
     """The reference problem and the whole park, cold and warm, by number of scenarios; printed as they come."""
     runs: list[Run] = []
     for count in counts:
-        for measure in (lambda crew, n: reference_runs(profiles, crew, n), lambda crew, n: park_runs(data, crew, n)):
+        for whole_park in (False, True):
             with Crew(PROCESSES) as crew:
                 crew.cpu_s()
-                found = measure(crew, count)
+                found = park_runs(data, crew, count) if whole_park else reference_runs(profiles, crew, count)
             for run in found:
                 print(
                     f"{run.what:36} {run.scenarios:4} scenarios {run.cpu_s:7.2f} s CPU {run.wall_s:7.2f} s wall "

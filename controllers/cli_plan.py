@@ -25,6 +25,7 @@ from controllers.planner.show import show_plan
 from controllers.planner.situation import read_situation
 from controllers.planner.solve import SolveSettings, solve
 from controllers.planner.stochastic import Crew, Limits, Options, Risk
+from controllers.planner.stochastic.park import draw_park
 from controllers.planner.stochastic.plan import StochasticPlan, plan_over_scenarios
 from controllers.planner.stochastic.show import show_scenarios
 from controllers.planner.stochastic.weather import available_scenarios
@@ -134,11 +135,13 @@ def _park(told: argparse.Namespace) -> int:
 
 def _over_scenarios(told: argparse.Namespace, problem: Problem, forecast: Forecast, clock: StopWatch) -> StochasticPlan:
     available = available_scenarios(problem.park, forecast, told.scenarios)
+    drawn = draw_park(problem, available)
+    clock.mark("built")
     stages = {"mean plan": "first", "rounded": "searched"}
-    options = Options(risk=Risk(weight=told.cvar), report=lambda step: clock.mark(stages.get(step.what, "built")))
+    options = Options(risk=Risk(weight=told.cvar), report=lambda step: clock.mark(stages.get(step.what, step.what)))
     limits = Limits(0.0, told.gap or SCENARIO_GAP, guard_s=told.seconds or SCENARIO_GUARD_S)
     with Crew(min(SCENARIO_PROCESSES, os.cpu_count() or 1)) as crew:
-        return plan_over_scenarios(problem, available, limits, crew, options)
+        return plan_over_scenarios(problem, available, limits, crew, options, drawn)
 
 
 @dataclass(slots=True)

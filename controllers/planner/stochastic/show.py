@@ -15,13 +15,17 @@ def show_scenarios(console: Console, plan: StochasticPlan) -> None:
     facts = plan.facts()["scenarios"]
     console.print(
         f"over {facts['count']} scenarios: {facts['mean_cny']:,.0f} CNY on average, {facts['worst_cny']:,.0f} CNY in the worst "
-        f"tenth; at most {facts['gap_frac']:.2%} of gross cost from the best ({facts['rounds']} rounds, {facts['seconds']:.1f} s)"
+        f"tenth; at most {facts['gap_frac']:.2%} of gross cost from the best, in {facts['rounds']} rounds, {facts['seconds']:.1f} s",
+        soft_wrap=True,
     )
     at_risk = {name: share for name, share in plan.kept_frac.items() if share < 1.0}
     if not at_risk:
         console.print(f"all {len(plan.kept_frac)} promises are kept in every scenario")
         return
-    table = Table(title=f"promises at risk (the other {len(plan.kept_frac) - len(at_risk)} are kept in every scenario)")
+    console.print(
+        f"\n[bold]Promises at risk 风险承诺[/bold] (the other {len(plan.kept_frac) - len(at_risk)} are kept in every scenario)"
+    )
+    table = Table(box=None)
     table.add_column("promise")
     table.add_column("kept in", justify="right")
     for name, share in sorted(at_risk.items(), key=lambda one: one[1]):
