@@ -16,7 +16,7 @@ from controllers.bus.base import Bus
 from controllers.loops.forecast import Forecaster
 from controllers.loops.plan import PlanGuide
 from controllers.planner import SolveSettings
-from controllers.planner.rule_file import RULES_FILE, load_thresholds
+from controllers.planner.rule_file import load_thresholds, rule_file_of
 from controllers.planner.rules import RuleThresholds
 from controllers.service import Controller, ControllerSettings
 from forecasting.known import CheckedDoor, FarmSite
@@ -31,7 +31,7 @@ from sim_harness.oracle import true_future
 from sim_harness.oracle_bound import lp_bound_cny
 from sim_harness.oracle_sight import SEES, Oracle
 from sim_harness.report.plan_ear import PlanEar
-from sim_harness.scenario import SEEDS, Scenario, load_park_of
+from sim_harness.scenario import Scenario, load_park_of
 from sim_harness.score import Conduct, Score, score
 from sim_harness.site import Site, farms_of
 from sim_harness.skill import ForecastEar
@@ -71,7 +71,7 @@ class RunOptions:
         cache_dir: Where trained models are kept.
         progress: Told the share of simulated time that has passed.
         watch: Calls around which import is kept step by step; None for the scenario's own. A twin watches those it is not told.
-        thresholds: Of the rules; None for those that are frozen in `seeds`.
+        thresholds: Of the rules; None for those that are frozen for the park.
     """
 
     policy: Policy
@@ -227,7 +227,7 @@ def make_controller(  # noqa: PLR0913  a controller in a process of its own gets
     """
     park = load_park_of(scenario)
     settings = ControllerSettings(control=timedelta(seconds=scenario.control_step_s), solve=SolveSettings(guard_s=_NO_GUARD_S))
-    thresholds = thresholds if thresholds is not None else load_thresholds(SEEDS / RULES_FILE)
+    thresholds = thresholds if thresholds is not None else load_thresholds(rule_file_of(scenario.park_path))
     settings = replace(settings, day_ahead=policy == "dayahead", thresholds=thresholds)
     forecaster = foresight = None
     if policy not in ("none", "rules"):

@@ -11,12 +11,21 @@ import yaml
 from controllers.planner.rules import RuleThresholds
 from vpp.errors import ParkError
 
-__all__ = ["RULES_FILE", "load_thresholds"]
+__all__ = ["RULES_FILE", "load_thresholds", "rule_file_of"]
 
 #: In the seeds, in a folder of its own: whatever else lies there is the park.
 RULES_FILE: Final = "policies/rules.yaml"
 #: Counted, not measured.
 _WHOLE: Final = frozenset({"stack_band"})
+
+
+def rule_file_of(park_path: Path) -> Path:
+    """Where the thresholds of a park are frozen: thresholds that suit one park are no good on another.
+
+    Args:
+        park_path: Its folder, with `policies/rules.yaml` in it, or its file, with `<name>.rules.yaml` beside it.
+    """
+    return park_path / RULES_FILE if park_path.is_dir() else park_path.with_suffix(".rules.yaml")
 
 
 def load_thresholds(path: Path) -> RuleThresholds:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from controllers.planner.rule_file import RULES_FILE, load_thresholds
+from controllers.planner.rule_file import RULES_FILE, load_thresholds, rule_file_of
 from controllers.planner.rules import RuleThresholds
 from sim_harness.scenario import SEEDS
 from vpp.errors import ParkError
@@ -21,6 +21,11 @@ def written(folder: Path, **changes: object) -> Path:
 
 def test_without_a_file_the_rules_have_what_reasoning_gave_them(tmp_path: Path) -> None:
     assert load_thresholds(tmp_path / RULES_FILE) == RuleThresholds()
+
+
+def test_every_park_has_thresholds_of_its_own() -> None:
+    assert rule_file_of(SEEDS) == SEEDS / RULES_FILE
+    assert load_thresholds(rule_file_of(SEEDS / "parks" / "two_areas.yaml")) == RuleThresholds()
 
 
 def test_a_file_gives_every_threshold(tmp_path: Path) -> None:
