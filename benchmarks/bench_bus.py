@@ -10,6 +10,8 @@ where it goes.
 
 Clocks: all processes read the machine's one monotonic clock. `change_to_last_ack_ms` counts from the device's reading; CPU
 seconds are of the rounds alone; with `--quiet`, where no edge reports by itself, they are what commands and acks cost.
+`stretch` says how much longer than its CPU time a busy loop took meanwhile: 1 on an idle machine; wall times of a row whose
+stretch is far from 1 say more about the neighbours than about the bus.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ TARGET_MS: Final = 250.0
 _GROUP: Final = 50
 _PATIENCE_S: Final = 60.0
 _ROUND_S: Final = 10.0
+_SPIN_S: Final = 0.2
 SETTINGS: Final = MqttSettings(timeout_s=30.0, keepalive_s=60)
 
 #: What follows from a reading: the power for each asset, in MW. A controller takes the place of `same_for_all`.
@@ -223,6 +226,7 @@ class Row:
     controller_cpu_s: float
     field_cpu_s: float
     broker_cpu_s: float
+    stretch: float
 
 
 async def measure(broker: EmbeddedBroker, load: Workload, qos: int, decide: Decide = same_for_all) -> Row:
@@ -240,12 +244,13 @@ async def measure(broker: EmbeddedBroker, load: Workload, qos: int, decide: Deci
         controller = Controller(bus, load.assets, qos, decide)
         await bus.flush()
         await _round(bus, controller)  # the first one warms caches and leases
-        before = _cpu_s(field_pid, broker)
+        before, stretch = _cpu_s(field_pid, broker), [_stretch()]
         for i in range(load.rounds):
             await asyncio.sleep(0.2 + 0.037 * (i % 7))
             measured.append(await _round(bus, controller))
         spent_s = [after - start for after, start in zip(_cpu_s(field_pid, broker), before, strict=True)]
-    return _row(measured, load, qos, spent_s)
+        stretch.append(_stretch())
+    return _row(measured, load, qos, [*spent_s, sum(stretch) / len(stretch)])
 
 
 async def _round(bus: MqttBus, controller: Controller) -> Round:
@@ -282,12 +287,21 @@ def _row(rounds: list[Round], load: Workload, qos: int, spent_s: list[float]) ->
         controller_cpu_s=round(spent_s[0], 2),
         field_cpu_s=round(spent_s[1], 2),
         broker_cpu_s=round(spent_s[2], 2),
+        stretch=round(spent_s[3], 1),
     )
 
 
 def _cpu_s(field_pid: int, broker: EmbeddedBroker) -> tuple[float, float, float]:
     """CPU seconds so far of this process, the field and the broker (Linux; zeros elsewhere)."""
     return time.process_time(), _cpu_of(field_pid), _cpu_of(broker.pid)
+
+
+def _stretch() -> float:
+    """Wall time over CPU time of a loop that does nothing else."""
+    wall_s, cpu_s = time.monotonic(), time.process_time()
+    while time.process_time() - cpu_s < _SPIN_S:
+        pass
+    return (time.monotonic() - wall_s) / _SPIN_S
 
 
 def _cpu_of(pid: int | None) -> float:
@@ -322,7 +336,7 @@ def show(rows: list[Row]) -> None:
         print(f"  change to the last ack   p50 {p50_ms:7.1f} ms   p99 {p99_ms:7.1f} ms   max {max_ms:7.1f} ms")
         print(
             f"  CPU s: controller {row.controller_cpu_s}, field {row.field_cpu_s}, broker {row.broker_cpu_s};"
-            f" acknowledgements lost: {row.lost_acks}"
+            f" stretch {row.stretch}; acknowledgements lost: {row.lost_acks}"
         )
 
 
