@@ -5,8 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BASE = ("vpp.wire.codec", "controllers.edge", "controllers.client", "controllers.bus.mqtt", "controllers.clock")
-HEAVY = ("numpy", "pandas", "pydantic", "yaml", "highspy", "lightgbm", "fastapi", "structlog", "sqlalchemy", "rich")
+BASE = (
+    "vpp.wire.codec",
+    "controllers.edge",
+    "controllers.client",
+    "controllers.bus.mqtt",
+    "controllers.clock",
+    "controllers.edge.cli",
+)
+HEAVY = ("numpy", "pandas", "pydantic", "yaml", "highspy", "lightgbm", "fastapi", "structlog", "sqlalchemy", "rich", "pymodbus")
 
 
 def test_the_base_install_loads_nothing_heavy() -> None:
