@@ -17,7 +17,7 @@ from vpp.park import Park
 from vpp.timegrid import floor_to
 from vpp.units import FloatArray
 
-__all__ = ["QUARTER", "SettleStore", "registers_of", "run_settle"]
+__all__ = ["QUARTER", "SettleStore", "missing_in", "registers_of", "run_settle", "settle"]
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +27,8 @@ _MINUTE: Final = timedelta(minutes=1)
 _LATE: Final = timedelta(minutes=5)
 #: Quarters that are looked at again when the service begins: what was read before a kill is settled after it.
 _BACK: Final = 4
+_AT_A_TIME: Final = 20
+_PAUSE_S: Final = 0.02
 _OF_ASSETS: Final = ("power_mw", "available_mw", "soc_frac")
 _OF_CONNECTIONS: Final = ("import_mw", "export_mw")
 
@@ -61,10 +63,8 @@ class SettleStore(Protocol):
         ...
 
 
-def registers_of(store: SettleStore, park: Park, start: datetime) -> Sequence[RegisterRow]:
-    """The registers of one quarter that are not there yet: means of minutes, and which share of the minutes was measured.
-
-    From its first register on, a store keeps a series by itself.
+def missing_in(store: SettleStore, park: Park, start: datetime) -> Sequence[tuple[str, str]]:
+    """Series that were heard and have no register of a quarter yet; from its first one on, a store keeps a series by itself.
 
     Args:
         store: Where readings are.
@@ -75,8 +75,13 @@ def registers_of(store: SettleStore, park: Park, start: datetime) -> Sequence[Re
     wanted |= {(str(c.id), quantity) for c in park.connections for quantity in _OF_CONNECTIONS}
     there = {(row.subject, row.quantity) for row in store.registers(start, start + QUARTER)}
     heard = {key for key, row in store.latest().items() if row.measured_at >= start}
+    return sorted((wanted & heard) - there)
+
+
+def registers_of(store: SettleStore, series: Iterable[tuple[str, str]], start: datetime) -> Sequence[RegisterRow]:
+    """Registers of a quarter: means of minutes, and which share of the minutes was measured."""
     found = []
-    for subject, quantity in sorted((wanted & heard) - there):
+    for subject, quantity in series:
         _, minutes = store.series(subject, quantity, start, start + QUARTER, _MINUTE)
         told = np.isfinite(minutes)
         if told.any():
@@ -85,15 +90,22 @@ def registers_of(store: SettleStore, park: Park, start: datetime) -> Sequence[Re
     return found
 
 
-def _settle(store: SettleStore, park: Park, quarters: Sequence[datetime], at: datetime) -> int:
-    """In a thread: registers of some quarters, then events whose quarters are all there."""
-    rows = [row for start in quarters for row in registers_of(store, park, start)]
-    store.write_registers(rows)
-    settled_until = quarters[-1] + QUARTER if quarters else at
-    for event in store.events(at - timedelta(days=2), None):
-        if event.state == "delivered" and event.end <= settled_until:
-            store.set_event_state(event.number, "settled", f"{event.reason}; registers are there", at)
-    return len(rows)
+async def settle(store: SettleStore, park: Park, quarters: Sequence[datetime], at: datetime) -> int:
+    """Registers of some quarters, then events whose quarters are all there; in threads, a few series at a time."""
+    written = 0
+    for start in quarters:
+        missing = await asyncio.to_thread(missing_in, store, park, start)
+        for first in range(0, len(missing), _AT_A_TIME):
+            rows = await asyncio.to_thread(registers_of, store, missing[first : first + _AT_A_TIME], start)
+            await asyncio.to_thread(store.write_registers, rows)
+            written += len(rows)
+            # Dispatch goes first: a thread that never pauses holds it up.
+            await asyncio.sleep(_PAUSE_S)
+    for event in await asyncio.to_thread(store.events, at - timedelta(days=2), None):
+        if event.state == "delivered" and quarters and event.end <= quarters[-1] + QUARTER:
+            reason = f"{event.reason}; registers are there"
+            await asyncio.to_thread(store.set_event_state, event.number, "settled", reason, at)
+    return written
 
 
 async def run_settle(ticks: AsyncIterator[datetime], store: SettleStore, park: Park, trouble: Trouble) -> None:
@@ -106,7 +118,7 @@ async def run_settle(ticks: AsyncIterator[datetime], store: SettleStore, park: P
         first = newest - (_BACK - 1) * QUARTER if done is None else done + QUARTER
         quarters = [first + k * QUARTER for k in range((newest - first) // QUARTER + 1)]
         try:
-            rows = await asyncio.to_thread(_settle, store, park, quarters, at)
+            rows = await settle(store, park, quarters, at)
         except StoreError as error:
             trouble("settle.failed", f"registers cannot be written: {error}")
             continue

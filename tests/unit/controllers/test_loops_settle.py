@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controllers.loops.settle import QUARTER, registers_of, run_settle
+from controllers.loops.settle import QUARTER, missing_in, registers_of, run_settle
 from controllers.store import EventRow, Reading, open_store
 from controllers.supervisor import no_trouble
 from tests.world_builders import BASE, START, asset, connection, park
@@ -27,7 +27,7 @@ def test_a_register_is_the_mean_of_what_was_measured_and_says_how_much_that_was(
     store = open_store(f"sqlite:///{tmp_path / 'a.sqlite3'}")
     store.write_readings([reading("power_mw", minute, 60.0 if minute < 5 else 90.0) for minute in range(10)])
     store.write_readings([reading("import_mw", 3.0, 44.0, GRID), reading("temperature_c", 3.0, 20.0)])
-    rows = {(row.subject, row.quantity): row for row in registers_of(store, PARK, START)}
+    rows = {(row.subject, row.quantity): row for row in registers_of(store, missing_in(store, PARK, START), START)}
     assert set(rows) == {(LOAD, "power_mw"), (GRID, "import_mw")}
     assert rows[LOAD, "power_mw"].mean == pytest.approx(75.0)
     assert rows[LOAD, "power_mw"].measured_share == pytest.approx(10 / 15)
