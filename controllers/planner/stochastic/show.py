@@ -15,7 +15,8 @@ def show_scenarios(console: Console, plan: StochasticPlan) -> None:
     facts = plan.facts()["scenarios"]
     console.print(
         f"over {facts['count']} scenarios: {facts['mean_cny']:,.0f} CNY on average, {facts['worst_cny']:,.0f} CNY in the worst "
-        f"tenth; at most {facts['gap_frac']:.2%} of gross cost from the best, in {facts['rounds']} rounds, {facts['seconds']:.1f} s",
+        f"tenth; at most {facts['gap_frac']:.2%} of gross cost from the best "
+        f"({facts['rounds']} rounds, {facts['seconds']:.1f} s)",
         soft_wrap=True,
     )
     at_risk = {name: share for name, share in plan.kept_frac.items() if share < 1.0}
