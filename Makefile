@@ -95,6 +95,7 @@ check-imports: setup
 
 check-schema: setup
 	$(BIN)/python -m vpp.wire.asyncapi --check
+	$(BIN)/python -m controllers.api.openapi --check
 
 check-parks: setup
 	$(BIN)/vpp check seeds
