@@ -99,7 +99,7 @@ async def _dies_in_an_event(rig: LiveRig, story: Story, store: Any) -> None:
     )
     store.ask_event(call)
     await rig.until(lambda: rig.import_mw[-1] >= -EXPORT_MW - 5.0, "the event binds")
-    await rig.until(lambda: abs(rig.power_mw(ISLAND) - PINNED_MW) < 2.0, "the pin holds")
+    await rig.until(lambda: abs(rig.power_mw(ISLAND) - PINNED_MW) < 8.0, "the pin holds")
     await rig.until(lambda: _event(store).state == "running", "the event is said to run")
     begun = len(rig.import_mw)
     rig.kill("controller")
@@ -174,7 +174,8 @@ def test_a_call_of_the_grid_is_kept_through_the_death_of_the_controller(story: S
 
 
 def test_what_a_person_has_pinned_stays_pinned(story: Story) -> None:
-    assert story.pinned_mw == pytest.approx([PINNED_MW], abs=2.0)
+    # An island's battery also carries its frequency: it leaves its set-point by what the weather does in a second.
+    assert story.pinned_mw == pytest.approx([PINNED_MW], abs=8.0)
 
 
 def test_after_broker_and_database_every_device_follows_again(story: Story) -> None:
