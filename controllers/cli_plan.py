@@ -17,6 +17,7 @@ from rich.console import Console
 from controllers.cli_park import default_park_path
 from controllers.planner.assemble import assemble
 from controllers.planner.horizon import planning_grid
+from controllers.planner.lines import LineWatch
 from controllers.planner.outlook import Outlook
 from controllers.planner.problem import Problem
 from controllers.planner.publish import plan_facts
@@ -118,6 +119,11 @@ def _park(told: argparse.Namespace) -> int:
         problem = over.problem
     else:
         result = solve(problem, settings, report=clock.mark)
+        watch = LineWatch.of(park)
+        if result.status != "none" and watch.learn(result.assets):
+            asks = replace(situation.asks, lines=watch.kept)
+            problem = assemble(park, situation.snapshot, forecast, situation.month_peak_mw, asks=asks)
+            result = solve(problem, settings, report=clock.mark)
     if result.status == "none":
         sys.stderr.write("vpp plan: no plan found within the budget\n")
         return 1

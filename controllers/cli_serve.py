@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ def serve(told: argparse.Namespace) -> int:
     try:
         settings = load_settings(told.config, given={"park": told.park})
         path = settings.park or default_park_path()
+        settings = replace(settings, park=path)
         now: datetime = settings.clock.clock().now()
         park = load(path, at=settings.at or now.date())
         if told.role != "controller":

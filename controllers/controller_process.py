@@ -15,6 +15,8 @@ from controllers.family import Call, Word
 from controllers.log import log_to
 from controllers.loops.resident import ResidentForecaster
 from controllers.loops.worker import ProcessWorker
+from controllers.planner.rule_file import load_thresholds, rule_file_of
+from controllers.planner.rules import RuleThresholds
 from controllers.service import Controller, ControllerSettings
 from controllers.settings import Settings
 from controllers.supervisor import Loop
@@ -40,13 +42,18 @@ def controller_process(
         pipe: To whoever started it.
     """
     log_to(settings.logs / "controller.log", "controller")
-    how = ControllerSettings(control=settings.control, live=True)
     try:
+        how = ControllerSettings(control=settings.control, thresholds=_thresholds(settings), live=True)
         asyncio.run(_run(pipe, settings, (park, url), make_forecaster, how if tuned is None else tuned(how)))
     except VppError as error:
         log.exception("controller.failed")
         pipe.send(Word(ready=False, text=str(error)))
         raise SystemExit(1) from error
+
+
+def _thresholds(settings: Settings) -> RuleThresholds:
+    """Those frozen for the park that it controls."""
+    return load_thresholds(rule_file_of(settings.park)) if settings.park is not None else RuleThresholds()
 
 
 async def _run(pipe: Pipe, settings: Settings, site: tuple[Park, str], make: Call | None, how: ControllerSettings) -> None:

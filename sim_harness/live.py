@@ -101,7 +101,8 @@ def _settings(scenario: Scenario, options: LiveOptions, folder: Path) -> Setting
     given = {"api": {"port": options.port}, "control_s": control_step(options.speed).total_seconds()}
     known = load_settings(None, given=given)
     clock = ClockSettings(speed=options.speed, start=scenario.start, began_s=time.monotonic())
-    return replace(known, state_dir=folder, log_dir=options.log_dir, clock=clock, broker=BrokerSettings(), store=StoreSettings())
+    known = replace(known, park=scenario.park_path, state_dir=folder, log_dir=options.log_dir)
+    return replace(known, clock=clock, broker=BrokerSettings(), store=StoreSettings())
 
 
 async def _tend_broker(

@@ -24,6 +24,7 @@ from controllers.planner.asks import Asks
 from controllers.planner.assemble import ReserveRule, assemble
 from controllers.planner.guide import guidance_of
 from controllers.planner.horizon import FINE, HOUR, SPAN, forecast_on, planning_grid
+from controllers.planner.lines import LineWatch
 from controllers.planner.rule_facts import RuleFacts
 from controllers.planner.rules import RuleThresholds, rule_guidance
 from forecasting.forecast import Forecast
@@ -141,6 +142,10 @@ class PlanGuide:
     _last: Made | None = None
     _fallen_back_on: Made | None = None
     _solve: KeptSolve = field(default_factory=KeptSolve.fresh)
+    _lines: LineWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._lines = LineWatch.of(self.park)
 
     async def guide(self, snapshot: Snapshot) -> Guidance | None:
         """Assemble, solve, translate; on any failure the last plan goes on, then the rules take over, each named as such."""
@@ -166,16 +171,22 @@ class PlanGuide:
         if forecast is None:
             raise PlanError("no forecast yet")
         plan_id = PlanId(f"plan.{snapshot.at:%Y%m%dT%H%M%S}")
-        asks = Asks(events=snapshot.events, overrides=snapshot.overrides)
-        problem = assemble(self.park, snapshot, forecast, self.known.peaks.peaks_mw(), self.reserves, asks)
-        if self.known.foresight is not None:
-            problem = self.known.foresight.corrected(problem)
+        problem = self._problem(snapshot, forecast)
         result = await self.worker.run(self._solve, problem, self.settings)
+        if result.status != "none" and self._lines.learn(result.assets):
+            log.info("plan.lines", plan_id=plan_id, kept=sorted(self._lines.kept))
+            problem = self._problem(snapshot, forecast)
+            result = await self.worker.run(self._solve, problem, self.settings)
         if result.status == "none":
             raise PlanError("no schedule found within the budget")
         for unmet in result.unmet:
             log.warning("plan.unmet", plan_id=plan_id, where=unmet.where, what=unmet.what, amount=round(unmet.amount, 3))
         return Made(plan_id, problem, result, forecast)
+
+    def _problem(self, snapshot: Snapshot, forecast: Forecast) -> Problem:
+        asks = Asks(events=snapshot.events, overrides=snapshot.overrides, lines=self._lines.kept)
+        problem = assemble(self.park, snapshot, forecast, self.known.peaks.peaks_mw(), self.reserves, asks)
+        return problem if self.known.foresight is None else self.known.foresight.corrected(problem)
 
     def announce(self, commander: Commander) -> None:
         """Publishes the plan, for anyone to follow."""

@@ -12,12 +12,13 @@ import numpy as np
 from controllers.planner.problem import FeedIn, FlowLimit, Held, Pin, Published, Rebound
 from vpp.events import Event, Override, PinLimit, PinOut, PinPower
 from vpp.ids import AssetId, ConnectionId
-from vpp.park import Contract, Park
+from vpp.park import Asset, Contract, Park
 from vpp.park.network import sensitivities
+from vpp.park.rating import rating
 from vpp.timegrid import TimeGrid
 from vpp.units import FloatArray
 
-__all__ = ["Asks", "feed_in_duties", "flow_limits", "held_by_events", "pins_of", "rebounds_after"]
+__all__ = ["Asks", "feed_in_duties", "flow_limits", "held_by_events", "lines_at_risk", "pins_of", "rebounds_after"]
 
 #: What a MWh missed of a called response costs: less than lost load, more than any energy.
 EVENT_CNY_PER_MWH: Final = 5_000.0
@@ -152,6 +153,33 @@ def _most_leaving_frac(contract: Contract) -> float | None:
     if contract.metric == "feed_in_of_generation_frac" and contract.sense == "at_most":
         return contract.value
     return None
+
+
+def lines_at_risk(park: Park) -> frozenset[str]:
+    """Branches that the park's own assets can overload when all push one way; the others need no rows in a plan."""
+    if park.network.basis.main_bus is None:
+        return frozenset()
+    branches = frozenset(sensitivities(park).branches)
+    reach = {asset.id: _reach_mw(asset) for asset in park.assets}
+    found = set()
+    for limit in flow_limits(park, branches):
+        ends = [(share * low, share * high) for share, (low, high) in ((s, reach[i]) for i, s in limit.per_mw.items())]
+        worst_mw = max(sum(max(pair) for pair in ends), -sum(min(pair) for pair in ends))
+        if worst_mw > limit.limit_mw:
+            found.add(limit.name)
+    return frozenset(found)
+
+
+def _reach_mw(asset: Asset) -> tuple[float, float]:
+    """The least and the most that an asset may draw by its rating."""
+    size = rating(asset)
+    match size.role:
+        case "wind" | "solar" | "thermal":
+            return -size.power_mw, 0.0
+        case "storage":
+            return -size.power_mw, size.power_mw
+        case _:
+            return 0.0, size.power_mw
 
 
 def flow_limits(park: Park, lines: frozenset[str]) -> tuple[FlowLimit, ...]:

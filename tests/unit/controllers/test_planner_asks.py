@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from controllers.planner import Problem, Result, solve
 from controllers.planner.asks import held_by_events, pins_of, rebounds_after
+from controllers.planner.lines import LineWatch
 from controllers.planner.problem import FeedIn, FlowLimit, Held, Pin, Published, Rebound
 from tests.builders_control import MORNING, hourly, terms_of
 from tests.world_builders import BASE, BATTERY, WIND, asset, connection
 from vpp.events import Event, EventKind, Override, PinPower
 from vpp.ids import AreaId, AssetId
+from vpp.park import load
+from vpp.park.network import sensitivities
 from vpp.timegrid import TimeGrid
 
 LINE = connection("grid.a", "a")
 LOAD, BESS, FARM = AssetId("base.a"), AssetId("bess.a"), AssetId("wind.a")
 HOURS = 6
+SEEDS = Path(__file__).resolve().parents[3] / "seeds"
 GRID = TimeGrid.regular(MORNING, timedelta(hours=1), HOURS)
 
 
@@ -119,6 +124,29 @@ def test_a_line_keeps_its_limit_through_its_sensitivities() -> None:
     windy = problem(wind_mw=100.0)
     line = FlowLimit("line", {FARM: 1.0}, 60.0, 3_000.0)
     assert (-solve(replace(windy, flows=(line,))).assets[FARM].power_mw).max() <= 60.0 + 1e-6
+
+
+def test_a_line_gets_rows_when_a_plan_overloads_it_and_keeps_them() -> None:
+    windy = problem(wind_mw=100.0)
+    watch = LineWatch((FlowLimit("narrow", {FARM: 1.0}, 60.0, 3_000.0), FlowLimit("wide", {FARM: 1.0}, 500.0, 3_000.0)))
+    assert watch.learn(solve(windy).assets)
+    assert watch.kept == {"narrow"}
+    kept = solve(replace(windy, flows=tuple(limit for limit in watch.limits if limit.name in watch.kept)))
+    assert not watch.learn(kept.assets)
+    assert watch.kept == {"narrow"}
+
+
+def test_of_the_parks_branches_only_those_are_watched_that_its_assets_can_overload() -> None:
+    park = load(SEEDS, at=date(2030, 10, 1))
+    watched = {limit.name for limit in LineWatch.of(park).limits}
+    assert watched < set(sensitivities(park).branches)
+    # 1,430 MW of wind and a battery of 170 MW stand behind a line of 1,430 MW; 140 MW of wind and sun behind one of 150 MW.
+    assert "l.ev_nh" in watched
+    assert "l.ef_cd" not in watched
+
+
+def test_a_park_without_a_main_bus_has_no_lines_to_watch() -> None:
+    assert LineWatch.of(problem().park).limits == ()
 
 
 def test_a_published_plan_is_changed_only_where_it_pays() -> None:
