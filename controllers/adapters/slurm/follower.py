@@ -89,8 +89,10 @@ class Follower:
                     # The park keeps its signal, Slurm comes back: the next look begins with what is true then.
                     self.counters.failed += 1
                     log.warning("slurm.failed cluster=%s error=%s", self._settings.cluster, error)
+                # `wait_for` of Python 3.11 may lose a cancellation that comes together with the event; a timeout does not.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self._settings.period_s)
+                    async with asyncio.timeout(self._settings.period_s):
+                        await self._wake.wait()
 
     @contextlib.asynccontextmanager
     async def _minded(self) -> AsyncIterator[None]:
@@ -107,6 +109,9 @@ class Follower:
                 log.warning("slurm.left_to_watchdog cluster=%s error=%s", self._settings.cluster, error)
                 with contextlib.suppress(SchedulerError):
                     self._write(self._held, 0.0)
+            # The watchdog sees that nobody holds its pipe, and ends when nothing is held.
+            if self._watchdog is not None and self._watchdog.stdin is not None:
+                self._watchdog.stdin.close()
 
     async def _watched(self) -> None:
         if self._watchdog is not None and self._watchdog.returncode is None:

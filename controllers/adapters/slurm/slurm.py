@@ -144,7 +144,8 @@ class Slurm:
         except FileNotFoundError as error:
             raise SchedulerError(f"{words[0]} is not installed on this machine, or not on the search path") from error
         try:
-            output, fault = await asyncio.wait_for(process.communicate(), self.timeout_s)
+            async with asyncio.timeout(self.timeout_s):
+                output, fault = await process.communicate()
         except BaseException as error:
             with suppress(ProcessLookupError):
                 process.kill()
