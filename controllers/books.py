@@ -44,6 +44,8 @@ log = structlog.get_logger(__name__)
 _MARK: Final = "ledger.id"
 _LEDGER_ID: Final = "ledger.id"
 _EPOCH, _GUIDANCE, _PEAKS, _OPEN = "controller.epoch", "controller.guidance", "controller.peaks", "controller.open_commands"
+#: What SQLite says of a file that is none, or no longer.
+_BROKEN: Final = ("not a database", "malformed", "corrupt")
 #: Under this name the controller's health stands in the ledger, as JSON.
 HEALTH: Final = "controller.health"
 _SETTLE_EVERY: Final = timedelta(minutes=1)
@@ -82,7 +84,8 @@ def open_books(settings: Settings, stamp: str) -> Opened:
         store = open_store(settings.store_url)
         found = store.recall(_LEDGER_ID)
     except StoreError as error:
-        if path is None or not path.exists():
+        if path is None or not path.exists() or not any(word in str(error) for word in _BROKEN):
+            # A full disk, a lock that lasts or a foreign table is no reason to put away what people have asked for.
             raise
         aside = path.with_name(f"{path.name}.broken-{stamp}")
         log.exception("store.broken", put_aside=aside.name)

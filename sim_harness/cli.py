@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,8 @@ def _compare(told: argparse.Namespace) -> int:
     if told.jobs < 1:
         raise ScenarioError([f"--jobs: {told.jobs}: must be 1 or more"])
     kept_in = told.json.with_name(told.json.name + ".runs")
-    options = CompareOptions(policies, told.data, kept_in, told.jobs, _whole(told))
+    in_each = partial(_quiet, logging.ERROR)
+    options = CompareOptions(policies, told.data, kept_in, told.jobs, _whole(told), in_each=in_each)
     console = Console(stderr=True)
 
     def tell(policy: str, was_there: bool) -> None:

@@ -44,6 +44,7 @@ class CompareOptions:
         jobs: Runs at a time, each in a process of its own; 1 runs them here.
         whole: All days of a scenario that is else run as sampled days.
         cache_dir: Where trained models are kept.
+        in_each: Called first in each process of its own, as to set what is logged there.
     """
 
     policies: tuple[Policy, ...]
@@ -52,6 +53,7 @@ class CompareOptions:
     jobs: int = 1
     whole: bool = False
     cache_dir: Path = Path("out/models")
+    in_each: Callable[[], None] | None = None
 
 
 def parse_policies(text: str) -> tuple[Policy, ...]:
@@ -147,7 +149,7 @@ def _made(scenario: Scenario, options: CompareOptions, missing: Sequence[Policy]
         for policy in missing:
             yield policy, _facts(scenario, options, policy)
         return
-    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn"), initializer=options.in_each) as pool:
         # The dearest first, so that none of them is begun last.
         running: dict[Future[dict[str, Any]], Policy] = {
             pool.submit(_facts, scenario, options, policy): policy for policy in sorted(missing, key=POLICIES.index, reverse=True)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from controllers.store.asks import Alarms, Asks, Audits
 from controllers.store.journal import Journal
@@ -58,12 +58,22 @@ def open_store(url: str) -> Store:
         engine = create_engine(where)
         if where.get_backend_name() == "sqlite":
             event.listen(engine, "connect", _prepare)
-        METADATA.create_all(engine)
+        _make_tables(engine)
     except (SQLAlchemyError, OSError, ImportError, ValueError) as error:
         cause = getattr(error, "orig", None) or error
         shown = url.partition("://")[0]
         raise StoreError(f"store ({shown}): cannot be opened: {' '.join(str(cause).split())[:200]}") from error
     return Store(engine)
+
+
+def _make_tables(engine: Engine) -> None:
+    """Tables where they are missing; controller and API may come to a new file in the same moment."""
+    try:
+        METADATA.create_all(engine)
+    except OperationalError as error:
+        if "already exists" not in str(error.orig):
+            raise
+        METADATA.create_all(engine)
 
 
 def _prepare(connection: Any, _record: Any) -> None:

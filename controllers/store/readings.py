@@ -8,6 +8,7 @@ at all is decided by who settles: the first one is written from outside, from th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -46,6 +47,7 @@ MINUTES_KEPT: Final = timedelta(days=90)
 _MINUTE: Final = timedelta(minutes=1)
 _QUARTER: Final = timedelta(minutes=15)
 _MINUTES_OF_A_QUARTER: Final = _QUARTER / _MINUTE
+_SUBJECT_SIZE, _QUANTITY_SIZE = t.SUBJECT_SIZE, t.QUANTITY_SIZE
 _MICRO: Final = timedelta(microseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Up to when everything is rolled up; outlives the process.
@@ -60,6 +62,11 @@ _LATEST: Final = (
 )
 
 
+def _fits(row: Reading) -> bool:
+    named = len(row.subject) <= _SUBJECT_SIZE and len(row.quantity) <= _QUANTITY_SIZE
+    return named and "\x00" not in row.subject + row.quantity and math.isfinite(row.value)
+
+
 class Readings(Memories):
     """Series of values; written by one thread of one process, read by any.
 
@@ -69,19 +76,29 @@ class Readings(Memories):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
+        #: Readings left out because no column can hold them.
+        self.unfit = 0
         self._dirty: dict[Series, datetime] = {}
         self._closed: datetime | None = None
+        #: What `_ROLLED` says in the ledger; None before it was read.
+        self._mark: datetime | None = None
 
     def write_readings(self, rows: Iterable[Reading]) -> None:
-        """Writes readings; of one moment the last word stands. At each full quarter it rolls up what there is."""
+        """Writes readings; of one moment the last word stands. At each full quarter it rolls up what there is.
+
+        What no column can hold is left out and counted: one device with an odd name must not stop the ledger.
+        """
         newest: dict[Series, Reading] = {}
-        given = tuple(rows)
+        asked = tuple(rows)
+        given = tuple(row for row in asked if _fits(row))
+        self.unfit += len(asked) - len(given)
         for row in given:
             series = row.subject, row.quantity
             if series not in newest or row.measured_at >= newest[series].measured_at:
                 newest[series] = row
             self._dirty[series] = min(row.measured_at, self._dirty.get(series, row.measured_at))
         if given:
+            self._reopen(min(row.measured_at for row in given))
             with self._begin() as connection:
                 _bulk(connection, _READING, given)
                 _bulk(connection, _LATEST, newest.values())
@@ -146,6 +163,13 @@ class Readings(Memories):
         kept = self.recall(_ROLLED)
         return None if kept is None else datetime.fromisoformat(kept.decode())
 
+    def _reopen(self, at: datetime) -> None:
+        """A late reading takes the mark back first, so that a process that ends before the next roll leaves word of it."""
+        self._mark = self._mark or self._rolled()
+        if self._mark is not None and at < self._mark:
+            self._mark = _floor(at, _QUARTER)
+            self.remember(_ROLLED, self._mark.isoformat().encode())
+
     def _roll(self, until: datetime) -> None:
         """Rolls up to a full quarter, once for each; what a killed process left undone is found by the mark it left."""
         if self._closed is None:
@@ -165,6 +189,7 @@ class Readings(Memories):
                 connection.execute(_forget(t.READINGS), [_bound(series, until=oldest) for series in todo])
                 connection.execute(_forget(t.MINUTES), [_bound(series, until=until - MINUTES_KEPT) for series in todo])
         self.remember(_ROLLED, until.isoformat().encode())
+        self._mark = until
         self._dirty = {series: until if series in todo else at for series, at in self._dirty.items()}
         self._closed = until
 

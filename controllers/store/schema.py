@@ -33,6 +33,10 @@ class Instant(TypeDecorator[datetime]):
         return datetime.fromtimestamp(value // _MICROS, UTC).replace(microsecond=value % _MICROS)
 
 
+#: Longest names of a series.
+SUBJECT_SIZE: Final = 120
+QUANTITY_SIZE: Final = 60
+
 METADATA: Final = MetaData()
 
 _ROW: Final = BigInteger().with_variant(Integer, "sqlite")
@@ -134,8 +138,8 @@ FORECASTS: Final = Table(
 READINGS: Final = Table(
     "readings",
     METADATA,
-    Column("subject", String(120), primary_key=True),
-    Column("quantity", String(60), primary_key=True),
+    Column("subject", String(SUBJECT_SIZE), primary_key=True),
+    Column("quantity", String(QUANTITY_SIZE), primary_key=True),
     Column("measured_at", Instant, primary_key=True),
     Column("received_at", Instant, nullable=False),
     Column("value", Float, nullable=False),
@@ -158,8 +162,8 @@ SAID: Final = Table(
 LATEST: Final = Table(
     "latest",
     METADATA,
-    Column("subject", String(120), primary_key=True),
-    Column("quantity", String(60), primary_key=True),
+    Column("subject", String(SUBJECT_SIZE), primary_key=True),
+    Column("quantity", String(QUANTITY_SIZE), primary_key=True),
     Column("measured_at", Instant, nullable=False),
     Column("received_at", Instant, nullable=False),
     Column("value", Float, nullable=False),
@@ -170,8 +174,8 @@ LATEST: Final = Table(
 MINUTES: Final = Table(
     "minutes",
     METADATA,
-    Column("subject", String(120), primary_key=True),
-    Column("quantity", String(60), primary_key=True),
+    Column("subject", String(SUBJECT_SIZE), primary_key=True),
+    Column("quantity", String(QUANTITY_SIZE), primary_key=True),
     Column("measured_at", Instant, primary_key=True),
     Column("value", Float, nullable=False),
     sqlite_with_rowid=False,
@@ -180,10 +184,11 @@ MINUTES: Final = Table(
 REGISTERS: Final = Table(
     "registers",
     METADATA,
-    Column("subject", String(120), primary_key=True),
-    Column("quantity", String(60), primary_key=True),
+    Column("subject", String(SUBJECT_SIZE), primary_key=True),
+    Column("quantity", String(QUANTITY_SIZE), primary_key=True),
     Column("start", Instant, primary_key=True),
     Column("mean", Float, nullable=False),
     Column("measured_share", Float, nullable=False),
+    Index("registers_by_start", "start"),
     sqlite_with_rowid=False,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
@@ -189,6 +191,33 @@ def test_what_a_killed_process_left_undone_is_rolled_up_by_the_next(url: str) ->
     with closing(open_store(url)) as fresh:
         _read(fresh, {NOW + QUARTER: 0.0}, subject="wind.hongshan")
         assert [row.mean for row in fresh.registers(NOW, NOW + QUARTER)] == [10.0]
+
+
+def test_late_readings_that_a_killed_process_did_not_roll_up_are_rolled_up_by_the_next(url: str) -> None:
+    with closing(open_store(url)) as killed:
+        _settled(killed, NOW - QUARTER)
+        _read(killed, {NOW: 10.0})
+        _read(killed, {NOW + QUARTER: 0.0})
+        _read(killed, {NOW + n * MINUTE: 40.0 for n in range(1, 15)}, received_at=NOW + QUARTER + MINUTE)
+    with closing(open_store(url)) as fresh:
+        _read(fresh, {NOW + 2 * QUARTER: 0.0})
+        (row,) = fresh.registers(NOW, NOW + QUARTER)
+    assert (row.mean, row.measured_share) == (38.0, 1.0)
+
+
+@pytest.mark.parametrize("name", ["x" * 61, "power\x00mw"])
+def test_a_reading_that_no_column_can_hold_is_left_out_and_counted(store: Store, name: str) -> None:
+    store.write_readings([Reading(subject=BATTERY, quantity=name, measured_at=NOW, received_at=NOW, value=1.0)])
+    _read(store, {NOW: 5.0, NOW + SECOND: float("nan")})
+    assert store.unfit == 2
+    assert {series: row.value for series, row in store.latest().items()} == {(BATTERY, "power_mw"): 5.0}
+
+
+def test_two_processes_may_come_to_a_new_ledger_in_the_same_moment(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new.sqlite3'}"
+    line = f"from controllers.store import open_store; open_store({url!r}).close()"
+    both = [subprocess.Popen([sys.executable, "-c", line]) for _ in range(3)]
+    assert [process.wait(60) for process in both] == [0, 0, 0]
 
 
 def test_seconds_are_kept_for_two_days_minutes_for_ninety_and_quarters_for_ever(store: Store) -> None:

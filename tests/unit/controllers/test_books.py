@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from controllers.service import Controller, ControllerSettings
 from controllers.settings import Settings
 from sim_harness.clock import SimClock
 from tests.world_builders import BASE, BATTERY, START, asset, connection, park
+from vpp.errors import StoreError
 from vpp.ids import AssetId, ConnectionId
 from vpp.wire.messages import Reason
 
@@ -67,6 +70,16 @@ def test_a_file_that_is_no_database_is_put_aside(tmp_path: Path) -> None:
     assert "put aside as vpp.sqlite3.broken-20301001" in opened.loss
     assert (tmp_path / "vpp.sqlite3.broken-20301001").exists()
     opened.store.close()
+
+
+def test_a_ledger_that_is_only_locked_is_never_put_aside(tmp_path: Path) -> None:
+    open_books(settings_in(tmp_path), "now").store.close()
+    with closing(sqlite3.connect(tmp_path / "vpp.sqlite3", isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode=DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreError, match="locked"):
+            open_books(settings_in(tmp_path), "20301001")
+    assert not list(tmp_path.glob("*.broken-*"))
 
 
 async def test_the_next_controller_goes_on_under_a_greater_number_with_the_same_guidance_and_peaks(tmp_path: Path) -> None:
