@@ -20,6 +20,8 @@ __all__ = ["Store", "open_store"]
 
 #: What a second process waits for the first one's transaction.
 _BUSY_MS: Final = 5_000
+#: Each failed one means that somebody else has made one more of the tables.
+_ATTEMPTS: Final = 2 * len(METADATA.tables)
 #: Per connection. FULL: what was answered is on disk also when the power fails, not only when the process does.
 _PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON")
 
@@ -67,13 +69,15 @@ def open_store(url: str) -> Store:
 
 
 def _make_tables(engine: Engine) -> None:
-    """Tables where they are missing; controller and API may come to a new file in the same moment."""
-    try:
-        METADATA.create_all(engine)
-    except OperationalError as error:
-        if "already exists" not in str(error.orig):
-            raise
-        METADATA.create_all(engine)
+    """Tables where they are missing; controller and API may come to a new file in the same moment, each making some of them."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            METADATA.create_all(engine)
+        except OperationalError as error:
+            if attempt == _ATTEMPTS - 1 or "already exists" not in str(error.orig):
+                raise
+        else:
+            return
 
 
 def _prepare(connection: Any, _record: Any) -> None:
