@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -57,7 +58,12 @@ def train_cached(
     if (folder / FACTS_FILE).is_file():
         return load_models(folder)
     models = train_on(lessons, chosen)
-    save_models(models, folder)
+    try:
+        save_models(models, folder)
+    except ForecastError:
+        # Another process made the very same models meanwhile.
+        if not (folder / FACTS_FILE).is_file():
+            raise
     return models
 
 
@@ -69,9 +75,9 @@ def save_models(models: ForecastModels, folder: Path) -> None:
     """
     if folder.exists():
         raise ForecastError(f"{folder}: is there already; models are never overwritten, choose another folder")
-    draft = folder.with_name(folder.name + ".draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".draft", dir=folder.parent))
+    draft.chmod(0o755)
     texts = {name: text for model in models.kinds for name, text in _texts(model).items()}
     for name, text in texts.items():
         (draft / name).write_text(text, encoding="utf-8")
@@ -89,7 +95,11 @@ def save_models(models: ForecastModels, folder: Path) -> None:
         "sha256": {name: _sha256(text) for name, text in texts.items()},
     }
     (draft / FACTS_FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    draft.rename(folder)
+    try:
+        draft.rename(folder)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise ForecastError(f"{folder}: {error.strerror or error}; models are never overwritten") from error
 
 
 def load_models(folder: Path) -> ForecastModels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -57,10 +58,14 @@ def _up(state: Path) -> None:
 
 
 def _saved(state: Path) -> None:
-    """Returns when slurmctld has written its jobs down as they are now; it does so every few seconds."""
-    (saved,) = state.rglob("job_state")
-    now = saved.stat().st_mtime
-    while saved.stat().st_mtime == now:
+    """Returns when slurmctld has written its jobs down as they are now; it does so every few seconds, into a new file."""
+    mark = state / "mark"
+    mark.touch()
+    since = mark.stat().st_mtime
+    while True:
+        with contextlib.suppress(OSError):
+            if any(path.stat().st_mtime > since for path in state.rglob("job_state")):
+                return
         time.sleep(0.1)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -151,3 +152,15 @@ def test_the_cache_trains_once_and_again_when_the_past_has_changed(toy_world, mo
     for at in (now, now, now + timedelta(days=1)):
         train_cached(toy_world.door, toy_world.farms, known_at=at, directory=tmp_path, settings=small)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_two_that_train_the_same_models_at_once_keep_one_copy_and_both_have_it(toy_world, now, tmp_path: Path) -> None:
+    small = replace(toy_world.settings, rounds=3)
+
+    def trained() -> str:
+        return train_cached(toy_world.door, toy_world.farms, known_at=now, directory=tmp_path, settings=small).key
+
+    with ThreadPoolExecutor(2) as pool:
+        keys = [future.result() for future in [pool.submit(trained) for _ in range(2)]]
+    assert [path.name for path in tmp_path.iterdir()] == keys[:1]
+    assert keys[0] == keys[1]
