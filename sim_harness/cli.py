@@ -26,6 +26,8 @@ from vpp.errors import ScenarioError, VppError
 __all__ = ["main"]
 
 _BAD_INPUT = 2
+#: Columns of a table that goes into a file.
+_WIDTH_WITHOUT_TERMINAL = 160
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -123,7 +125,7 @@ def _compare(told: argparse.Namespace) -> int:
         console.print(f"{policy}: {'kept from before' if was_there else 'done'}", highlight=False)
 
     found = compare(scenario, options, tell)
-    Console().print(compare_table(found))
+    Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL).print(compare_table(found))
     _write(told.json, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     return 0
 
