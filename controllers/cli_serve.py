@@ -41,7 +41,7 @@ def serve(told: argparse.Namespace) -> int:
         now: datetime = settings.clock.clock().now()
         park = load(path, at=settings.at or now.date())
         if told.role != "controller":
-            _say(f"token    {operator_token(settings)}  (operator, 12 h)")
+            _say(f"token    {operator_token(settings)}  (operator, 12 h; the screen asks for it once)")
         asyncio.run(run(Service(settings, park, told.role), _say))
     except VppError as error:
         print(error, file=sys.stderr)  # noqa: T201  a command speaks on the terminal

@@ -69,7 +69,7 @@ def run_live(scenario: Scenario, options: LiveOptions) -> int:
     with TemporaryDirectory(prefix="vpp-live-") as folder:
         settings = _settings(scenario, options, Path(folder))
         log_to(options.log_dir / "live.log", "live")
-        _say(f"token    {operator_token(settings)}  (operator, 12 h)")
+        _say(f"token    {operator_token(settings)}  (operator, 12 h; the screen asks for it once)")
         asyncio.run(_live(scenario, options, settings, park))
     _say("stopped: world, controller, API and broker have ended")
     return 0

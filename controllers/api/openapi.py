@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 from typing import Final
 
 from controllers.api.app import describe
+from vpp.wire.published import keep_published
 
 __all__ = ["main", "render"]
 
@@ -23,21 +23,9 @@ def render() -> str:
     return json.dumps(describe(), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(words: list[str] | None = None) -> int:
     """Writes the document, or checks it; the exit status is 1 when it is stale."""
-    parser = argparse.ArgumentParser(prog="python -m controllers.api.openapi", description="the API as OpenAPI")
-    parser.add_argument("--check", action="store_true", help="write nothing; status 1 when the file is stale")
-    parser.add_argument("--path", type=Path, default=DOCUMENT)
-    options = parser.parse_args(arguments)
-    text = render()
-    if options.check:
-        fresh = options.path.is_file() and options.path.read_text(encoding="utf-8") == text
-        if not fresh:
-            sys.stderr.write(f"{options.path} is stale: run python -m controllers.api.openapi\n")
-        return 0 if fresh else 1
-    options.path.parent.mkdir(parents=True, exist_ok=True)
-    options.path.write_text(text, encoding="utf-8")
-    return 0
+    return keep_published("controllers.api.openapi", "the API as OpenAPI", DOCUMENT, render, words)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ from controllers.dispatch.snapshot import Reported, Snapshot
 from vpp.events import Override, PinLimit, PinLocal, PinOut, PinPower
 from vpp.ids import AssetId
 from vpp.park import Asset, Park
-from vpp.park.rating import rating
+from vpp.park.rating import reach_mw
 from vpp.wire.messages import Reason
 
-__all__ = ["OVERRIDE", "band_of", "in_force", "with_overrides", "with_pinned_clusters"]
+__all__ = ["OVERRIDE", "in_force", "with_overrides", "with_pinned_clusters"]
 
 #: The code of every command that carries a person's decision.
 OVERRIDE: Final = "override"
@@ -37,18 +37,6 @@ def in_force(overrides: Iterable[Override], at: datetime) -> dict[AssetId, Overr
         if override.in_force(at):
             found[override.asset_id] = override
     return found
-
-
-def band_of(asset: Asset) -> tuple[float, float]:
-    """Between which powers an asset of its size can be at all, as `(low_mw, high_mw)`."""
-    size = rating(asset)
-    match size.role:
-        case "wind" | "solar" | "thermal":
-            return -size.power_mw, 0.0
-        case "storage":
-            return -size.power_mw, size.power_mw
-        case _:
-            return 0.0, size.power_mw
 
 
 def with_overrides(park: Park, snapshot: Snapshot, guidance: Guidance) -> tuple[Snapshot, Guidance]:
@@ -131,7 +119,7 @@ def _meets(override: Override, start: datetime, end: datetime) -> bool:
 
 def _span(asset: Asset, said: Reported, override: Override) -> tuple[float, float]:
     """What is asked for, inside what the asset can."""
-    least_mw, most_mw = band_of(asset)
+    least_mw, most_mw = reach_mw(asset)
     least_mw = max(least_mw, -said.available_mw) if said.available_mw is not None else least_mw
     match override.pin:
         case PinPower(power_mw=asked_mw):

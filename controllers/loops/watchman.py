@@ -15,6 +15,8 @@ __all__ = ["Watchman"]
 _LOOK_EVERY: Final = timedelta(seconds=5)
 #: What was told once and not again for so long is over.
 _QUIET: Final = timedelta(minutes=5)
+#: A service that has just begun goes by rules until its first forecast is there; for so long nobody need look.
+_BEGINS: Final = timedelta(minutes=15)
 #: A forecast that is this old does not know today's weather.
 _STALE: Final = timedelta(hours=2)
 
@@ -35,6 +37,8 @@ class Watchman:
     _standing: frozenset[str] = frozenset()
     _told: dict[str, datetime] = field(default_factory=dict)
     _next: datetime | None = None
+    _began: datetime | None = None
+    _has_planned: bool = False
 
     def __post_init__(self) -> None:
         controller, told = self.controller, self.controller.trouble
@@ -72,7 +76,10 @@ class Watchman:
             if not said.follows:
                 found[f"refuses.{asset_id}"] = f"{asset_id} does not follow its commands; its share has moved to others"
         guidance, forecast = controller.guidance.value, controller.forecasts.value
-        if controller.planner is not None and guidance is not None and guidance.source in ("rules", "last_plan"):
+        self._began = self._began or at
+        self._has_planned |= guidance is not None and guidance.source not in ("rules", "last_plan")
+        begins = not self._has_planned and at - self._began < _BEGINS
+        if controller.planner is not None and guidance is not None and guidance.source in ("rules", "last_plan") and not begins:
             found["plan.missing"] = f"there is no new plan; {guidance.source} in force"
         if forecast is not None and at - forecast.issued_at > _STALE:
             found["forecast.stale"] = f"the last forecast is of {forecast.issued_at.isoformat()}"

@@ -12,9 +12,9 @@ import numpy as np
 from controllers.planner.problem import FeedIn, FlowLimit, Held, Pin, Published, Rebound
 from vpp.events import Event, Override, PinLimit, PinOut, PinPower
 from vpp.ids import AssetId, ConnectionId
-from vpp.park import Asset, Contract, Park
+from vpp.park import Contract, Park
 from vpp.park.network import sensitivities
-from vpp.park.rating import rating
+from vpp.park.rating import reach_mw
 from vpp.timegrid import TimeGrid
 from vpp.units import FloatArray
 
@@ -160,7 +160,7 @@ def lines_at_risk(park: Park) -> frozenset[str]:
     if park.network.basis.main_bus is None:
         return frozenset()
     branches = frozenset(sensitivities(park).branches)
-    reach = {asset.id: _reach_mw(asset) for asset in park.assets}
+    reach = {asset.id: reach_mw(asset) for asset in park.assets}
     found = set()
     for limit in flow_limits(park, branches):
         ends = [(share * low, share * high) for share, (low, high) in ((s, reach[i]) for i, s in limit.per_mw.items())]
@@ -168,18 +168,6 @@ def lines_at_risk(park: Park) -> frozenset[str]:
         if worst_mw > limit.limit_mw:
             found.add(limit.name)
     return frozenset(found)
-
-
-def _reach_mw(asset: Asset) -> tuple[float, float]:
-    """The least and the most that an asset may draw by its rating."""
-    size = rating(asset)
-    match size.role:
-        case "wind" | "solar" | "thermal":
-            return -size.power_mw, 0.0
-        case "storage":
-            return -size.power_mw, size.power_mw
-        case _:
-            return 0.0, size.power_mw
 
 
 def flow_limits(park: Park, lines: frozenset[str]) -> tuple[FlowLimit, ...]:

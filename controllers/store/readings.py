@@ -179,18 +179,18 @@ class Readings(Memories):
                 self._dirty[series] = min(since, self._dirty.get(series, since))
         if self._closed is not None and until <= self._closed:
             return
-        todo = {series: _floor(at, _QUARTER) for series, at in self._dirty.items() if at < until}
+        due = {series: _floor(at, _QUARTER) for series, at in self._dirty.items() if at < until}
         with self._begin() as connection:
             oldest = until - SECONDS_KEPT
-            spans = [_bound(series, since=max(since, oldest), until=until) for series, since in todo.items()]
+            spans = [_bound(series, since=max(since, oldest), until=until) for series, since in due.items()]
             if spans:
                 connection.execute(_ROLL_MINUTES[connection.dialect.name], spans)
                 connection.execute(_ROLL_QUARTERS[connection.dialect.name], spans)
-                connection.execute(_forget(t.READINGS), [_bound(series, until=oldest) for series in todo])
-                connection.execute(_forget(t.MINUTES), [_bound(series, until=until - MINUTES_KEPT) for series in todo])
+                connection.execute(_forget(t.READINGS), [_bound(series, until=oldest) for series in due])
+                connection.execute(_forget(t.MINUTES), [_bound(series, until=until - MINUTES_KEPT) for series in due])
         self.remember(_ROLLED, until.isoformat().encode())
         self._mark = until
-        self._dirty = {series: until if series in todo else at for series, at in self._dirty.items()}
+        self._dirty = {series: until if series in due else at for series, at in self._dirty.items()}
         self._closed = until
 
 

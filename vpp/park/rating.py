@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from vpp.park import plates as p
 from vpp.park.schema import Asset
 
-__all__ = ["Rating", "Role", "rating", "rating_of_plate"]
+__all__ = ["Rating", "Role", "rating", "rating_of_plate", "reach_mw"]
 
 Role: TypeAlias = Literal["wind", "solar", "thermal", "storage", "flexible_load", "base_load", "other"]
 
@@ -30,6 +30,18 @@ class Rating(NamedTuple):
 def rating(asset: Asset) -> Rating:
     """The size of an asset; see `rating_of_plate`."""
     return rating_of_plate(asset.plate)
+
+
+def reach_mw(asset: Asset) -> tuple[float, float]:
+    """The least and the most that an asset of its size may draw. [MW]."""
+    size = rating(asset)
+    match size.role:
+        case "wind" | "solar" | "thermal":
+            return -size.power_mw, 0.0
+        case "storage":
+            return -size.power_mw, size.power_mw
+        case _:
+            return 0.0, size.power_mw
 
 
 @singledispatch

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 
 from vpp.wire import messages as m
 from vpp.wire.codec import MAX_PAYLOAD_BYTES, MESSAGE_OF
+from vpp.wire.published import keep_published
 from vpp.wire.topics import ROOT, Channel
 
 __all__ = ["document", "main", "render"]
@@ -93,21 +93,9 @@ def render() -> str:
     return head + text
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(words: list[str] | None = None) -> int:
     """Writes the document, or checks it; the exit status is 1 when it is stale."""
-    parser = argparse.ArgumentParser(prog="python -m vpp.wire.asyncapi", description="the wire contract as AsyncAPI")
-    parser.add_argument("--check", action="store_true", help="write nothing; status 1 when the file is stale")
-    parser.add_argument("--path", type=Path, default=DOCUMENT)
-    options = parser.parse_args(arguments)
-    text = render()
-    if options.check:
-        fresh = options.path.is_file() and options.path.read_text(encoding="utf-8") == text
-        if not fresh:
-            sys.stderr.write(f"{options.path} is stale: run python -m vpp.wire.asyncapi\n")
-        return 0 if fresh else 1
-    options.path.parent.mkdir(parents=True, exist_ok=True)
-    options.path.write_text(text, encoding="utf-8")
-    return 0
+    return keep_published("vpp.wire.asyncapi", "the wire contract as AsyncAPI", DOCUMENT, render, words)
 
 
 def _spread_docstring(schema: dict[str, Any]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,17 @@ import pytest
 from controllers.books import Books, open_books
 from controllers.bus.local import LocalBus
 from controllers.dispatch.guidance import BandGuidance, ConnectionGuidance, Guidance, StackOrder, StoreGuidance, TailPoint
+from controllers.loops.forecast import Told
+from controllers.loops.recorder import Recorder
+from controllers.loops.watchman import Watchman
 from controllers.service import Controller, ControllerSettings
 from controllers.settings import Settings
+from controllers.store import open_store
 from sim_harness.clock import SimClock
 from tests.world_builders import BASE, BATTERY, START, asset, connection, park
-from vpp.errors import StoreError
+from vpp.errors import ForecastError, StoreError
 from vpp.ids import AssetId, ConnectionId
+from vpp.timegrid import TimeGrid
 from vpp.wire.messages import Reason
 
 BESS, GRID = AssetId("bess.a"), ConnectionId("grid.a")
@@ -52,8 +59,6 @@ def test_a_database_that_is_gone_is_noticed_also_when_another_process_has_made_a
     for file in tmp_path.glob("vpp.sqlite3*"):
         file.unlink()
     if by_whom == "another process":
-        from controllers.store import open_store
-
         open_store(settings_in(tmp_path).store_url).close()
     opened = open_books(settings_in(tmp_path), "now")
     assert "the database was lost" in opened.loss
@@ -101,3 +106,44 @@ async def test_the_next_controller_goes_on_under_a_greater_number_with_the_same_
     assert second.commander.epoch > first.commander.epoch
     assert second.guidance.value == GUIDANCE
     assert second.peaks.facts() == first.peaks.facts()
+
+
+class Untrained:
+    """A forecaster that has nothing to say yet."""
+
+    async def tell(self, grid: TimeGrid) -> Told:
+        raise ForecastError("still training")
+
+
+async def test_rules_before_the_first_plan_are_no_alarm_and_rules_after_it_are(tmp_path: Path) -> None:
+    clock, bus = SimClock(START), LocalBus()
+    controller = Controller(PARK, bus, clock, ControllerSettings(live=True), Untrained())
+    with closing(open_store(f"sqlite:///{tmp_path / 'a.sqlite3'}")) as store:
+        recorder = Recorder(store, clock.now, lambda _: None)
+        watchman = Watchman(controller, bus, recorder)
+
+        async def alarms_at(after: timedelta, source: str) -> list[str]:
+            controller.guidance.value = replace(GUIDANCE, source=source)
+            watchman.look(START + after)
+            recorder.hand_over()
+            if recorder.writing is not None:
+                await recorder.writing
+            return [alarm.text for alarm in store.alarms_open() if alarm.cleared_at is None]
+
+        assert await alarms_at(timedelta(minutes=1), "rules") == []
+        assert await alarms_at(timedelta(minutes=2), "mpc") == []
+        assert await alarms_at(timedelta(minutes=3), "rules") == ["there is no new plan; rules in force"]
+        await recorder.last_word()
+
+
+async def test_a_first_plan_that_never_comes_is_an_alarm_after_a_quarter_of_an_hour(tmp_path: Path) -> None:
+    clock, bus = SimClock(START), LocalBus()
+    controller = Controller(PARK, bus, clock, ControllerSettings(live=True), Untrained())
+    controller.guidance.value = replace(GUIDANCE, source="rules")
+    with closing(open_store(f"sqlite:///{tmp_path / 'a.sqlite3'}")) as store:
+        recorder = Recorder(store, clock.now, lambda _: None)
+        watchman = Watchman(controller, bus, recorder)
+        for minutes in (0, 16):
+            watchman.look(START + timedelta(minutes=minutes))
+        await recorder.last_word()
+        assert [alarm.text for alarm in store.alarms_open()] == ["there is no new plan; rules in force"]
