@@ -87,7 +87,7 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
     folder = tmp_path_factory.mktemp("papers")
     ours, theirs = Authority.made(folder, "ours"), Authority.made(folder, "theirs")
     named = {name: ours.signed(name, f"DNS:{name}") for name in ("controller", USER)}
-    broker = ours.signed("broker", "IP:127.0.0.1,DNS:localhost")
+    broker = ours.signed("broker", "IP:127.0.0.1")
     return Papers(ours, theirs, broker, named["controller"], named[USER], theirs.signed("stranger", f"DNS:{USER}"))
 
 
@@ -133,8 +133,8 @@ async def test_a_broker_whose_authority_we_do_not_know_is_refused_in_one_line(tm
 
 async def test_a_certificate_for_another_host_is_refused(tmp_path: Path, papers: Papers) -> None:
     async with broker(tmp_path, papers) as running:
-        elsewhere = running.url.replace("127.0.0.1", "127.0.0.2")
-        with pytest.raises(BrokerError, match=r"not valid for '127\.0\.0\.2'|no MQTT broker answers"):
+        elsewhere = running.url.replace("127.0.0.1", "localhost")
+        with pytest.raises(BrokerError, match="not valid for 'localhost'"):
             async with connected_bus(elsewhere, "one", settings=settings(papers.ours.context())):
                 pytest.fail("it was trusted")
 
