@@ -50,13 +50,13 @@ def live(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def lines_until(process: subprocess.Popen[str], word: str) -> list[str]:
-    """What it prints, up to the line with the word."""
+    """What it prints, up to the line that begins with the word."""
     lines: list[str] = []
     end_s = time.monotonic() + PATIENCE_S
     assert process.stdout is not None
     for line in process.stdout:
         lines.append(line)
-        if word in line or time.monotonic() > end_s:
+        if line.startswith(word) or time.monotonic() > end_s:
             break
     return lines
 
