@@ -8,7 +8,7 @@ feeder is opened last of all, and closed again only when power has become cheap 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -24,6 +24,7 @@ __all__ = ["QUOTA_KINDS", "QuotaRule", "feeder_band", "quota_band", "thermal_ban
 
 QUOTA_KINDS: Final = ("zinc_electrowinning", "copper_refining", "submerged_arc", "flexible_load")
 _QUARTER: Final = timedelta(minutes=15)
+_QUARTER_H: Final = hours(_QUARTER)
 #: Tariffs of a park at one instant, and some to spare.
 _ANSWERS_KEPT: Final = 64
 #: Running ahead of the quota is worth less than any sale and more than wasting wind and sun. [CNY/MWh]
@@ -53,17 +54,24 @@ class QuotaRule:
 def _hours_left(rule: QuotaRule, at: datetime, table: PriceTable | SpotTable | None) -> tuple[float, float]:
     """The same for every load of a tariff, so that it is worked out once an instant."""
     local = at.astimezone(rule.zone)
-    midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    left_h = hours(midnight - local)
-    if table is None:
-        return left_h, left_h
-    cheap_h, then = 0.0, at
-    while then < midnight:
-        step = min(_QUARTER, midnight - then)
-        if table.import_cny_per_mwh(then) <= rule.dear_above_cny_per_mwh:
-            cheap_h += hours(step)
-        then += step
-    return left_h, cheap_h
+    begin = local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+    cheap_h = _cheap_hours(rule, local.date(), table)
+    done = (at - begin) / _QUARTER
+    quarter = int(done)
+    left_h = (len(cheap_h) - 1 - done) * _QUARTER_H
+    return left_h, cheap_h[quarter + 1] + (cheap_h[quarter] - cheap_h[quarter + 1]) * (quarter + 1 - done)
+
+
+@lru_cache(_ANSWERS_KEPT)
+def _cheap_hours(rule: QuotaRule, day: date, table: PriceTable | SpotTable | None) -> tuple[float, ...]:
+    """Hours from each quarter of a local day to its midnight that are not dear; at midnight none. [h]."""
+    begin, end = (datetime.combine(d, time(), rule.zone).astimezone(UTC) for d in (day, day + timedelta(days=1)))
+    cheap_h = [0.0]
+    for quarter in reversed(range((end - begin) // _QUARTER)):
+        at = begin + quarter * _QUARTER
+        dear = table is not None and table.import_cny_per_mwh(at) > rule.dear_above_cny_per_mwh
+        cheap_h.append(cheap_h[-1] + (0.0 if dear else _QUARTER_H))
+    return tuple(reversed(cheap_h))
 
 
 def quota_band(asset: Asset, said: Reported, at: datetime, table: PriceTable | SpotTable | None, rule: QuotaRule) -> BandGuidance:
