@@ -25,9 +25,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from controllers.adapters.slurm.follower import Follower
-from controllers.adapters.slurm.power import full_mw, power_mw
-from controllers.adapters.slurm.settings import PartitionRule, PowerModel, SlurmSettings
+from controllers.adapters.following.follower import Follower
+from controllers.adapters.following.power import full_mw, power_mw
+from controllers.adapters.following.settings import JobRule, PowerModel
+from controllers.adapters.slurm.hands import SlurmHands
+from controllers.adapters.slurm.settings import SlurmSettings
 from controllers.adapters.slurm.slurm import Slurm, find_slurm
 from controllers.bus.broker import embedded_broker
 from controllers.bus.mqtt import MqttBus, connected_bus
@@ -89,7 +91,7 @@ async def measured(settings: SlurmSettings, told: argparse.Namespace) -> tuple[l
     backs: list[float] = []
     rng = random.Random(1)
     async with connected_bus(settings.broker_url, "park") as park, connected_bus(settings.broker_url, "adapter") as bus:
-        task = asyncio.create_task(Follower(settings, slurm, bus, WallClock()).run())
+        task = asyncio.create_task(Follower(settings, SlurmHands(settings, slurm), bus, WallClock()).run())
         ran = len((await slurm.queue()).running())
         for number in range(told.cuts):
             queue = await slurm.queue()
@@ -116,13 +118,13 @@ async def run(told: argparse.Namespace, conf: str, folder: Path) -> dict[str, An
     slurm = Slurm(conf)
     await filled(slurm)
     async with embedded_broker(folder / "broker") as url:
-        rules = {"flex": PartitionRule(tier=3, slack_h=12.0, preemptible=True)}
+        rules = {"flex": JobRule(tier=3, slack_h=12.0, preemptible=True)}
         settings = SlurmSettings(
             park=PARK,
             cluster=CLUSTER,
             broker_url=url,
             fallback_cap_mw=10.0,
-            partitions=rules,
+            rules=rules,
             power=POWER,
             state_dir=folder / "state",
             slurm_conf=conf,

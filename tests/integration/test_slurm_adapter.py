@@ -17,10 +17,12 @@ from typing import Any
 
 import pytest
 
-from controllers.adapters.slurm.follower import Follower
-from controllers.adapters.slurm.jobs import Queue
-from controllers.adapters.slurm.power import power_mw
-from controllers.adapters.slurm.settings import PartitionRule, PowerModel, SlurmSettings
+from controllers.adapters.following.follower import Follower
+from controllers.adapters.following.jobs import Queue
+from controllers.adapters.following.power import power_mw
+from controllers.adapters.following.settings import JobRule, PowerModel
+from controllers.adapters.slurm.hands import SlurmHands
+from controllers.adapters.slurm.settings import SlurmSettings
 from controllers.adapters.slurm.slurm import Slurm, find_slurm
 from controllers.bus.broker import EmbeddedBroker
 from controllers.bus.mqtt import MqttBus, connected_bus
@@ -124,7 +126,7 @@ class Bench:
         """Posts a new revision: a cap for this hour, and another for the hours after it."""
         self.revision += 1
         now = WallClock().now()
-        hour = now.replace(minute=0, second=0, microsecond=0)
+        hour = now.replace(second=0, microsecond=0)
         caps = [cap_mw, later_mw if later_mw is not None else 1.0, 1.0]
         facts = {"green_share_frac": 0.5, "carbon_kg_per_mwh": 0.0, "price_cny_per_mwh": 300.0, "confidence_frac": 0.9}
         intervals = tuple(
@@ -146,9 +148,9 @@ class Bench:
 
 @pytest.fixture
 async def bench(slurm_conf: str, broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Bench]:
-    rules = {"flex": PartitionRule(tier=3, slack_h=12.0, preemptible=True), "batch": PartitionRule(tier=2, slack_h=12.0)}
+    rules = {"flex": JobRule(tier=3, slack_h=12.0, preemptible=True), "batch": JobRule(tier=2, slack_h=12.0)}
     settings = SlurmSettings(
-        park=PARK, cluster=CLUSTER, broker_url=broker.url, fallback_cap_mw=1.0, partitions=rules, power=POWER,
+        park=PARK, cluster=CLUSTER, broker_url=broker.url, fallback_cap_mw=1.0, rules=rules, power=POWER,
         state_dir=tmp_path / "state", lease_s=3.0, period_s=0.5, backlog_s=1.0, ahead="licences", slurm_conf=slurm_conf,
     )  # fmt: skip
     heard: list[Message] = []
@@ -181,7 +183,7 @@ async def following(bench: Bench, act: Callable[[], Awaitable[None]], settings: 
     """The adapter in this process while something is done."""
     set_up = settings or bench.settings
     async with connected_bus(set_up.broker_url, "adapter") as bus:
-        task = asyncio.create_task(Follower(set_up, bench.slurm, bus, WallClock()).run())
+        task = asyncio.create_task(Follower(set_up, SlurmHands(set_up, bench.slurm), bus, WallClock()).run())
         try:
             await act()
         finally:

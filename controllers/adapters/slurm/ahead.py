@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from controllers.adapters.slurm.jobs import Queue
-from controllers.adapters.slurm.power import full_mw, idle_mw
-from controllers.adapters.slurm.settings import Ahead, PowerModel
+from controllers.adapters.following.jobs import Queue
+from controllers.adapters.following.power import full_mw, idle_mw
+from controllers.adapters.following.settings import PowerModel
+from controllers.adapters.slurm.settings import Ahead
 from vpp.units import KW_PER_MW
 from vpp.wire.messages import ShiftInterval
 

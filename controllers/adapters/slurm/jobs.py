@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
+from controllers.adapters.following.jobs import Job, JobState
 from vpp.errors import SchedulerError
 from vpp.units import HOURS_PER_DAY, SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 
-__all__ = ["FORMAT", "STATES", "Job", "JobState", "Queue", "parse_jobs", "parse_nodes"]
+__all__ = ["FORMAT", "STATES", "parse_jobs", "parse_nodes"]
 
-JobState: TypeAlias = Literal["pending", "running", "suspended"]
 #: For `squeue --states`.
 STATES: Final = "PENDING,RUNNING,SUSPENDED"
 _FIELDS: Final = (
@@ -40,61 +39,6 @@ _SPAN: Final = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)")
 _DAY_S: Final = HOURS_PER_DAY * SECONDS_PER_HOUR
 #: A job without a time limit is taken to need this long. [s]
 _ENDLESS_S: Final = 7 * _DAY_S
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One job that waits, runs or is paused.
-
-    Args:
-        job_id: Slurm's own, one for each task of an array.
-        state: Where it is.
-        partition: The first one it asks for.
-        nodes: How many it takes.
-        gpus: On all of its nodes.
-        licences: Counted licences it holds, by name.
-        submitted_at: When it came.
-        eligible_at: Not before.
-        deadline: Slurm's own deadline; None where the user gave none.
-        limit_s: Longest run time. [s]
-        used_s: Run time so far, pauses not counted. [s]
-    """
-
-    job_id: str
-    state: JobState
-    partition: str
-    nodes: int
-    gpus: int
-    licences: tuple[tuple[str, int], ...]
-    submitted_at: datetime
-    eligible_at: datetime
-    deadline: datetime | None
-    limit_s: float
-    used_s: float
-
-    @property
-    def left_s(self) -> float:
-        """Run time it may still need: up to its limit, since nobody knows when it will really end. [s]."""
-        return max(self.limit_s - self.used_s, 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """A cluster at one moment.
-
-    Args:
-        jobs: All that wait, run or are paused.
-        nodes_up: Nodes that draw power.
-        gpus: On the nodes that are up.
-    """
-
-    jobs: tuple[Job, ...]
-    nodes_up: int
-    gpus: int
-
-    def running(self) -> tuple[Job, ...]:
-        """Those that draw power."""
-        return tuple(job for job in self.jobs if job.state == "running")
 
 
 def parse_jobs(text: str) -> tuple[Job, ...]:
@@ -128,7 +72,7 @@ def _job(said: dict[str, str]) -> Job:
     return Job(
         job_id=said["JobID"],
         state=states[said["State"]],
-        partition=said["Partition"].split(",")[0],
+        job_class=said["Partition"].split(",")[0],
         nodes=_least(said["NumNodes"]),
         gpus=_gpus(said),
         licences=tuple(_licences(said["Licenses"])),

@@ -1,176 +1,45 @@
-"""How one cluster's adapter is set up: a TOML file beside its Slurm."""
+"""How an adapter beside a Slurm is set up."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from vpp.errors import IdError, SchedulerError
-from vpp.ids import check_id
+from controllers.adapters.following.settings import FollowSettings, Said, load_settings
 
-__all__ = ["Ahead", "PartitionRule", "PowerModel", "SlurmSettings", "load_settings"]
+__all__ = ["Ahead", "SlurmSettings", "load_slurm"]
 
 #: How a cap ahead of time is written into Slurm: as reserved licences, as reserved nodes, or not at all.
 Ahead: TypeAlias = Literal["licences", "nodes", "off"]
-_TIERS: Final = range(4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionRule:
-    """What the park may do with the jobs of a partition.
+class SlurmSettings(FollowSettings):
+    """One Slurm's adapter; a class of jobs is a partition.
 
     Args:
-        tier: 0 is never touched; 1 neither; 2 may be held before it starts; 3 may be paused as well, if `preemptible`.
-        slack_h: A job without a deadline of its own is due this long after its longest run time. [h]
-        preemptible: Whether its jobs stand a pause.
-        checkpoint_s: Time between checkpoints; None where there are none. [s]
-    """
-
-    tier: int
-    slack_h: float = 0.0
-    preemptible: bool = False
-    checkpoint_s: float | None = None
-
-    @property
-    def may_pause(self) -> bool:
-        """Whether running jobs may be paused."""
-        return self.preemptible and self.tier == _TIERS[-1]
-
-    @property
-    def may_wait(self) -> bool:
-        """Whether jobs may be kept from starting."""
-        return self.tier >= _TIERS[2]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PowerModel:
-    """From what runs to the cluster's power at its meter.
-
-    Args:
-        node_idle_kw: A node that is up and idle. [kW]
-        gpu_kw: What a busy GPU adds, with its share of the node. [kW]
-        pue: Power at the meter over power of the machines.
-        licence: Counted licence in which jobs state their draw in kW, where the cluster has one.
-    """
-
-    node_idle_kw: float
-    gpu_kw: float
-    pue: float = 1.2
-    licence: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlurmSettings:
-    """One cluster's adapter.
-
-    Args:
-        park: Id of the park.
-        cluster: Id of the cluster.
-        broker_url: Of the park's broker.
-        fallback_cap_mw: The contracted cap when the park is silent. [MW]
-        partitions: What may be done with each; one that is not named is never touched.
-        power: Power of what runs.
-        state_dir: Where it writes down what it holds.
-        fast_band_mw: Band for modulation in seconds; Slurm has no such means, so 0 unless something else does it. [MW]
-        lease_s: Nothing stays held longer than this after the adapter or the park has gone. [s]
-        period_s: How often it looks, beside at once on a new signal. [s]
-        backlog_s: How often it reports its work. [s]
-        command_s: Longest wait for one of Slurm's commands. [s]
-        margin_frac: Kept free under the cap, as a share of it, so that it is not touched by every start.
         ahead: How caps of later intervals are written into Slurm.
         slurm_conf: Slurm's configuration file; empty for its default.
     """
 
-    park: str
-    cluster: str
-    broker_url: str
-    fallback_cap_mw: float
-    partitions: Mapping[str, PartitionRule]
-    power: PowerModel
-    state_dir: Path
-    fast_band_mw: float = 0.0
-    lease_s: float = 120.0
-    period_s: float = 5.0
-    backlog_s: float = 60.0
-    command_s: float = 20.0
-    margin_frac: float = 0.0
     ahead: Ahead = "off"
     slurm_conf: str = ""
 
-    @property
-    def trace_path(self) -> Path:
-        """Where it is written what is held."""
-        return self.state_dir / f"{self.cluster}.json"
 
-
-def load_settings(path: Path) -> SlurmSettings:
+def load_slurm(path: Path) -> SlurmSettings:
     """Reads a TOML file.
 
     Raises:
         SchedulerError: It cannot be read or breaks the rules; all faults, one line each.
     """
-    try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SchedulerError(f"{path}: {error}") from error
-    faults = list(_faults(said))
-    if faults:
-        raise SchedulerError("\n".join(f"{path}: {fault}" for fault in faults))
-    partitions = {name: PartitionRule(**rule) for name, rule in said.pop("partitions").items()}
-    power = PowerModel(**said.pop("power"))
-    state_dir = (path.parent / said.pop("state_dir")).resolve()
-    return SlurmSettings(**said, partitions=partitions, power=power, state_dir=state_dir)
+    return load_settings(path, SlurmSettings, "partitions", _faults)
 
 
-def _faults(said: Mapping[str, Any]) -> list[str]:
-    found = _shape("", said, SlurmSettings, {"partitions": dict, "power": dict})
-    partitions = said.get("partitions")
-    for name, rule in partitions.items() if isinstance(partitions, dict) else ():
-        at = f"partitions.{name}."
-        found += _shape(at, rule, PartitionRule) if isinstance(rule, dict) else [f"{at[:-1]}: must be a table"]
-        if isinstance(rule, dict) and rule.get("tier") not in _TIERS:
-            found.append(f"{at}tier: {rule.get('tier')}: must be 0, 1, 2 or 3")
-    power = said.get("power")
-    found += _shape("power.", power, PowerModel) if isinstance(power, dict) else []
-    if isinstance(power, dict) and _is_number(power.get("pue")) and power["pue"] < 1.0:
-        found.append(f"power.pue: {power['pue']}: cannot be below 1, the machines themselves are part of it")
+def _faults(said: Said) -> list[str]:
+    found, power = [], said.get("power")
     if said.get("ahead", "off") not in ("licences", "nodes", "off"):
         found.append(f"ahead: {said['ahead']!r}: must be 'licences', 'nodes' or 'off'")
     if said.get("ahead") == "licences" and not (isinstance(power, dict) and power.get("licence")):
         found.append("ahead: 'licences' needs power.licence, the name of the counted licence")
-    for key in ("park", "cluster"):
-        try:
-            check_id(str(said.get(key, "")))
-        except IdError as error:
-            found.append(f"{key}: {error}")
     return found
-
-
-def _shape(at: str, said: Mapping[str, Any], kind: type, tables: Mapping[str, type] | None = None) -> list[str]:
-    """Unknown and missing keys, wrong types, numbers out of range."""
-    known = {field.name: field for field in fields(kind)}
-    required = {name for name, field in known.items() if field.default is MISSING}
-    found = [f"{at}{key}: unknown; known are {', '.join(known)}" for key in said if key not in known]
-    found += [f"{at}{key}: is missing" for key in known if key in required and key not in said]
-    for key, value in said.items():
-        if key not in known:
-            continue
-        wanted = (tables or {}).get(key) or _type_of(str(known[key].type))
-        if wanted is float:
-            if not _is_number(value) or value < 0.0 or value != value:
-                found.append(f"{at}{key}: {value!r}: must be a number, 0 or more")
-        elif not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-            found.append(f"{at}{key}: {value!r}: must be {wanted.__name__}")
-    return found
-
-
-def _type_of(text: str) -> type:
-    known: dict[str, type] = {"int": int, "bool": bool, "float": float, "float | None": float}
-    return known.get(text, str)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from controllers.adapters.following.jobs import Queue
 from controllers.adapters.slurm.ahead import PREFIX, Reservation
-from controllers.adapters.slurm.jobs import FORMAT, STATES, Queue, parse_jobs, parse_nodes
+from controllers.adapters.slurm.jobs import FORMAT, STATES, parse_jobs, parse_nodes
 from controllers.adapters.slurm.settings import Ahead
 from vpp.errors import SchedulerError
 from vpp.units import SECONDS_PER_MINUTE

@@ -6,22 +6,24 @@ from pathlib import Path
 
 import pytest
 
+from controllers.adapters.following.backlog import backlog_of, due_at
+from controllers.adapters.following.jobs import Job, JobState, Queue
+from controllers.adapters.following.moves import Ask, Contract, Held, decide
+from controllers.adapters.following.power import full_mw, power_mw
+from controllers.adapters.following.settings import JobRule, PowerModel
+from controllers.adapters.following.trace import Trace, read_trace, write_trace
 from controllers.adapters.slurm.ahead import reservations_of
-from controllers.adapters.slurm.backlog import backlog_of, due_at
-from controllers.adapters.slurm.jobs import Job, JobState, Queue, parse_jobs
-from controllers.adapters.slurm.moves import Ask, Contract, Held, decide
-from controllers.adapters.slurm.power import full_mw, power_mw
-from controllers.adapters.slurm.settings import PartitionRule, PowerModel, load_settings
-from controllers.adapters.slurm.trace import Trace, read_trace, write_trace
+from controllers.adapters.slurm.jobs import parse_jobs
+from controllers.adapters.slurm.settings import load_slurm
 from vpp.errors import SchedulerError
 from vpp.wire.messages import ShiftInterval
 
 NOW = datetime(2030, 10, 1, 8, tzinfo=UTC)
 MODEL = PowerModel(node_idle_kw=2.0, gpu_kw=1.0, pue=1.25, licence="power")
 RULES = {
-    "flex": PartitionRule(tier=3, slack_h=12.0, preemptible=True, checkpoint_s=900.0),
-    "batch": PartitionRule(tier=2, slack_h=6.0),
-    "firm": PartitionRule(tier=0),
+    "flex": JobRule(tier=3, slack_h=12.0, preemptible=True, checkpoint_s=900.0),
+    "batch": JobRule(tier=2, slack_h=6.0),
+    "firm": JobRule(tier=0),
 }
 CONTRACT = Contract(RULES, MODEL)
 ROW = "|".join(
@@ -175,8 +177,8 @@ preemptible = true
 def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "slurm.toml"
     path.write_text(GOOD, encoding="utf-8")
-    settings = load_settings(path)
-    assert settings.partitions["flex"].may_pause
+    settings = load_slurm(path)
+    assert settings.rules["flex"].may_pause
     assert settings.state_dir == tmp_path / "state"
 
 
@@ -195,5 +197,5 @@ def test_a_wrong_setting_is_named_with_its_rule(tmp_path: Path, old: str, new: s
     path = tmp_path / "slurm.toml"
     path.write_text(GOOD.replace(old, new), encoding="utf-8")
     with pytest.raises(SchedulerError) as caught:
-        load_settings(path)
+        load_slurm(path)
     assert word in str(caught.value)

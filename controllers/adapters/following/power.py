@@ -1,11 +1,11 @@
-"""From Slurm's jobs to the cluster's power at its meter."""
+"""From the jobs of a scheduler to the cluster's power at its meter."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from controllers.adapters.slurm.jobs import Job, Queue
-from controllers.adapters.slurm.settings import PowerModel
+from controllers.adapters.following.jobs import Job, Queue
+from controllers.adapters.following.settings import PowerModel
 from vpp.units import KW_PER_MW
 
 __all__ = ["full_mw", "idle_mw", "job_kw", "job_mw", "power_mw"]

@@ -1,4 +1,4 @@
-"""What to do now so that the cluster keeps its cap: pure, from the queue to a few of Slurm's own means."""
+"""What to do now so that the cluster keeps its cap: pure, from the queue to a few means that every scheduler has."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from controllers.adapters.slurm.backlog import latest_start
-from controllers.adapters.slurm.jobs import Job, Queue
-from controllers.adapters.slurm.power import job_mw, power_mw
-from controllers.adapters.slurm.settings import PartitionRule, PowerModel
+from controllers.adapters.following.backlog import latest_start
+from controllers.adapters.following.jobs import Job, Queue
+from controllers.adapters.following.power import job_mw, power_mw
+from controllers.adapters.following.settings import JobRule, PowerModel
 
 __all__ = ["Ask", "Contract", "Held", "Moves", "decide"]
 
-_UNKNOWN: Final = PartitionRule(tier=0)
+_UNKNOWN: Final = JobRule(tier=0)
 _TINY_MW: Final = 1e-9
 
 
@@ -22,17 +22,17 @@ _TINY_MW: Final = 1e-9
 class Contract:
     """What may be touched, and what it draws."""
 
-    partitions: Mapping[str, PartitionRule]
+    rules: Mapping[str, JobRule]
     power: PowerModel
     margin_frac: float = 0.0
 
-    def rule(self, job: Job) -> PartitionRule:
-        """Of the job's partition; one that the contract does not name is never touched."""
-        return self.partitions.get(job.partition, _UNKNOWN)
+    def rule(self, job: Job) -> JobRule:
+        """Of the job's class; one that the contract does not name is never touched."""
+        return self.rules.get(job.job_class, _UNKNOWN)
 
-    def waiting_partitions(self) -> frozenset[str]:
+    def waiting_classes(self) -> frozenset[str]:
         """Those whose jobs may be kept from starting."""
-        return frozenset(name for name, rule in self.partitions.items() if rule.may_wait)
+        return frozenset(name for name, rule in self.rules.items() if rule.may_wait)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What this adapter holds: jobs paused, partitions closed, starts put off."""
+    """What this adapter holds: jobs paused, classes closed, starts put off."""
 
     paused: frozenset[str] = frozenset()
     closed: frozenset[str] = frozenset()
@@ -71,15 +71,16 @@ class Moves:
     """What to do, in this order: close, pause, put off; then resume, let start, open.
 
     Args:
-        close: Partitions in which nothing more starts.
+        close: Classes of which nothing more starts.
         pause: Running jobs.
         put_off: Waiting jobs whose start moves to `until`.
         resume: Paused jobs.
         let_start: Jobs put off that may start at once.
-        open: Partitions that were closed.
+        open: Classes that were closed.
         until: When what was put off may start by itself.
         power_mw: After it. [MW]
         short_mw: How much of the cap cannot be kept without touching what must not be touched. [MW]
+        room_mw: Left for work that has not come yet; infinite where nothing bounds it. [MW]
     """
 
     close: tuple[str, ...] = ()
@@ -91,6 +92,7 @@ class Moves:
     until: datetime | None = None
     power_mw: float = 0.0
     short_mw: float = 0.0
+    room_mw: float = 0.0
 
 
 def decide(queue: Queue, contract: Contract, held: Held, ask: Ask) -> Moves:
@@ -137,7 +139,7 @@ def _start(queue: Queue, contract: Contract, held: Held, ask: Ask, so_far: Moves
     for job in sorted(waiting, key=lambda job: _slack(job, contract)):
         urgent = latest_start(job, contract.rule(job)) - ask.hold <= ask.now
         if level_mw + job_mw(job, model) <= (limit_mw if urgent else min(limit_mw, ask.target_mw)) + _TINY_MW:
-            # Room is given by the order of slack; whether Slurm has free nodes for it is Slurm's own business.
+            # Room is given by the order of slack; whether there are free nodes for it is the scheduler's own business.
             level_mw += job_mw(job, model)
             if job.job_id in held.put_off:
                 sooner.append(job.job_id)
@@ -150,11 +152,12 @@ def _start(queue: Queue, contract: Contract, held: Held, ask: Ask, so_far: Moves
         open=tuple(sorted(held.closed)),
         until=ask.now + ask.hold,
         power_mw=so_far.power_mw,
+        room_mw=max(min(limit_mw, ask.target_mw) - level_mw, 0.0),
     )
 
 
 def _close(contract: Contract, held: Held) -> tuple[str, ...]:
-    return tuple(sorted(contract.waiting_partitions() - held.closed))
+    return tuple(sorted(contract.waiting_classes() - held.closed))
 
 
 def _fitting(jobs: Iterable[Job], room_mw: float, model: PowerModel) -> list[Job]:
@@ -167,7 +170,7 @@ def _fitting(jobs: Iterable[Job], room_mw: float, model: PowerModel) -> list[Job
 
 
 def _pause_rank(job: Job, contract: Contract) -> tuple[datetime, float, str]:
-    """Most slack first, to the hour; then the largest, because Slurm takes its time for each."""
+    """Most slack first, to the hour; then the largest, because a scheduler takes its time for each."""
     latest = latest_start(job, contract.rule(job)).replace(minute=0, second=0, microsecond=0)
     return latest, job_mw(job, contract.power), job.job_id
 

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from controllers.adapters.slurm.moves import Held
-from controllers.adapters.slurm.slurm import Slurm
+from controllers.adapters.following.moves import Held
 from vpp.errors import SchedulerError
 
-__all__ = ["Trace", "read_trace", "undo", "write_trace"]
+__all__ = ["Trace", "read_trace", "write_trace"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +19,7 @@ class Trace:
     """What is held, and until when.
 
     Args:
-        held: Jobs and partitions; it may name some that were meant to be held and are not.
+        held: Jobs and classes; it may name some that were meant to be held and are not.
         lease_until_s: On the machine's monotonic clock, which all of its processes share. [s]
         watchdog: Process id of the watchdog that minds it.
     """
@@ -68,19 +67,6 @@ def write_trace(path: Path, trace: Trace) -> None:
     except OSError as error:
         half.unlink(missing_ok=True)
         raise SchedulerError(f"{path}: {error}; nothing is held that is not written down") from error
-
-
-async def undo(slurm: Slurm, held: Held) -> None:
-    """Gives everything back: partitions, paused jobs, starts, and all reservations of ours.
-
-    Raises:
-        SchedulerError: Slurm does not answer; try again.
-    """
-    await slurm.open(sorted(held.closed))
-    suspended = {job.job_id for job in (await slurm.queue()).jobs if job.state == "suspended"}
-    await slurm.resume(sorted(held.paused & suspended))
-    await slurm.let_start(sorted(held.put_off))
-    await slurm.unreserve(sorted(await slurm.reservations()))
 
 
 def _names(said: Mapping[str, object], key: str) -> list[str]:

@@ -9,18 +9,17 @@ import math
 import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from controllers.adapters.slurm.ahead import reservations_of
-from controllers.adapters.slurm.backlog import backlog_of
-from controllers.adapters.slurm.jobs import Queue
-from controllers.adapters.slurm.moves import Ask, Contract, Held, Moves, decide
-from controllers.adapters.slurm.power import idle_mw, job_mw, power_mw
-from controllers.adapters.slurm.settings import SlurmSettings
-from controllers.adapters.slurm.slurm import Slurm
-from controllers.adapters.slurm.trace import Trace, read_trace, undo, write_trace
+from controllers.adapters.following.backlog import backlog_of
+from controllers.adapters.following.hands import Hands
+from controllers.adapters.following.jobs import Queue
+from controllers.adapters.following.moves import Ask, Contract, Held, Moves, decide
+from controllers.adapters.following.power import idle_mw, job_mw, power_mw
+from controllers.adapters.following.settings import FollowSettings
+from controllers.adapters.following.trace import Trace, read_trace, write_trace
 from controllers.bus.base import Bus
 from controllers.client import SchedulerClient
 from controllers.edge.edge import Timepiece
@@ -32,6 +31,7 @@ __all__ = ["Follower", "FollowerCounters"]
 log = logging.getLogger(__name__)
 
 _UNDO_S: Final = 10.0
+_END_S: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -50,14 +50,14 @@ class Follower:
 
     Args:
         settings: How the cluster is set up.
-        slurm: Its Slurm.
+        hands: Its scheduler's own means.
         bus: Towards the park.
         clock: For stamps.
     """
 
-    def __init__(self, settings: SlurmSettings, slurm: Slurm, bus: Bus, clock: Timepiece) -> None:
-        self._settings, self._slurm, self._clock = settings, slurm, clock
-        self._contract = Contract(settings.partitions, settings.power, settings.margin_frac)
+    def __init__(self, settings: FollowSettings, hands: Hands, bus: Bus, clock: Timepiece) -> None:
+        self._settings, self._hands, self._clock = settings, hands, clock
+        self._contract = Contract(settings.rules, settings.power, settings.margin_frac)
         self._wake = asyncio.Event()
         self._client = SchedulerClient(
             bus, settings.park, settings.cluster, clock, fallback_cap_mw=settings.fallback_cap_mw, on_shift=self._on_shift
@@ -80,15 +80,15 @@ class Follower:
         """
         trace = read_trace(self._settings.trace_path)
         self._held = trace.held if trace is not None else Held()
-        async with self._minded():
+        async with self._hands.open(self._wake), self._minded():
             while True:
                 self._wake.clear()
                 try:
                     await self._look()
                 except SchedulerError as error:
-                    # The park keeps its signal, Slurm comes back: the next look begins with what is true then.
+                    # The park keeps its signal, the scheduler comes back: the next look begins with what is true then.
                     self.counters.failed += 1
-                    log.warning("slurm.failed cluster=%s error=%s", self._settings.cluster, error)
+                    log.warning("follower.failed cluster=%s error=%s", self._settings.cluster, error)
                 # `wait_for` of Python 3.11 may lose a cancellation that comes together with the event; a timeout does not.
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._settings.period_s):
@@ -96,31 +96,35 @@ class Follower:
 
     @contextlib.asynccontextmanager
     async def _minded(self) -> AsyncIterator[None]:
-        """With a watchdog beside it; at the end everything is given back, by the watchdog if Slurm does not answer."""
+        """With a watchdog beside it; at the end everything is given back, by the watchdog if the scheduler does not answer."""
         await self._watched()
         try:
             yield
         finally:
             try:
                 async with asyncio.timeout(_UNDO_S):
-                    await undo(self._slurm, self._held)
+                    await self._hands.give_back(self._held)
                 self._write(Held(), 0.0)
             except (SchedulerError, TimeoutError) as error:
-                log.warning("slurm.left_to_watchdog cluster=%s error=%s", self._settings.cluster, error)
+                log.warning("follower.left_to_watchdog cluster=%s error=%s", self._settings.cluster, error)
                 with contextlib.suppress(SchedulerError):
                     self._write(self._held, 0.0)
             # The watchdog sees that nobody holds its pipe, and ends when nothing is held.
             if self._watchdog is not None and self._watchdog.stdin is not None:
                 self._watchdog.stdin.close()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_END_S):
+                        await self._watchdog.wait()
 
     async def _watched(self) -> None:
         if self._watchdog is not None and self._watchdog.returncode is None:
             return
-        words = [str(self._settings.trace_path), *([self._settings.slurm_conf] if self._settings.slurm_conf else [])]
+        module, *words = self._hands.watchdog()
         self._watchdog = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "controllers.adapters.slurm.watchdog",
+            module,
+            str(self._settings.trace_path),
             *words,
             stdin=asyncio.subprocess.PIPE,
             start_new_session=True,
@@ -135,18 +139,20 @@ class Follower:
         """One turn.
 
         Raises:
-            SchedulerError: Slurm does not answer, or what is to be held cannot be written down.
+            SchedulerError: The scheduler does not answer, or what is to be held cannot be written down.
         """
         await self._watched()
         self._write(self._held, self._settings.lease_s)
         self.counters.looks += 1
-        queue = await self._slurm.queue()
-        self._held = _true(self._held, queue)
+        queue = await self._hands.queue()
+        self._held = self._hands.true(self._held, queue)
         ask = self._ask()
         moves = decide(queue, self._contract, self._held, ask)
-        await self._carry_out(moves)
+        await self._carry_out(moves, queue)
         self._report(queue, moves)
-        await self._reserve(queue)
+        shift = self._client.shift
+        intervals = shift.intervals if shift is not None and self._follows() else ()
+        await self._hands.look_ahead(intervals, queue, self._clock.now())
 
     def _ask(self) -> Ask:
         """What the signal asks for now; when the park has been silent for a lease, what was contracted for that."""
@@ -165,32 +171,19 @@ class Follower:
         in_event = shift.event is not None and shift.event.start <= now < shift.event.end
         return in_event or now < shift.valid_until + timedelta(seconds=self._settings.lease_s)
 
-    async def _carry_out(self, moves: Moves) -> None:
-        held, slurm = self._held, self._slurm
-        meant = Held(
-            held.paused | frozenset(moves.pause), held.closed | frozenset(moves.close), held.put_off | frozenset(moves.put_off)
-        )
-        if meant != held:
+    async def _carry_out(self, moves: Moves, queue: Queue) -> None:
+        meant = self._hands.meant(self._held, moves)
+        if meant != self._held:
             self._write(meant, self._settings.lease_s)
         self._held = meant
-        await slurm.close(moves.close)
-        await slurm.pause(moves.pause)
-        if moves.until is not None:
-            await slurm.put_off(moves.put_off, moves.until)
-        await slurm.resume(moves.resume)
-        await slurm.let_start(moves.let_start)
-        await slurm.open(moves.open)
-        self._held = Held(
-            meant.paused - frozenset(moves.resume),
-            meant.closed - frozenset(moves.open),
-            meant.put_off - frozenset(moves.let_start),
-        )
+        self._held = await self._hands.carry_out(moves, queue, meant)
         self.counters.paused += len(moves.pause)
         self.counters.resumed += len(moves.resume)
         if moves.pause or moves.resume or moves.close or moves.open:
+            counts = (len(moves.pause), len(moves.resume), len(moves.close), len(moves.open))
             log.info(
-                "slurm.moved cluster=%s pause=%d resume=%d close=%d open=%d power_mw=%.3f short_mw=%.3f",
-                *(self._settings.cluster, len(moves.pause), len(moves.resume), len(moves.close), len(moves.open)),
+                "follower.moved kind=%s cluster=%s pause=%d resume=%d close=%d open=%d power_mw=%.3f short_mw=%.3f",
+                *(self._hands.kind, self._settings.cluster, *counts),
                 *(moves.power_mw, moves.short_mw),
             )
 
@@ -200,7 +193,7 @@ class Follower:
         self._client.report_power(moves.power_mw, state=state)
         if time.monotonic() - self._reported_s >= self._settings.backlog_s:
             self._reported_s = time.monotonic()
-            items = backlog_of(queue, self._settings.partitions, self._settings.power, self._clock.now())
+            items = backlog_of(queue, self._settings.rules, self._settings.power, self._clock.now())
             self._client.report_backlog(items, fast_band_mw=self._settings.fast_band_mw)
         shift = self._client.shift
         if shift is not None and shift.revision != self._answered:
@@ -220,29 +213,6 @@ class Follower:
             note += f"; now {moves.short_mw:.3f} MW above the cap"
         self._client.respond(shift.revision, "part", instead=instead, note=note)
 
-    async def _reserve(self, queue: Queue) -> None:
-        """What is reserved becomes what the signal asks for; names say all there is to say of a reservation."""
-        settings, shift = self._settings, self._client.shift
-        if settings.ahead == "off":
-            return
-        intervals = shift.intervals if shift is not None and self._follows() else ()
-        wanted = {r.name: r for r in reservations_of(intervals, queue, settings.power, settings.ahead, self._clock.now())}
-        there = await self._slurm.reservations()
-        running = {name for name in there if not _begins_after(name, self._clock.now().strftime("%Y%m%d%H%M"))}
-        await self._slurm.unreserve(sorted(there - set(wanted) - (running if intervals else set())))
-        for name in sorted(set(wanted) - there):
-            await self._slurm.reserve(wanted[name], settings.ahead, settings.power.licence)
-
-
-def _true(held: Held, queue: Queue) -> Held:
-    """Without jobs that have ended or were let go by somebody else."""
-    state = {job.job_id: job.state for job in queue.jobs}
-    return replace(
-        held,
-        paused=frozenset(i for i in held.paused if state.get(i) == "suspended"),
-        put_off=frozenset(i for i in held.put_off if state.get(i) == "pending"),
-    )
-
 
 def _least_mw(queue: Queue, contract: Contract) -> float:
     """With everything paused that may be."""
@@ -252,7 +222,3 @@ def _least_mw(queue: Queue, contract: Contract) -> float:
 
 def _waiting(queue: Queue) -> int:
     return sum(job.state == "pending" for job in queue.jobs)
-
-
-def _begins_after(name: str, minute: str) -> bool:
-    return name.split("_")[1] > minute
