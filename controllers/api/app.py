@@ -9,6 +9,7 @@ from datetime import date
 from functools import cache
 from typing import Any, Final
 
+import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
@@ -26,7 +27,7 @@ from controllers.api import (
 )
 from controllers.api.answer import answer_kinds, refusal
 from controllers.api.bell import Bell
-from controllers.api.context import ParkOn, Parts, Present
+from controllers.api.context import ParkOn, Parts, Present, parts_of
 from controllers.api.counts import RequestCounts, RequestLayer
 from controllers.api.door import Attempts, Door
 from controllers.api.gauges import ParkGauges
@@ -48,6 +49,7 @@ __all__ = ["create_app", "describe"]
 
 _VERSION: Final = "1.0.0"
 _BODY_MAX: Final = 1_048_576
+_CALLS: Final = "/v1/events"
 _DESCRIPTION: Final = (
     "Virtual power plant of an industrial park. Powers are MW, positive when consuming; a connection's import is positive. "
     "Times are instants with a zone; answers are in UTC. Every refusal is one line (`Problem`). "
@@ -120,7 +122,7 @@ def _dressed(app: FastAPI) -> FastAPI:
     ):
         app.include_router(routes.router)
     app.add_exception_handler(Refusal, on_refusal)
-    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(StoreError, _on_store)
     plain = app.openapi
@@ -132,6 +134,16 @@ def _dressed(app: FastAPI) -> FastAPI:
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents
     return app
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    """A call of the grid that cannot even be read leaves a line in the audit like one that is absurd."""
+    response = await on_invalid(request, error)
+    caller = getattr(request.state, "caller", None)
+    if caller is not None and request.url.path.startswith(_CALLS) and request.method != "GET":
+        said = msgspec.json.decode(response.body, type=Problem).detail
+        await parts_of(request).audited(caller.name, f"{request.method} {request.url.path}", "", said, outcome="refused")
+    return response
 
 
 async def _on_store(request: Request, error: Exception) -> Response:

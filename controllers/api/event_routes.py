@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -14,7 +15,8 @@ from controllers.api.context import Parts, parts_of
 from controllers.api.gate import MayCall, MaySeeEvents
 from controllers.api.ledger_facts import EventFacts, EventList
 from controllers.api.limits import event_faults
-from controllers.api.problem import Refusal
+from controllers.api.problem import Fault, Refusal
+from controllers.api.roles import Caller
 
 __all__ = ["OVER", "router"]
 
@@ -52,8 +54,8 @@ async def call(request: Request, caller: MayCall, body: EventBody) -> Response:
     async with parts.asking:
         known = await _find(parts, body.event_id)
         if known is not None:
-            return _again(known, body)
-        refuse_faults(event_faults(parts.park, body, parts.clock.now()))
+            return await _again(parts, caller, known, body)
+        await _refuse(parts, caller, body.event_id, event_faults(parts.park, body, parts.clock.now()))
         row = await parts.in_thread(parts.ledger.ask_event, body, caller.name, parts.clock.now())
     parts.told("event", row.number)
     return answer(row, 201, {"Location": f"/v1/events/{row.event_id}"})
@@ -88,7 +90,8 @@ async def amend(request: Request, caller: MayCall, event_id: EventId, body: Amen
         )
         at = parts.clock.now()
         # The start of an event that runs is past, and stays what it was.
-        refuse_faults(f for f in event_faults(parts.park, changed, at) if body.start is not None or f.where != "body.start")
+        found = (f for f in event_faults(parts.park, changed, at) if body.start is not None or f.where != "body.start")
+        await _refuse(parts, caller, event_id, found)
         row = await parts.in_thread(parts.ledger.amend_event, known, changed, caller.name, at)
     parts.told("event", row.number)
     return answer(row)
@@ -113,12 +116,22 @@ async def cancel(request: Request, caller: MayCall, event_id: EventId) -> Respon
     return answer(row)
 
 
-def _again(known: EventFacts, body: EventBody) -> Response:
+async def _refuse(parts: Parts, caller: Caller, event_id: str, found: Iterable[Fault]) -> None:
+    """Refuses a call that has faults; that somebody called and was refused is a line of the audit."""
+    faults = tuple(found)
+    if faults:
+        said = "; ".join(fault.line() for fault in faults)
+        await parts.audited(caller.name, "event.ask", event_id, said, outcome="refused")
+    refuse_faults(faults)
+
+
+async def _again(parts: Parts, caller: Caller, known: EventFacts, body: EventBody) -> Response:
     different = [name for name in _SAME if getattr(known, name) != getattr(body, name)]
     if different:
         detail = (
             f"{body.event_id}: was received with another {', '.join(different)}; change it by PATCH, or choose a new event_id"
         )
+        await parts.audited(caller.name, "event.ask", body.event_id, detail, outcome="refused")
         raise Refusal(409, "event_differs", detail)
     return answer(known)
 

@@ -45,6 +45,7 @@ def _checker(right: Right) -> Callable[..., Awaitable[Caller]]:
         parts = parts_of(request)
         caller = await _caller(parts, request)
         await may(parts, request, caller, right, request.path_params.get("cluster"))
+        request.state.caller = caller
         return caller
 
     return check
