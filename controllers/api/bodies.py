@@ -22,6 +22,7 @@ __all__ = [
     "MaintenanceBody",
     "OverrideBody",
     "PinBody",
+    "RefusedCallBody",
     "ReleaseBody",
     "ResponseBody",
     "TokenBody",
@@ -118,6 +119,13 @@ class AmendBody(_Body):
         if not self.model_fields_set:
             raise ValueError("say what changes: target_mw, start, end or priority")
         return self
+
+
+class RefusedCallBody(_Body):
+    """A call in another protocol that cannot be put into the words of this one."""
+
+    event_id: str = Field(min_length=1, max_length=120, description="the caller's own name of it, as it came")
+    why: str = Field(min_length=3, max_length=900)
 
 
 class BacklogItemBody(_Body):

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Final
 
+import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from controllers.api.answer import Raw, answer, answers
 from controllers.api.ask_routes import refuse_faults
-from controllers.api.bodies import AmendBody, EventBody, EventId
+from controllers.api.bodies import AmendBody, EventBody, EventId, RefusedCallBody
 from controllers.api.context import Parts, parts_of
 from controllers.api.gate import MayCall, MaySeeEvents
 from controllers.api.ledger_facts import EventFacts, EventList
@@ -24,6 +25,12 @@ router = APIRouter(prefix="/v1")
 #: States that nothing follows but the account of what was.
 OVER: Final = frozenset({"refused", "delivered", "settled", "cancelled"})
 _SAME: Final = ("connection", "kind", "target_mw", "start", "end", "priority", "note")
+
+
+class Noted(msgspec.Struct, frozen=True, kw_only=True):
+    """It is in the audit."""
+
+    noted: bool = True
 
 
 @router.get("/events", tags=["events"], responses=answers(EventList), response_class=Raw)
@@ -59,6 +66,13 @@ async def call(request: Request, caller: MayCall, body: EventBody) -> Response:
         row = await parts.in_thread(parts.ledger.ask_event, body, caller.name, parts.clock.now())
     parts.told("event", row.number)
     return answer(row, 201, {"Location": f"/v1/events/{row.event_id}"})
+
+
+@router.post("/events/refused", tags=["events"], status_code=201, responses=answers(Noted, 201, "noted"), response_class=Raw)
+async def refused_elsewhere(request: Request, caller: MayCall, body: RefusedCallBody) -> Response:
+    """Writes into the audit that a call came by another protocol and could not be read; it is a call that was refused."""
+    await parts_of(request).audited(caller.name, "event.ask", body.event_id, body.why, outcome="refused")
+    return answer(Noted(), 201)
 
 
 @router.get("/events/{event_id}", tags=["events"], responses=answers(EventFacts, _404="no such event"), response_class=Raw)

@@ -1,0 +1,1 @@
+"""The park as client (VEN) of an operator."""
