@@ -11,13 +11,10 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from controllers.adapters.following.follower import Follower
 from controllers.adapters.following.jobs import Queue
 from controllers.adapters.following.power import power_mw
 from controllers.adapters.following.settings import JobRule, PowerModel
@@ -25,14 +22,11 @@ from controllers.adapters.slurm.hands import SlurmHands
 from controllers.adapters.slurm.settings import SlurmSettings
 from controllers.adapters.slurm.slurm import Slurm, find_slurm
 from controllers.bus.broker import EmbeddedBroker
-from controllers.bus.mqtt import MqttBus, connected_bus
-from controllers.clock import WallClock
-from vpp.wire.codec import decode, encode
-from vpp.wire.messages import Backlog, ComputeShift, ComputeTelemetry, Message, ShiftInterval, ShiftResponse
-from vpp.wire.topics import Channel, topic_of
+from tests.park_side import CLUSTER, PARK, ParkSide, park_side
+from tests.park_side import following as park_follows
+from vpp.wire.messages import Backlog, ComputeTelemetry, ShiftResponse
 
 TOOL = Path(__file__).resolve().parents[3] / "shared" / "tools" / "slurm-local"
-PARK, CLUSTER = "chifeng", "compute.zhisuan1"
 NODES, GPUS = 4, 8
 POWER = PowerModel(node_idle_kw=1.0, gpu_kw=1.0, pue=1.25, licence="power")
 IDLE_MW = NODES * 1.25 / 1000
@@ -88,9 +82,7 @@ class Bench:
 
     settings: SlurmSettings
     slurm: Slurm
-    park: MqttBus
-    heard: list[Message]
-    revision: int = 0
+    park: ParkSide
 
     def scontrol(self, *words: str) -> str:
         done = subprocess.run(["scontrol", *words], env=self._env, capture_output=True, text=True, check=False, timeout=20)
@@ -122,29 +114,6 @@ class Bench:
             )
             await asyncio.sleep(0.05)
 
-    def signal(self, cap_mw: float, *, valid_s: float = 60.0, later_mw: float | None = None) -> int:
-        """Posts a new revision: a cap for this hour, and another for the hours after it."""
-        self.revision += 1
-        now = WallClock().now()
-        hour = now.replace(second=0, microsecond=0)
-        caps = [cap_mw, later_mw if later_mw is not None else 1.0, 1.0]
-        facts = {"green_share_frac": 0.5, "carbon_kg_per_mwh": 0.0, "price_cny_per_mwh": 300.0, "confidence_frac": 0.9}
-        intervals = tuple(
-            ShiftInterval(
-                start=hour + timedelta(hours=i), end=hour + timedelta(hours=i + 1), cap_mw=c, target_mw=c, floor_mw=0.0, **facts
-            )
-            for i, c in enumerate(caps)
-        )
-        shift = ComputeShift(
-            epoch=1, seq=self.revision, issued_at=now, cluster=CLUSTER, revision=self.revision,
-            valid_until=now + timedelta(seconds=valid_s), cap_now_mw=cap_mw, intervals=intervals,
-        )  # fmt: skip
-        self.park.post(topic_of(PARK, Channel.COMPUTE_SHIFT, CLUSTER), encode(shift), qos=1, retain=True)
-        return self.revision
-
-    def of(self, kind: type[Message]) -> list[Any]:
-        return [said for said in self.heard if isinstance(said, kind)]
-
 
 @pytest.fixture
 async def bench(slurm_conf: str, broker: EmbeddedBroker, tmp_path: Path) -> AsyncIterator[Bench]:
@@ -153,17 +122,8 @@ async def bench(slurm_conf: str, broker: EmbeddedBroker, tmp_path: Path) -> Asyn
         park=PARK, cluster=CLUSTER, broker_url=broker.url, fallback_cap_mw=1.0, rules=rules, power=POWER,
         state_dir=tmp_path / "state", lease_s=3.0, period_s=0.5, backlog_s=1.0, ahead="licences", slurm_conf=slurm_conf,
     )  # fmt: skip
-    heard: list[Message] = []
-    async with connected_bus(broker.url, "park") as park:
-        kinds = (
-            (Channel.COMPUTE_TELEMETRY, ComputeTelemetry),
-            (Channel.COMPUTE_BACKLOG, Backlog),
-            (Channel.COMPUTE_RESPONSE, ShiftResponse),
-        )
-        for channel, kind in kinds:
-            topic = topic_of(PARK, channel, CLUSTER)
-            park.subscribe(topic, lambda topic, payload, kind=kind: heard.append(decode(kind, topic, payload)))
-        found = Bench(settings, Slurm(slurm_conf), park, heard)
+    async with park_side(broker.url) as park:
+        found = Bench(settings, Slurm(slurm_conf), park)
         _clean(found)
         await found.until(lambda queue: not queue.jobs)
         yield found
@@ -180,15 +140,8 @@ def _clean(bench: Bench) -> None:
 
 
 async def following(bench: Bench, act: Callable[[], Awaitable[None]], settings: SlurmSettings | None = None) -> None:
-    """The adapter in this process while something is done."""
     set_up = settings or bench.settings
-    async with connected_bus(set_up.broker_url, "adapter") as bus:
-        task = asyncio.create_task(Follower(set_up, SlurmHands(set_up, bench.slurm), bus, WallClock()).run())
-        try:
-            await act()
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    await park_follows(set_up, SlurmHands(set_up, bench.slurm), act)
 
 
 def nothing_held(bench: Bench, queue: Queue) -> bool:
@@ -201,13 +154,13 @@ async def test_a_cut_pauses_jobs_until_the_cluster_is_inside_it_and_is_answered(
     async def act() -> None:
         bench.submit(6)
         await bench.runs(6)
-        revision = bench.signal(IDLE_MW + 2 * JOB_MW + 1e-6)
+        revision = bench.park.signal(IDLE_MW + 2 * JOB_MW + 1e-6)
         took_s = await bench.until(lambda queue: power_mw(queue, POWER) <= IDLE_MW + 2 * JOB_MW + 1e-6)
         assert took_s < 10.0
-        await bench.until(lambda queue: any(r.revision == revision for r in bench.of(ShiftResponse)))
-        assert bench.of(ShiftResponse)[-1].accepted == "all"
+        await bench.until(lambda queue: any(r.revision == revision for r in bench.park.of(ShiftResponse)))
+        assert bench.park.of(ShiftResponse)[-1].accepted == "all"
         bench.submit(1)
-        bench.signal(1.0)
+        bench.park.signal(1.0)
         await bench.runs(7)
 
     await following(bench, act)
@@ -218,9 +171,9 @@ async def test_firm_work_runs_on_and_the_part_that_cannot_be_kept_is_named(bench
     async def act() -> None:
         bench.submit(2, partition="firm")
         await bench.runs(2)
-        revision = bench.signal(0.001)
-        await bench.until(lambda queue: any(r.revision == revision for r in bench.of(ShiftResponse)))
-        answer = bench.of(ShiftResponse)[-1]
+        revision = bench.park.signal(0.001)
+        await bench.until(lambda queue: any(r.revision == revision for r in bench.park.of(ShiftResponse)))
+        answer = bench.park.of(ShiftResponse)[-1]
         assert (answer.accepted, answer.intervals[0].power_mw) == ("part", pytest.approx(IDLE_MW + 2 * JOB_MW))
         assert len((await bench.slurm.queue()).running()) == 2
 
@@ -232,16 +185,16 @@ async def test_the_backlog_and_the_power_are_reported(bench: Bench) -> None:
         bench.submit(3)
         await bench.runs(3)
         await bench.until(
-            lambda queue: any(b.items and b.items[0].max_mw == pytest.approx(3 * JOB_MW) for b in bench.of(Backlog))
+            lambda queue: any(b.items and b.items[0].max_mw == pytest.approx(3 * JOB_MW) for b in bench.park.of(Backlog))
         )
-        await bench.until(lambda queue: bench.of(ComputeTelemetry)[-1].power_mw == pytest.approx(IDLE_MW + 3 * JOB_MW))
+        await bench.until(lambda queue: bench.park.of(ComputeTelemetry)[-1].power_mw == pytest.approx(IDLE_MW + 3 * JOB_MW))
 
     await following(bench, act)
 
 
 async def test_a_later_cap_is_a_reservation_that_goes_when_the_adapter_stops(bench: Bench) -> None:
     async def act() -> None:
-        bench.signal(1.0, later_mw=IDLE_MW + JOB_MW)
+        bench.park.signal(1.0, later_mw=IDLE_MW + JOB_MW)
         await bench.until(lambda queue: "Licenses=power:28" in bench.scontrol("-o", "show", "reservations"))
 
     await following(bench, act)
@@ -252,7 +205,7 @@ async def test_when_the_park_falls_silent_everything_comes_back_within_the_lease
     async def act() -> None:
         bench.submit(4)
         await bench.runs(4)
-        bench.signal(0.0, valid_s=1.0)
+        bench.park.signal(0.0, valid_s=1.0)
         await bench.runs(0)
         await bench.until(lambda queue: nothing_held(bench, queue) and len(queue.running()) == 4)
 
@@ -268,7 +221,7 @@ async def test_an_adapter_that_is_killed_ended_or_hangs_leaves_nothing_behind(be
     words = [sys.executable, "-m", "controllers.adapters.slurm.cli", "--config", str(config)]
     adapter = await asyncio.create_subprocess_exec(*words)
     try:
-        bench.signal(0.0, later_mw=0.0)
+        bench.park.signal(0.0, later_mw=0.0)
         await bench.runs(0)
         adapter.send_signal(number)
         await bench.until(lambda queue: nothing_held(bench, queue) and len(queue.running()) == 4)
@@ -286,7 +239,7 @@ async def test_a_controller_of_slurm_that_was_away_finds_nothing_held_for_longer
     async def act() -> None:
         bench.submit(2)
         await bench.runs(2)
-        bench.signal(0.0, valid_s=2.0)
+        bench.park.signal(0.0, valid_s=2.0)
         await bench.runs(0)
         await asyncio.to_thread(_saved, state)
         await asyncio.to_thread(_kill_controller, state)

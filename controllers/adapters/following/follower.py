@@ -24,6 +24,7 @@ from controllers.bus.base import Bus
 from controllers.client import SchedulerClient
 from controllers.edge.edge import Timepiece
 from vpp.errors import SchedulerError
+from vpp.units import KW_PER_MW
 from vpp.wire.messages import AcceptedInterval, ComputeShift
 
 __all__ = ["Follower", "FollowerCounters"]
@@ -190,7 +191,7 @@ class Follower:
     def _report(self, queue: Queue, moves: Moves) -> None:
         """Power as it is after the moves; the backlog now and then; the answer once for each revision."""
         state = {"paused_jobs": float(len(self._held.paused)), "waiting_jobs": float(_waiting(queue))}
-        self._client.report_power(moves.power_mw, state=state)
+        self._client.report_power(moves.power_mw + self._lingering_mw(queue, moves), state=state)
         if time.monotonic() - self._reported_s >= self._settings.backlog_s:
             self._reported_s = time.monotonic()
             items = backlog_of(queue, self._settings.rules, self._settings.power, self._clock.now())
@@ -199,6 +200,12 @@ class Follower:
         if shift is not None and shift.revision != self._answered:
             self._answered = shift.revision
             self._answer(shift, queue, moves)
+
+    def _lingering_mw(self, queue: Queue, moves: Moves) -> float:
+        """What was told to stop and still draws power. [MW]."""
+        power, told = self._settings.power, frozenset(moves.pause) if self._hands.lingers else frozenset()
+        gpus_mw = queue.lingering_gpus * power.gpu_kw * power.pue / KW_PER_MW
+        return gpus_mw + sum(job_mw(job, power) for job in queue.jobs if job.job_id in told)
 
     def _answer(self, shift: ComputeShift, queue: Queue, moves: Moves) -> None:
         floor_mw = _least_mw(queue, self._contract)

@@ -23,6 +23,11 @@ class Hands(Protocol):
         """For the log."""
         ...
 
+    @property
+    def lingers(self) -> bool:
+        """Whether paused work draws power for a while after it was told to stop."""
+        ...
+
     def open(self, wake: asyncio.Event) -> AbstractAsyncContextManager[None]:
         """Connected inside; sets `wake` when something has changed that is worth a look before the next period."""
         ...

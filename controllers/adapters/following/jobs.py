@@ -55,11 +55,13 @@ class Queue:
         jobs: All that wait, run or are paused.
         nodes_up: Nodes that draw power.
         gpus: On the nodes that are up.
+        lingering_gpus: Of work that was told to stop and has not yet.
     """
 
     jobs: tuple[Job, ...]
     nodes_up: int
     gpus: int
+    lingering_gpus: int = 0
 
     def running(self) -> tuple[Job, ...]:
         """Those that draw power."""

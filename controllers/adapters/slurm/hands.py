@@ -31,6 +31,11 @@ class SlurmHands:
         """By a file's word."""
         return cls(settings, Slurm(settings.slurm_conf, settings.command_s))
 
+    @property
+    def lingers(self) -> bool:
+        """A suspended job draws nothing more."""
+        return False
+
     @contextlib.asynccontextmanager
     async def open(self, wake: asyncio.Event) -> AsyncIterator[None]:
         """Its commands need no connection, and Slurm tells nobody when something changes."""

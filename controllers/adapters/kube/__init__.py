@@ -1,0 +1,1 @@
+"""A Kubernetes cluster with Kueue that follows the park: workloads become the backlog, the signal Kueue's own means."""
