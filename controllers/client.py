@@ -81,12 +81,13 @@ class SchedulerClient:
     def cap_now_mw(self) -> float:
         """The cap to keep at this moment, in MW.
 
-        The signal's own while it is valid; after that the cap that its schedule promised for this interval; outside
-        the schedule the contracted one.
+        The signal's own while it is valid, and never more than its schedule says for this interval; after that the schedule's;
+        outside the schedule the contracted one.
         """
-        if self._shift is not None and self.is_valid:
-            return self._shift.cap_now_mw
         interval = self.interval_now()
+        if self._shift is not None and self.is_valid:
+            # A call of the grid may begin between two signals.
+            return self._shift.cap_now_mw if interval is None else min(self._shift.cap_now_mw, interval.cap_mw)
         return interval.cap_mw if interval is not None else self._fallback_cap_mw
 
     def report_backlog(self, items: tuple[BacklogItem, ...], *, fast_band_mw: float = 0.0) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from controllers.bus.base import Bus
 from controllers.clock import Clock
+from controllers.dispatch.caps import Lowering, lowering
 from controllers.dispatch.events import judge
 from controllers.dispatch.guidance import Guidance
 from controllers.dispatch.orders import LeaseTimes
@@ -165,12 +166,18 @@ class Controller:
             plans = self.planner = PlanGuide(park, known, worker or InlineWorker(), settings.solve, settings.reserves, rules)
             self.guide = DayAheadGuide(plans, rules) if settings.day_ahead else plans
         self.guard = Guard(park, self.commander, lambda: self.inbox.snapshot(clock.now()), self.dispatch_wakes.bell.ring)
+        self.commander.may_lower = self._may_lower
         if settings.live:
             self._come_alive(rules)
 
     @property
     def _plans(self) -> bool:
         return self._foreteller is not None or self._foresight is not None
+
+    def _may_lower(self, cluster: AssetId) -> Lowering | None:
+        now = self._clock.now()
+        known = self.inbox.snapshot(now)
+        return lowering(known.events, known.overrides, cluster, now)
 
     def _come_alive(self, rules: RuleGuide) -> None:
         self.guide = LiveGuide(self.guide if self._plans else None, rules, self._settings.plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -11,13 +12,14 @@ from msgspec import structs
 
 from controllers.bus.base import Bus
 from controllers.clock import Clock
+from controllers.dispatch.caps import Lowering, kept_caps
 from controllers.dispatch.orders import Order
 from controllers.loops.ear import Mouth, Mute
 from vpp.ids import AssetId, ConnectionId
 from vpp.units import MS_PER_S
-from vpp.wire.codec import encode
+from vpp.wire.codec import decode, encode
 from vpp.wire.messages import Ack, Arm, Command, ComputeShift, GridEvent, GridEventAnswer, Message, Reason, Shed, ShiftInterval
-from vpp.wire.topics import Channel, topic_of
+from vpp.wire.topics import Channel, filter_of, topic_of
 
 __all__ = ["Commander", "CommandCounters", "ShiftOrder", "Stamp"]
 
@@ -80,9 +82,14 @@ class Commander:
         self._revision = 0
         self._last: dict[tuple[AssetId, str], _Sent] = {}
         self._waiting: dict[int, tuple[AssetId, _Sent]] = {}
+        self._shifts: dict[str, ComputeShift] = {}
+        #: What allows the cap of a cluster to fall inside the hours for which it is promised.
+        self.may_lower: Callable[[AssetId], Lowering | None] = _never
         self.counters = CommandCounters()
         #: Who notes what was said.
         self.mouth: Mouth = Mute()
+        # What the leader before us has promised stands on the broker, and is kept.
+        bus.subscribe(filter_of(park, Channel.COMPUTE_SHIFT), self._on_shift, qos=1)
 
     def now(self) -> datetime:
         """Park time, as it stands in every stamp."""
@@ -143,8 +150,15 @@ class Commander:
         return True
 
     def shift(self, order: ShiftOrder) -> None:
-        """Publishes a compute-shift signal; it is retained, so that a scheduler that joins late follows at once."""
+        """Publishes a compute-shift signal; it is retained, so that a scheduler that joins late follows at once.
+
+        Here, and nowhere else, a cap that was promised for the next hours is kept; see `controllers.dispatch.caps`.
+        """
         stamp = self.stamp()
+        last, allowed = self._shifts.get(order.cluster), self.may_lower(order.cluster)
+        promised = last.intervals if last is not None else ()
+        intervals = kept_caps(order.intervals, promised, stamp.issued_at, allowed)
+        caps = [i.cap_mw for i in intervals if i.start <= stamp.issued_at < i.end]
         self._revision += 1
         signal = ComputeShift(
             epoch=stamp.epoch,
@@ -153,12 +167,20 @@ class Commander:
             cluster=order.cluster,
             revision=self._revision,
             valid_until=order.valid_until,
-            cap_now_mw=order.cap_now_mw,
-            intervals=order.intervals,
+            cap_now_mw=caps[0] if caps else order.cap_now_mw,
+            intervals=intervals,
+            event=allowed.event() if allowed is not None else None,
         )
+        self._shifts[order.cluster] = signal
         self.counters.sent += 1
         self._bus.post(topic_of(self._park, Channel.COMPUTE_SHIFT, order.cluster), encode(signal), qos=1, retain=True)
         self.mouth.published(Channel.COMPUTE_SHIFT, signal)
+
+    def _on_shift(self, topic: str, payload: bytes) -> None:
+        signal = decode(ComputeShift, topic, payload)
+        held = self._shifts.get(signal.cluster)
+        if held is None or signal.order > held.order:
+            self._shifts[signal.cluster] = signal
 
     def answer(self, connection: ConnectionId, said: GridEvent, refused: Reason | None) -> None:
         """Tells the grid that an event has arrived, or why it is refused; said again each time it is called again."""
@@ -196,6 +218,11 @@ class Commander:
         """Assets that were told something so long ago, again and again since, and have said nothing to it."""
         latest_s = self._clock.monotonic_s() - after_s
         return frozenset(asset_id for asset_id, sent in self._waiting.values() if sent.asked_s <= latest_s)
+
+
+def _never(cluster: AssetId) -> Lowering | None:
+    """Without anybody who knows of events no promise is broken."""
+    return None
 
 
 def _same(before: Order, now: Order) -> bool:
