@@ -14,6 +14,7 @@ from sim_harness.truth import Truth
 from vpp.errors import ScenarioError
 from vpp.ids import AssetId
 from vpp.park import Asset
+from vpp.park.offtake import ammonia_arrears_t
 from vpp.park.plates import (
     AmmoniaLoopPlate,
     ArcFurnacePlate,
@@ -32,8 +33,6 @@ __all__ = ["heats_missing", "plant_items"]
 
 Item: TypeAlias = tuple[str, float]
 _Kind: TypeAlias = Callable[[Truth, Asset, FixedPrices], Iterator[Item]]
-
-_DAYS_PER_YEAR: Final = 365.0
 
 
 def plant_items(truth: Truth, prices: FixedPrices) -> Iterator[Item]:
@@ -76,9 +75,10 @@ def _ammonia_loop(truth: Truth, asset: Asset, prices: FixedPrices) -> Iterator[I
     del prices
     plate: AmmoniaLoopPlate = asset.plate
     made_t = _read(truth.totals, asset, "ammonia_t")
-    owed_t = plate.contract_frac * plate.target_t_per_a * _days(truth) / _DAYS_PER_YEAR
+    # Hydrogen left is contract ammonia still to be made, hydrogen taken out was taken from tomorrow's.
+    arrears_t = ammonia_arrears_t(plate, float(truth.grid.step_h.sum()), made_t, _change(truth, asset, "hydrogen_kg"))
     yield "ammonia_income", -made_t * plate.netback_cny_per_t
-    yield "ammonia_shortfall", max(0.0, owed_t - made_t) * plate.shortfall_cny_per_t
+    yield "ammonia_shortfall", max(0.0, arrears_t) * plate.shortfall_cny_per_t
     yield "hydrogen_vented", _read(truth.totals, asset, "vented_kg") * plate.vent_cny_per_kg
     yield "trips", _read(truth.totals, asset, "starved_t") * plate.trip_cny_per_t
     yield "inventory_hydrogen", -_change(truth, asset, "hydrogen_kg") * truth.park.prices.hydrogen_cny_per_kg
@@ -184,10 +184,6 @@ def _read(facts: Mapping[AssetId, Mapping[str, float]], asset: Asset, name: str)
 
 def _change(truth: Truth, asset: Asset, name: str) -> float:
     return _read(truth.stock_last, asset, name) - _read(truth.stock_first, asset, name)
-
-
-def _days(truth: Truth) -> float:
-    return float(truth.grid.step_h.sum()) / HOURS_PER_DAY
 
 
 def _day_left_frac(truth: Truth, at: datetime) -> float:

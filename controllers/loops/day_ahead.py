@@ -54,6 +54,7 @@ class DayAheadGuide:
         """The rules around the schedule in force."""
         if self.plans.known.forecasts.value is None:
             return None
+        self.plans.observe(snapshot)
         if self._plan_at is None or snapshot.at >= self._plan_at:
             await self._plan(snapshot)
         if self._next is not None and snapshot.at >= self._next[0]:

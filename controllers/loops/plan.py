@@ -17,20 +17,23 @@ from controllers.loops.commander import Commander, ShiftOrder, Stamp
 from controllers.loops.foresight import Foresight
 from controllers.loops.inbox import Inbox
 from controllers.loops.mailbox import Mailbox
+from controllers.loops.offtake import OfftakeMeter
 from controllers.loops.registers import PeakMeter
 from controllers.loops.worker import Worker
 from controllers.planner import KeptSolve, Problem, Result, SolveSettings
-from controllers.planner.asks import Asks
+from controllers.planner.asks import Asks, ChangeRule, published_on
 from controllers.planner.assemble import ReserveRule, assemble
 from controllers.planner.guide import guidance_of
 from controllers.planner.horizon import FINE, HOUR, SPAN, forecast_on, planning_grid
 from controllers.planner.lines import LineWatch
+from controllers.planner.problem import Published
 from controllers.planner.rule_facts import RuleFacts
 from controllers.planner.rules import RuleThresholds, rule_guidance
 from forecasting.forecast import Forecast
 from vpp.errors import PlanError, VppError
 from vpp.ids import AssetId, ConnectionId, PlanId
 from vpp.park import Park
+from vpp.timegrid import TimeGrid
 from vpp.units import FloatArray
 from vpp.wire.messages import PlanCurrent, PlannedPower, Reason, ShiftInterval
 from vpp.wire.topics import Channel
@@ -128,6 +131,7 @@ class PlanGuide:
         lost: How often it had to.
         first: The first plan of all, for whoever asks later what was thought at the start.
         on_made: Told of every plan.
+        change: What it costs to ask others for something else than the plan before.
     """
 
     park: Park
@@ -139,13 +143,20 @@ class PlanGuide:
     lost: int = 0
     first: Made | None = None
     on_made: Callable[[Made], None] | None = None
+    change: ChangeRule = field(default_factory=ChangeRule)
     _last: Made | None = None
     _fallen_back_on: Made | None = None
     _solve: KeptSolve = field(default_factory=KeptSolve.fresh)
     _lines: LineWatch = field(init=False)
+    _offtake: OfftakeMeter = field(init=False)
 
     def __post_init__(self) -> None:
         self._lines = LineWatch.of(self.park)
+        self._offtake = OfftakeMeter(self.park)
+
+    def observe(self, snapshot: Snapshot) -> None:
+        """Keeps the books that a plan needs; every `make` does so too."""
+        self._offtake.observe(snapshot)
 
     async def guide(self, snapshot: Snapshot) -> Guidance | None:
         """Assemble, solve, translate; on any failure the last plan goes on, then the rules take over, each named as such."""
@@ -167,6 +178,7 @@ class PlanGuide:
         Raises:
             VppError: There is none; why stands in it.
         """
+        self.observe(snapshot)
         forecast = self.known.forecast(snapshot.at)
         if forecast is None:
             raise PlanError("no forecast yet")
@@ -184,9 +196,23 @@ class PlanGuide:
         return Made(plan_id, problem, result, forecast)
 
     def _problem(self, snapshot: Snapshot, forecast: Forecast) -> Problem:
-        asks = Asks(events=snapshot.events, overrides=snapshot.overrides, lines=self._lines.kept)
+        asks = Asks(
+            events=snapshot.events,
+            overrides=snapshot.overrides,
+            published=self._published(forecast.grid),
+            lines=self._lines.kept,
+            ammonia_arrears_t=self._offtake.arrears_t(),
+        )
         problem = assemble(self.park, snapshot, forecast, self.known.peaks.peaks_mw(), self.reserves, asks)
         return problem if self.known.foresight is None else self.known.foresight.corrected(problem)
+
+    def _published(self, grid: TimeGrid) -> Published | None:
+        """The near hours of the plan that is known outside; None where none is, or an older one went on after a failure."""
+        if self._last is None:
+            return None
+        told = self._last.result
+        followers = [asset.id for kind in self.change.kinds for asset in self.park.assets_of(kind)]
+        return published_on({i: told.assets[i].power_mw for i in followers if i in told.assets}, told.grid, grid, self.change)
 
     def announce(self, commander: Commander) -> None:
         """Publishes the plan, for anyone to follow."""

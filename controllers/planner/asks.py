@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from controllers.planner.horizon import resample
 from controllers.planner.problem import FeedIn, FlowLimit, Held, Pin, Published, Rebound
 from vpp.events import Event, Override, PinLimit, PinOut, PinPower
 from vpp.ids import AssetId, ConnectionId
@@ -18,7 +19,17 @@ from vpp.park.rating import reach_mw
 from vpp.timegrid import TimeGrid
 from vpp.units import FloatArray
 
-__all__ = ["Asks", "feed_in_duties", "flow_limits", "held_by_events", "lines_at_risk", "pins_of", "rebounds_after"]
+__all__ = [
+    "Asks",
+    "ChangeRule",
+    "feed_in_duties",
+    "flow_limits",
+    "held_by_events",
+    "lines_at_risk",
+    "pins_of",
+    "published_on",
+    "rebounds_after",
+]
 
 #: What a MWh missed of a called response costs: less than lost load, more than any energy.
 EVENT_CNY_PER_MWH: Final = 5_000.0
@@ -35,6 +46,21 @@ LEAST_PER_MW: Final = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeRule:
+    """What it costs a plan to ask others for something else than the plan before it has told them.
+
+    Args:
+        cny_per_mwh: For each MWh beside the published power; moving one to another hour costs it twice. 0 for nothing.
+        span: How far ahead others rely on it.
+        kinds: Whose power people or schedulers act on: what dispatch moves every second nobody was promised.
+    """
+
+    cny_per_mwh: float = 2.0
+    span: timedelta = timedelta(hours=4)
+    kinds: tuple[str, ...] = ("compute", "ammonia_loop", "zinc_electrowinning", "copper_refining", "submerged_arc")
+
+
+@dataclass(frozen=True, slots=True)
 class Asks:
     """All that is asked from outside.
 
@@ -43,12 +69,33 @@ class Asks:
         overrides: What people decided.
         published: The plan that is known outside.
         lines: Branches whose limits the plan keeps, by id; empty for none.
+        ammonia_arrears_t: By loop, what the contract's month is behind, negative where it is ahead.
     """
 
     events: tuple[Event, ...] = ()
     overrides: tuple[Override, ...] = ()
     published: Published | None = None
     lines: frozenset[str] = field(default_factory=frozenset)
+    ammonia_arrears_t: Mapping[AssetId, float] = field(default_factory=dict)
+
+
+def published_on(power_mw: Mapping[AssetId, FloatArray], told: TimeGrid, grid: TimeGrid, rule: ChangeRule) -> Published | None:
+    """A published plan on the grid of the next one; None where they have no whole interval in common.
+
+    Args:
+        power_mw: As published, shape (told.n,) each.
+        told: Its grid.
+        grid: Of the plan to be made; it begins no earlier.
+        rule: See `ChangeRule`.
+    """
+    until = min(told.end, grid.start + rule.span)
+    known = int(sum(edge <= until for edge in grid.edges[1:]))
+    if known == 0 or grid.start < told.start or rule.cny_per_mwh <= 0.0:
+        return None
+    near = TimeGrid(grid.edges[: known + 1])
+    later = np.full(grid.n - known, np.nan)
+    found = {i: np.concatenate([resample(np.asarray(mw), told, near), later]) for i, mw in power_mw.items()}
+    return Published(found, rule.cny_per_mwh)
 
 
 def held_by_events(events: Sequence[Event], grid: TimeGrid) -> dict[ConnectionId, tuple[Held, ...]]:

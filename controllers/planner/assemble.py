@@ -31,6 +31,7 @@ from controllers.planner.problem import (
 from forecasting.forecast import Forecast
 from vpp.ids import AssetId, ConnectionId
 from vpp.park import Asset, Connection, Park, tariff_prices
+from vpp.park.offtake import ammonia_owed_t
 from vpp.park.plates import AmmoniaLoopPlate, ArcFurnacePlate, BatteryPlate, ComputePlate, EvChargingPlate, ThermalUnitPlate
 from vpp.spot import spot_or_mean
 from vpp.timegrid import TimeGrid
@@ -43,20 +44,22 @@ ELECTRICITY_DAYS_PER_MONTH: Final = 30.0
 #: A furnace that comes free this far into an interval can still start its heat in it; the start just slips by so much.
 FREE_SOON_FRAC: Final = 0.35
 _FARMS: Final = ("wind", "solar")
-_DAYS_PER_YEAR: Final = 365.0
 
 
 @dataclass(frozen=True, slots=True)
 class ReserveRule:
-    """How long an island must be able to live on its stores when wind and sun fail against the forecast.
+    """What a plan keeps in hand against its forecast: how much wind it counts on, and how long an island can live on its stores.
 
     Args:
+        available_level: The quantile of wind and sun that is counted on, None for the mean. Energy that is missing must be bought
+            when it is dear, what is left over becomes hydrogen or waits: erring low is the cheaper error.
         energy_h: Hours of what must run (base load, firm computing, the ammonia loop at its least) from the batteries.
         energy_cny_per_mwh_h: Price of each MWh missing, each hour.
         hydrogen_h: Hours of the ammonia loop at its least from the tank.
         hydrogen_cny_per_kg_h: Price of each kg missing, each hour.
     """
 
+    available_level: float | None = None
     energy_h: float = 4.0
     energy_cny_per_mwh_h: float = 100.0
     hydrogen_h: float = 10.0
@@ -88,7 +91,7 @@ def assemble(
         reserve_rule: What islands keep in hand; None for the defaults.
         asks: Events, overrides, the published plan; None for nothing.
     """
-    grid, asked = forecast.grid, asks or Asks()
+    grid, asked, rule = forecast.grid, asks or Asks(), reserve_rule or ReserveRule()
     known = _Known(park, snapshot, grid)
     states: dict[AssetId, Mapping[str, float]] = {
         i: {**said.state, "power_mw": said.power_mw} for i, said in snapshot.assets.items()
@@ -98,13 +101,13 @@ def assemble(
         park=park,
         grid=grid,
         states=states,
-        available_mw={a.id: _available(a, forecast) for kind in _FARMS for a in park.assets_of(kind)},
+        available_mw={a.id: _available(a, forecast, rule.available_level) for kind in _FARMS for a in park.assets_of(kind)},
         load_mw={a.id: _load(known, a) for a in park.assets_of("base_load")},
         connections=connections,
         end_values=_end_values(known, connections),
         compute={a.id: _compute(known, a) for a in park.assets_of("compute")},
         heats={a.id: _heats(known, a) for a in park.assets_of("arc_furnace")},
-        reserves=_reserves(known, reserve_rule or ReserveRule()),
+        reserves=_reserves(known, rule),
         curtail_cny_per_mwh=park.prices.curtailment_cny_per_mwh,
         bands={a.id: _band(known, a) for kind in BAND_KINDS for a in park.assets_of(kind)},
         charging={a.id: _charging(known, a) for a in park.assets_of("ev_charging")},
@@ -116,7 +119,10 @@ def assemble(
         flows=flow_limits(park, asked.lines),
         published=asked.published,
         must_run={a.id: _must_run(known, a) for a in park.assets_of("thermal_unit")},
-        ammonia_owed_t={a.id: _ammonia_owed_t(a.plate, grid) for a in park.assets_of("ammonia_loop")},
+        ammonia_owed_t={
+            a.id: ammonia_owed_t(a.plate, hours(grid.end - grid.start)) + asked.ammonia_arrears_t.get(a.id, 0.0)
+            for a in park.assets_of("ammonia_loop")
+        },
     )
 
 
@@ -163,11 +169,6 @@ def _must_run(known: _Known, asset: Asset) -> int:
     return plate.units if heating and not plate.off_by_default else 0
 
 
-def _ammonia_owed_t(plate: AmmoniaLoopPlate, grid: TimeGrid) -> float:
-    """The contract's share of this horizon; a tonne short costs the same whenever the month is settled."""
-    return plate.contract_frac * plate.target_t_per_a * hours(grid.end - grid.start) / (_DAYS_PER_YEAR * HOURS_PER_DAY)
-
-
 def _reserves(known: _Known, rule: ReserveRule) -> dict[AssetId, Reserve]:
     park, found = known.park, {}
     for area in park.area_ids:
@@ -189,9 +190,16 @@ def _reserves(known: _Known, rule: ReserveRule) -> dict[AssetId, Reserve]:
     return found
 
 
-def _available(asset: Asset, forecast: Forecast) -> FloatArray:
-    mean_mw: FloatArray = forecast.mean_frac[forecast.row(asset.id)] * asset.plate.capacity_mw
-    return mean_mw
+def _available(asset: Asset, forecast: Forecast, level: float | None) -> FloatArray:
+    row = forecast.row(asset.id)
+    frac = forecast.mean_frac[row]
+    if level is not None:
+        levels, quantiles = np.array(forecast.quantile_levels), forecast.quantile_frac[row]
+        above = int(np.clip(np.searchsorted(levels, level), 1, levels.size - 1))
+        part = (level - levels[above - 1]) / (levels[above] - levels[above - 1])
+        frac = quantiles[:, above - 1] + part * (quantiles[:, above] - quantiles[:, above - 1])
+    available_mw: FloatArray = frac * asset.plate.capacity_mw
+    return available_mw
 
 
 def _load(known: _Known, asset: Asset) -> FloatArray:

@@ -270,6 +270,10 @@ class KeptModel:
         if self._basis is not None:
             solver.setBasis(self._basis)
         solver.run()
+        if self._basis is not None and solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            # A neighbour's basis may be one that the solver cannot repair; a plan is not lost for that.
+            solver.clearSolver()
+            solver.run()
         if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             self._basis = None
             return _nothing(-np.inf)

@@ -273,7 +273,8 @@ class Problem:
         published: The plan known outside.
         must_run: Units of each thermal plant that heat needs on.
         steam_mw: What a steam-led plant generates, shape (T,).
-        ammonia_owed_t: What each loop owes by contract over the horizon.
+        ammonia_owed_t: What each loop owes by contract over the horizon, the month's arrears included, in ammonia or in hydrogen
+            left in the tank.
     """
 
     park: Park

@@ -25,6 +25,7 @@ from controllers.planner.rule_facts import RuleFacts
 from controllers.planner.rule_loads import QUOTA_KINDS, QuotaRule, feeder_band, quota_band, thermal_band
 from vpp.ids import AreaId, AssetId, PlanId
 from vpp.park import Asset, Connection, Park
+from vpp.park.offtake import hydrogen_worth_cny_per_kg
 from vpp.park.plates import AmmoniaLoopPlate, ArcFurnacePlate, CompressedAirPlate, ComputePlate, ElectrolyserPlate
 from vpp.units import HOURS_PER_DAY, hours
 
@@ -50,6 +51,7 @@ class RuleThresholds:
         stack_band: Change in the wanted count below which nothing is switched. [stacks]
         tank_low_frac: Level of the hydrogen tank at which the ammonia loop runs at its least.
         tank_high_frac: Level at which it runs at its most.
+        contract_share: Part of the ammonia contract's shortfall price that hydrogen is taken to save, beside its own price.
         tank_worth: Worth of hydrogen against its fixed price when the tank is empty; it falls to `2 - tank_worth` when full.
         tank_empty_frac: Level below which the stacks make at least what the loop takes at its least, also from the grid.
         tank_full_frac: Level above which they make no more than it takes, and more is worth nothing.
@@ -72,6 +74,7 @@ class RuleThresholds:
     tank_low_frac: float = 0.15
     tank_high_frac: float = 0.6
     tank_worth: float = 1.5
+    contract_share: float = 0.0
     tank_empty_frac: float = 0.08
     tank_full_frac: float = 0.92
     heat_price_cny_per_mwh: float = 700.0
@@ -206,7 +209,10 @@ def _hydrogen_worth(seen: _Seen, asset: Asset) -> float:
     level = min(max(_tank_frac(loop, seen.snapshot), 0.0), 1.0) if loop is not None else 0.5
     dear, full = seen.thresholds.tank_worth, seen.thresholds.tank_full_frac
     left = 1.0 if level <= full or full >= 1.0 else (1.0 - level) / (1.0 - full)
-    return seen.facts.park.prices.hydrogen_cny_per_kg * (dear + (2.0 - 2.0 * dear) * level) * left
+    price = seen.facts.park.prices.hydrogen_cny_per_kg
+    if loop is not None and seen.thresholds.contract_share > 0.0:
+        price += seen.thresholds.contract_share * (hydrogen_worth_cny_per_kg(loop.plate, price, short=True) - price)
+    return price * (dear + (2.0 - 2.0 * dear) * level) * left
 
 
 def _loop(seen: _Seen, asset: Asset) -> float:

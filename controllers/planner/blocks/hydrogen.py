@@ -143,10 +143,12 @@ def add_ammonia_loop(ctx: BuildContext, asset: Asset) -> Planned:
     ctx.draw(asset.area, power)
     quantities = {"rate_t_per_h": rate, "buffer_kg": tank, "vented_kg_per_h": vented}
     unmet = {"hydrogen_kg": lacking}
-    owed_t = ctx.problem.ammonia_owed_t.get(asset.id, 0.0)
-    if owed_t > 0.0:
+    owed_t = ctx.problem.ammonia_owed_t.get(asset.id)
+    if owed_t is not None:
+        # What the tank holds more at the end will be contract ammonia, what it holds less was taken from tomorrow's.
         short = b.columns(1, cost=plate.shortfall_cny_per_t, item="ammonia_shortfall")
-        b.rows(1, total(rate, h), term(short), low=owed_t)
+        stored_t = (zero, tank[-1:], np.full(1, 1.0 / plate.hydrogen_kg_per_t))
+        b.rows(1, total(rate, h), stored_t, term(short), low=owed_t + tank_now / plate.hydrogen_kg_per_t)
         unmet["ammonia_t"] = short
     return Planned(
         asset.id, power=(power,), fixed_mw=fixed, quantities=quantities, store_rows=rows, room=(0.0, plate.buffer_kg), unmet=unmet

@@ -15,7 +15,7 @@ from controllers.dispatch.snapshot import Reported, Snapshot
 from controllers.loops.commander import Commander
 from controllers.loops.inbox import Inbox
 from controllers.loops.mailbox import Mailbox
-from controllers.loops.plan import Known, PlanGuide, RuleGuide, run_plan
+from controllers.loops.plan import Known, Made, PlanGuide, RuleGuide, run_plan
 from controllers.loops.registers import PeakMeter
 from controllers.loops.worker import InlineWorker
 from forecasting.forecast import QUANTILE_LEVELS, Forecast, Quality
@@ -107,6 +107,20 @@ async def test_where_no_plan_can_be_had_the_last_one_goes_on_and_says_so() -> No
     assert first is not None
     assert later is not None
     assert (later.source, later.plan_id, planning.lost) == ("last_plan", first.plan_id, 1)
+
+
+async def test_the_next_plan_knows_what_the_last_one_told_the_clusters() -> None:
+    with_cluster = park([*PARK.assets, asset(DC, "compute", CLUSTER, "a")], PARK.connections)
+    planning = PlanGuide(with_cluster, Known(Mailbox(forecast(WIND_ID)), PeakMeter(PARK.zone)), InlineWorker())
+    made: list[Made] = []
+    planning.on_made = made.append
+    for at in (START, START + timedelta(minutes=15)):
+        await planning.guide(replace(SEEN, at=at))
+    first, second = (one.problem.published for one in made)
+    assert first is None
+    assert second is not None
+    assert set(second.power_mw) == {DC}
+    assert second.power_mw[DC][:-1] == pytest.approx(made[0].result.assets[DC].power_mw[1:][: GRID.n - 2])
 
 
 async def test_an_old_plan_is_not_published_again_while_it_only_goes_on(bus: LocalBus, commander: Commander) -> None:

@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from controllers.planner import Problem, Result, solve
-from controllers.planner.asks import held_by_events, pins_of, rebounds_after
+from controllers.planner import ComputeNeed, Problem, Result, WorkItem, solve
+from controllers.planner.asks import ChangeRule, held_by_events, pins_of, published_on, rebounds_after
 from controllers.planner.lines import LineWatch
 from controllers.planner.problem import FeedIn, FlowLimit, Held, Pin, Published, Rebound
 from tests.builders_control import MORNING, hourly, terms_of
-from tests.world_builders import BASE, BATTERY, WIND, asset, connection
+from tests.world_builders import BASE, BATTERY, CLUSTER, WIND, asset, connection
 from vpp.events import Event, EventKind, Override, PinPower
 from vpp.ids import AreaId, AssetId
 from vpp.park import load
 from vpp.park.network import sensitivities
+from vpp.park.plates import JobClass
 from vpp.timegrid import TimeGrid
 
 LINE = connection("grid.a", "a")
@@ -155,6 +156,37 @@ def test_a_published_plan_is_changed_only_where_it_pays() -> None:
     nearly = replace(problem(), connections={LINE.id: terms_of([300.0, 301.0, 300.0, 302.0, 300.0, 301.0])})
     held = solve(replace(nearly, published=Published(said, 50.0)))
     assert held.assets[BESS].power_mw == pytest.approx(said[BESS], abs=1e-6)
+
+
+@pytest.mark.parametrize(("later_cny_per_mwh", "flips"), [(298.0, False), (290.0, True)])
+def test_a_published_hour_is_given_up_for_a_large_gain_and_not_for_a_small_one(later_cny_per_mwh: float, flips: bool) -> None:
+    # Work that does not mind waiting was told the first hour; moving a MWh away and into another hour costs 2 + 2.
+    batch = JobClass(name="batch", share_frac=1.0, slack_h=24.0, delay_cny_per_mwh=0.0, miss_cny_per_mwh=20_000.0)
+    cluster = asset("compute.a", "compute", replace(CLUSTER, job_classes=(batch,)), "a")
+    need = ComputeNeed(np.full(HOURS, 5.0), (WorkItem("batch", 10.0, 0.0, float(HOURS)),), max_mw=40.0)
+    told = np.array([15.0, *[5.0] * (HOURS - 1)])
+    plan = solve(
+        hourly(
+            [cluster],
+            {LINE: terms_of([300.0, later_cny_per_mwh, *[400.0] * (HOURS - 2)])},
+            compute={cluster.id: need},
+            published=published_on({cluster.id: told}, GRID, GRID, ChangeRule(cny_per_mwh=2.0)),
+        )
+    )
+    assert bool(plan.assets[cluster.id].power_mw[1] > 14.0) is flips
+
+
+def test_a_published_plan_counts_for_the_hours_that_it_has_in_common_with_the_next() -> None:
+    later = TimeGrid.regular(MORNING + timedelta(hours=1, minutes=30), timedelta(minutes=30), 6)
+    known = published_on({BESS: np.arange(6.0)}, GRID, later, ChangeRule(span=timedelta(hours=2)))
+    assert known is not None
+    assert known.power_mw[BESS].tolist() == pytest.approx([1.0, 2.0, 2.0, 3.0, np.nan, np.nan], nan_ok=True)
+
+
+def test_a_plan_that_has_ended_or_a_price_of_nothing_binds_nobody() -> None:
+    over = TimeGrid.regular(GRID.end, timedelta(hours=1), 2)
+    assert published_on({BESS: np.zeros(6)}, GRID, over, ChangeRule()) is None
+    assert published_on({BESS: np.zeros(6)}, GRID, GRID, ChangeRule(cny_per_mwh=0.0)) is None
 
 
 def test_events_change_bounds_only_and_leave_the_matrix_as_it_was() -> None:

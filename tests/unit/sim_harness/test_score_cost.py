@@ -126,8 +126,18 @@ def test_ammonia_is_income_and_what_the_contract_lacks_is_paid() -> None:
     items = bill(told(truth_of(ammonia_loop="nh3.a"), "nh3.a", counters, {"hydrogen_kg": 1000.0})).items
     owed_t = 0.85 * 320_000.0 / 365.0
     assert items["ammonia_income"] == -500.0 * 2300.0
-    assert items["ammonia_shortfall"] == pytest.approx((owed_t - 500.0) * 1200.0, rel=1e-9)
+    # A tonne of hydrogen left is contract ammonia that is still to be made.
+    assert items["ammonia_shortfall"] == pytest.approx((owed_t - 500.0 - 1000.0 / 178.0) * 1200.0, rel=1e-9)
     assert (items["hydrogen_vented"], items["trips"], items["inventory_hydrogen"]) == (2000.0, 24_000.0, -12_000.0)
+
+
+def test_a_tank_that_was_emptied_for_the_contract_owes_it_what_it_took() -> None:
+    truth = truth_of(ammonia_loop="nh3.a")
+    kept = bill(told(truth, "nh3.a", {"ammonia_t": 500.0, "vented_kg": 0.0, "starved_t": 0.0}, {"hydrogen_kg": 0.0})).items
+    emptied = bill(
+        told(truth, "nh3.a", {"ammonia_t": 600.0, "vented_kg": 0.0, "starved_t": 0.0}, {"hydrogen_kg": -17_800.0})
+    ).items
+    assert emptied["ammonia_shortfall"] == pytest.approx(kept["ammonia_shortfall"], rel=1e-9)
 
 
 def test_heats_that_were_due_and_not_done_pay_their_delay_and_owe_their_energy() -> None:
