@@ -207,7 +207,8 @@ class Recorder:
     def published(self, channel: Channel, message: Message) -> None:
         """Forecasts; plans come with more than what is published."""
         if channel is Channel.FORECAST_CURRENT and isinstance(message, ForecastCurrent):
-            self._batch.forecasts.append(ForecastRow(issued_at=message.issued_at, message=encode(message)))
+            row = ForecastRow(issued_at=message.issued_at, message=encode(message), received_at=self._now())
+            self._batch.forecasts.append(row)
 
     def plan(self, plan_id: str, row: Callable[[], PlanRow]) -> None:
         """A plan; it is spelt out in the writing thread."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Table, and_, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from controllers.store import schema as t
+from controllers.store.chain import END, ChainEnd, Entry, check_chain, hash_of
 from controllers.store.rows import AlarmRow, AskRow, AuditRow, EventRow, OverrideRow
 from vpp.errors import StoreError
 
@@ -53,9 +55,27 @@ class Audits(Transactions):
     def audits(self, start: datetime, end: datetime) -> tuple[AuditRow, ...]:
         """Lines of a span, newest first, some thousands at most."""
         at = t.AUDIT.c.at
-        wanted = select(t.AUDIT).where(at >= start, at < end).order_by(t.AUDIT.c.number.desc()).limit(_AUDIT_MOST)
+        columns = [t.AUDIT.c[field.name] for field in fields(AuditRow)]
+        wanted = select(*columns).where(at >= start, at < end).order_by(t.AUDIT.c.number.desc()).limit(_AUDIT_MOST)
         with self._begin() as connection:
-            return tuple(AuditRow(**_without(row, "number")) for row in connection.execute(wanted).mappings())
+            return tuple(AuditRow(**row) for row in connection.execute(wanted).mappings())
+
+    def chain_end(self) -> ChainEnd:
+        """Of the audit, as it stands beside it."""
+        with self._begin() as connection:
+            return end_of_chain(connection)
+
+    def chain_faults(self, kept: ChainEnd | None = None) -> Iterator[str]:
+        """What is wrong with the audit's chain, one line for each fault.
+
+        Args:
+            kept: An end of the chain that was copied earlier; None: as it stands beside the chain.
+        """
+        with self._begin() as connection:
+            end = end_of_chain(connection) if kept is None else kept
+            rows = connection.execution_options(stream_results=True).execute(select(t.AUDIT).order_by(t.AUDIT.c.number))
+            entries = (Entry(row["number"], words_of(dict(row)), row["previous"], row["hash"]) for row in rows.mappings())
+            yield from check_chain(entries, end, newest=kept is None)
 
 
 class Asks(Transactions):
@@ -206,8 +226,29 @@ def _audit(who: str, action: str, subject: str, detail: str, at: datetime) -> Au
 
 
 def _noted(connection: Connection, row: AuditRow) -> None:
+    """Puts a line behind the end of the chain; the end is taken first, so that two who write at once follow one another."""
     shortened = replace(row, who=row.who[:120], action=row.action[:120], subject=row.subject[:200], detail=row.detail[:1000])
-    connection.execute(insert(t.AUDIT).values(**asdict(shortened)))
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    first = dialect.insert(t.MEMORY).values(key=END, value=str(ChainEnd()).encode())
+    connection.execute(first.on_conflict_do_update(index_elements=["key"], set_={"value": t.MEMORY.c.value}))
+    end = end_of_chain(connection)
+    values = asdict(shortened) | {"number": end.number + 1, "previous": end.hash}
+    values["hash"] = hash_of(values["number"], words_of(values), end.hash)
+    connection.execute(insert(t.AUDIT).values(**values))
+    after = str(ChainEnd(values["number"], values["hash"])).encode()
+    connection.execute(update(t.MEMORY).where(t.MEMORY.c.key == END).values(value=after))
+
+
+def end_of_chain(connection: Connection) -> ChainEnd:
+    """As it stands beside the chain."""
+    kept = connection.scalar(select(t.MEMORY.c.value).where(t.MEMORY.c.key == END))
+    return ChainEnd() if kept is None else ChainEnd.parse(bytes(kept).decode())
+
+
+def words_of(values: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What of a line of the audit is hashed, in this order."""
+    at: datetime = values["at"]
+    return (t.micros_of(at), values["who"], values["action"], values["subject"], values["outcome"], values["detail"])
 
 
 def _without(values: Any, name: str) -> dict[str, Any]:

