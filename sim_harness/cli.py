@@ -16,6 +16,7 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from controllers.planner.effort import EFFORTS
 from sim_harness.live import LiveOptions, run_live
 from sim_harness.registers import write_truth
 from sim_harness.run import POLICIES, RunOptions
@@ -70,7 +71,9 @@ def _run(told: argparse.Namespace) -> int:
     )
     with bar:
         task = bar.add_task(f"{scenario.name}, {told.policy}", total=1.0)
-        options = RunOptions(told.policy, told.data, told.wire, progress=lambda done: bar.update(task, completed=done))
+        options = RunOptions(
+            told.policy, told.data, told.wire, progress=lambda done: bar.update(task, completed=done), effort=told.effort
+        )
         found = run_experiment(scenario, options, whole=_whole(told))
     Console().print(score_table(found.facts))
     if told.json is not None:
@@ -158,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(act=_run)
     _scenario_options(run, scenario_default=None)
     run.add_argument("--policy", choices=POLICIES, default="mpc", help="who controls (default: mpc)")
+    run.add_argument("--effort", choices=EFFORTS, default="fast", help="how hard it plans (default: fast)")
     run.add_argument("--wire", choices=("local", "mqtt"), default="local", help="in process, or over a real broker")
     run.add_argument("--json", type=Path, metavar="FILE", help="write every figure for machines")
     run.add_argument("--registers", type=Path, metavar="FILE.csv", help="write its quarter-hour registers, for `vpp statement`")
@@ -174,7 +178,9 @@ def _parser() -> argparse.ArgumentParser:
     against.set_defaults(act=_compare)
     _scenario_options(against, scenario_default=None)
     against.add_argument(
-        "--policies", default=",".join(POLICIES), help=f"some of {', '.join(POLICIES)}, by commas (default: all)"
+        "--policies",
+        default=",".join(POLICIES),
+        help=f"some of {', '.join(POLICIES)}, by commas (default: all); mpc:full is mpc with more effort",
     )
     against.add_argument(
         "--json", type=Path, metavar="FILE", required=True, help="write all runs; finished ones are kept beside it"
@@ -190,7 +196,9 @@ def _sample_options(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--whole", action="store_true", help="all days of a scenario that is else run as sampled days")
     which.add_argument(
-        "--sample", metavar="PARTSxLEVELS", help="single days that stand for the run, by wind and sun: 2x3 are six"
+        "--sample",
+        metavar="PARTSxLEVELS[xDAYS]",
+        help="days that stand for the run, by wind and sun: 2x3 are six, 1x3x7 three chains of seven",
     )
     parser.add_argument("--step", type=float, metavar="S", help="step of world and dispatch, instead of the scenario's own")
 

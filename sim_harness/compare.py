@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from controllers.planner.effort import EFFORTS, Effort
 from sim_harness.experiment import run_experiment
 from sim_harness.run import POLICIES, Policy, RunOptions
 from sim_harness.scenario import SEEDS, Scenario
@@ -23,7 +24,8 @@ from vpp.units import FloatArray
 __all__ = ["GAPS", "CompareOptions", "compare", "gap_closed_frac", "gap_interval_frac", "parse_policies"]
 
 #: From which policy to which a gap is measured.
-GAPS: Final[tuple[tuple[Policy, Policy], ...]] = (("rules", "perfect"), ("rules", "foresight"))
+GAPS: Final[tuple[tuple[Policy, Policy], ...]] = (("rules", "perfect"), ("rules", "foresight"), ("dayahead", "perfect"))
+_PLANLESS: Final = ("none", "rules")
 _PACKAGES: Final = ("vpp", "forecasting", "controllers", "sim_harness")
 _KEY_LENGTH: Final = 16
 #: Fewer days say nothing of their spread.
@@ -38,7 +40,7 @@ class CompareOptions:
     """How policies are compared.
 
     Args:
-        policies: Which, in the order of the table.
+        policies: Which, in the order of the table, each with its effort where that is not `fast`, as in `mpc:full`.
         data_dir: Measured series; None to generate.
         kept_in: Where finished runs lie; one that is there for the same code, seeds, scenario and policy is not run again.
         jobs: Runs at a time, each in a process of its own; 1 runs them here.
@@ -47,7 +49,7 @@ class CompareOptions:
         in_each: Called first in each process of its own, as to set what is logged there.
     """
 
-    policies: tuple[Policy, ...]
+    policies: tuple[str, ...]
     data_dir: Path | None
     kept_in: Path
     jobs: int = 1
@@ -56,19 +58,31 @@ class CompareOptions:
     in_each: Callable[[], None] | None = None
 
 
-def parse_policies(text: str) -> tuple[Policy, ...]:
-    """`rules,mpc` as policies.
+def parse_policies(text: str) -> tuple[str, ...]:
+    """`rules,mpc,mpc:full` as policies.
 
     Raises:
         ScenarioError: One of them is unknown or named twice.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
-    faults = [f"--policies: {name}: unknown; known are {', '.join(POLICIES)}" for name in names if name not in POLICIES]
+    faults = [f"--policies: {name}: unknown; known are {', '.join(POLICIES)}" for name in names if not _is_known(name)]
     faults += [f"--policies: {name}: named twice" for name in dict.fromkeys(names) if names.count(name) > 1]
     faults += [] if names else ["--policies: names none; write some of " + ",".join(POLICIES)]
     if faults:
         raise ScenarioError(faults)
-    return tuple(policy for name in names for policy in POLICIES if policy == name)
+    return tuple(names)
+
+
+def _is_known(name: str) -> bool:
+    """A policy, or one that plans with its effort."""
+    policy, colon, effort = name.partition(":")
+    return policy in POLICIES and (not colon or (effort in EFFORTS and policy not in _PLANLESS))
+
+
+def _policy_of(name: str) -> tuple[Policy, Effort]:
+    policy, _, effort = name.partition(":")
+    (known,) = (one for one in POLICIES if one == policy)
+    return known, next((one for one in EFFORTS if one == effort), "fast")
 
 
 def compare(scenario: Scenario, options: CompareOptions, progress: Progress | None = None) -> dict[str, Any]:
@@ -87,7 +101,10 @@ def compare(scenario: Scenario, options: CompareOptions, progress: Progress | No
     """
     key = _key(scenario, options)
     options.kept_in.mkdir(parents=True, exist_ok=True)
-    paths = {policy: options.kept_in / f"{scenario.name}-{scenario.seed}-{policy}-{key}.json" for policy in options.policies}
+    paths = {
+        policy: options.kept_in / f"{scenario.name}-{scenario.seed}-{policy.replace(':', '-')}-{key}.json"
+        for policy in options.policies
+    }
     missing = [policy for policy in options.policies if not paths[policy].is_file()]
     tell = progress or (lambda name, was_there: None)
     for policy in options.policies:
@@ -132,7 +149,7 @@ def gap_interval_frac(costs_cny: FloatArray, days: FloatArray) -> tuple[float, f
 def _gaps(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     cost = {run["policy"]: float(run["cost_cny"]) for run in runs}
     by_day = {run["policy"]: [float(day["cost_cny"]) for day in run.get("sampled_days", ())] for run in runs}
-    weight = np.array([float(day["weight_days"]) for day in runs[0].get("sampled_days", ())])
+    weight = np.array([float(day["weight_days"]) / float(day["days"]) for day in runs[0].get("sampled_days", ())])
     found = []
     for worse, best in GAPS:
         for policy in cost if worse in cost and best in cost else ():
@@ -143,7 +160,7 @@ def _gaps(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _made(scenario: Scenario, options: CompareOptions, missing: Sequence[Policy]) -> Iterator[tuple[Policy, dict[str, Any]]]:
+def _made(scenario: Scenario, options: CompareOptions, missing: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Runs as they come; a forecaster is trained once, by whichever run is first."""
     if options.jobs == 1 or len(missing) < 2:
         for policy in missing:
@@ -151,8 +168,9 @@ def _made(scenario: Scenario, options: CompareOptions, missing: Sequence[Policy]
         return
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn"), initializer=options.in_each) as pool:
         # The dearest first, so that none of them is begun last.
-        running: dict[Future[dict[str, Any]], Policy] = {
-            pool.submit(_facts, scenario, options, policy): policy for policy in sorted(missing, key=POLICIES.index, reverse=True)
+        dearest = sorted(missing, key=lambda name: POLICIES.index(_policy_of(name)[0]), reverse=True)
+        running: dict[Future[dict[str, Any]], str] = {
+            pool.submit(_facts, scenario, options, policy): policy for policy in dearest
         }
         try:
             for future in as_completed(running):
@@ -162,9 +180,10 @@ def _made(scenario: Scenario, options: CompareOptions, missing: Sequence[Policy]
                 future.cancel()
 
 
-def _facts(scenario: Scenario, options: CompareOptions, policy: Policy) -> dict[str, Any]:
-    how = RunOptions(policy, options.data_dir, cache_dir=options.cache_dir)
-    return run_experiment(scenario, how, whole=options.whole).facts
+def _facts(scenario: Scenario, options: CompareOptions, name: str) -> dict[str, Any]:
+    policy, effort = _policy_of(name)
+    how = RunOptions(policy, options.data_dir, cache_dir=options.cache_dir, effort=effort)
+    return {**run_experiment(scenario, how, whole=options.whole).facts, "policy": name}
 
 
 def _write(path: Path, facts: Mapping[str, Any]) -> None:

@@ -116,14 +116,15 @@ def _sampled(scenario: Scenario, options: RunOptions) -> Experiment:
     days = _days_of(scenario, options)
     runs = []
     for i, one in enumerate(days):
-        day = replace(scenario, start=scenario.start + timedelta(days=one.day), days=1.0, strata=None)
+        day = replace(scenario, start=scenario.start + timedelta(days=one.day), days=float(one.days), strata=None)
         progress = _part(options.progress, i, len(days))
         runs.append(run_scenario(day, replace(options, progress=progress)).to_json())
     facts = merge_facts(runs, [one.weight for one in days])
     sampled = [
         {
             "start": (scenario.start + timedelta(days=one.day)).isoformat(),
-            "weight_days": one.weight,
+            "days": one.days,
+            "weight_days": one.weight * one.days,
             "cost_cny": run["cost_cny"],
             "green_share_frac": run["green_share_frac"]["total"],
         }
@@ -145,7 +146,12 @@ def _days_of(scenario: Scenario, options: RunOptions) -> tuple[StratumDay, ...]:
     )
     capacity_mw = np.array([farm.capacity_mw for farm in farms])
     power: FloatArray = (frac * capacity_mw[:, np.newaxis]).sum(axis=0) / capacity_mw.sum()
-    return choose_days(power.reshape(days, -1).mean(axis=1), strata.quarters, strata.levels)
+    chains = days // strata.days
+    of_chain = power.reshape(days, -1).mean(axis=1)[: chains * strata.days].reshape(chains, strata.days).mean(axis=1)
+    chosen = choose_days(of_chain, strata.quarters, strata.levels)
+    # Days at the end that fill no chain are stood for by all of them.
+    scale = days / (chains * strata.days)
+    return tuple(StratumDay(one.day * strata.days, one.weight * scale, strata.days) for one in chosen)
 
 
 def _part(progress: Callable[[float], None] | None, i: int, n: int) -> Callable[[float], None] | None:

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, TypeAlias
 from controllers.bus.base import Bus
 from controllers.loops.forecast import Forecaster
 from controllers.loops.plan import PlanGuide
-from controllers.planner import SolveSettings
+from controllers.planner.effort import Effort, settings_of
 from controllers.planner.rule_file import load_thresholds, rule_file_of
 from controllers.planner.rules import RuleThresholds
 from controllers.service import Controller, ControllerSettings
@@ -72,6 +72,7 @@ class RunOptions:
         progress: Told the share of simulated time that has passed.
         watch: Calls around which import is kept step by step; None for the scenario's own. A twin watches those it is not told.
         thresholds: Of the rules; None for those that are frozen for the park.
+        effort: How hard a policy that plans looks for a better plan.
     """
 
     policy: Policy
@@ -81,6 +82,7 @@ class RunOptions:
     progress: Progress | None = None
     watch: tuple[ScenarioEvent, ...] | None = None
     thresholds: RuleThresholds | None = None
+    effort: Effort = "fast"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,13 @@ async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
     made: list[Controller] = []
     if options.policy != "none":
         make = partial(
-            make_controller, scenario, options.policy, options.data_dir, options.cache_dir, thresholds=options.thresholds
+            make_controller,
+            scenario,
+            options.policy,
+            options.data_dir,
+            options.cache_dir,
+            thresholds=options.thresholds,
+            effort=options.effort,
         )
         # A controller in a process of its own cannot be asked afterwards.
         make = partial(_kept, made, make) if options.wire == "local" else make
@@ -178,6 +186,7 @@ async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
         scenario=scenario.name,
         seed=scenario.seed,
         policy=options.policy,
+        effort=options.effort,
         data="; ".join((*weather.facts, *job_facts(park, scenario, jobs), *(() if market is None else (market.facts,)))),
         wall_s=time.perf_counter() - began_s,
         commands=wire.commands,
@@ -218,6 +227,7 @@ def make_controller(  # noqa: PLR0913  a controller in a process of its own gets
     bus: Bus,
     clock: SimClock,
     thresholds: RuleThresholds | None = None,
+    effort: Effort = "fast",
 ) -> tuple[Controller, int]:
     """A policy's controller and how many of its tasks wait on the clock; here or in a process of its own.
 
@@ -226,7 +236,7 @@ def make_controller(  # noqa: PLR0913  a controller in a process of its own gets
         ScenarioError: The scenario, its park or its data are not in order.
     """
     park = load_park_of(scenario)
-    settings = ControllerSettings(control=timedelta(seconds=scenario.control_step_s), solve=SolveSettings(guard_s=_NO_GUARD_S))
+    settings = ControllerSettings(control=timedelta(seconds=scenario.control_step_s), solve=settings_of(effort, _NO_GUARD_S))
     thresholds = thresholds if thresholds is not None else load_thresholds(rule_file_of(scenario.park_path))
     settings = replace(settings, day_ahead=policy == "dayahead", thresholds=thresholds)
     forecaster = foresight = None

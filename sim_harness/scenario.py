@@ -46,17 +46,19 @@ _STOCKS: Final[Mapping[str, frozenset[str]]] = {
 
 
 class Strata(BaseModel):
-    """How a long run is stood for by single days.
+    """How a long run is stood for by single days, or by chains of days.
 
     Args:
         quarters: Parts of the run, of equal length.
         levels: Classes of wind and sun within each part, of equal size.
+        days: Days that are run in one go: what they begin with and leave behind weighs less, the more there are.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     quarters: Annotated[int, Field(ge=1, le=12)]
     levels: Annotated[int, Field(ge=1, le=10)]
+    days: Annotated[int, Field(ge=1, le=31)] = 1
 
 
 class _File(BaseModel):
@@ -188,23 +190,25 @@ class Scenario:
         return changed
 
     def sampled(self, text: str | None) -> Scenario:
-        """The same scenario as single days that stand for it, `2x3`: parts of its length, and classes of wind and sun in each.
+        """The same scenario as days that stand for it, `2x3`: parts of its length, and classes of wind and sun in each.
+
+        `2x3x7` takes chains of seven days instead of single ones.
 
         Raises:
             ScenarioError: The text says nothing of the kind, or the scenario has too few days.
         """
         if text is None:
             return self
-        told = re.fullmatch(r"(\d{1,2})x(\d{1,2})", text)
+        told = re.fullmatch(r"(\d{1,2})x(\d{1,2})(?:x(\d{1,2}))?", text)
         try:
-            strata = Strata(quarters=int(told[1]), levels=int(told[2])) if told else None
+            strata = Strata(quarters=int(told[1]), levels=int(told[2]), days=int(told[3] or 1)) if told else None
         except ValidationError:
             strata = None
         if strata is None:
-            raise ScenarioError([f"--sample: {text}: must be parts x levels, as 2x3; at most 12x10"])
+            raise ScenarioError([f"--sample: {text}: must be parts x levels, as 2x3, at most 12x10; or x days, as 1x3x7"])
         if self.events:
             raise ScenarioError([f"--sample: {text}: {self.name} has events, which belong to its own days"])
-        if strata.quarters * strata.levels > self.days:
+        if strata.quarters * strata.levels * strata.days > self.days:
             raise ScenarioError([f"--sample: {text}: {self.name} has {self.days:g} days only"])
         return replace(self, strata=strata)
 

@@ -58,6 +58,7 @@ class Conduct:
 
     Args:
         data: Where the weather came from, one line.
+        effort: How hard a policy that plans looks for a better plan.
         wall_s: Machine time, None when nobody measured it.
         nondeterministic: Whether a guard on machine time fired.
         forecast: Skill by name, as in `wind_nrmse_frac`.
@@ -69,6 +70,7 @@ class Conduct:
     seed: int
     policy: str
     data: str
+    effort: str = "fast"
     wall_s: float | None = None
     nondeterministic: bool = False
     commands: int | None = None

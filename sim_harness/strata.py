@@ -34,15 +34,17 @@ _AS_THEY_ARE: Final = frozenset({"wall_s", "faults_injected", "plans"})
 
 @dataclass(frozen=True, slots=True)
 class StratumDay:
-    """A day that is run.
+    """A day that is run, or the first of a chain.
 
     Args:
         day: Days after the run's start.
-        weight: Days that it stands for, itself included.
+        weight: Days that it stands for, itself included; chains of days where it begins one.
+        days: Days that are run in one go from there.
     """
 
     day: int
     weight: float
+    days: int = 1
 
 
 def choose_days(power_frac: FloatArray, quarters: int, levels: int) -> tuple[StratumDay, ...]:

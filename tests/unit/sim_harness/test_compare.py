@@ -43,8 +43,17 @@ def test_a_comparison_of_sampled_days_tells_their_spread(tmp_path: Path) -> None
     assert [len(run["sampled_days"]) for run in found["runs"]] == [2, 2]
 
 
+def test_a_chain_of_days_is_run_in_one_go_and_stands_for_all_days(tmp_path: Path) -> None:
+    days = replace(load("first-week").with_options(5, None, 900).sampled("1x2x2"), events=())
+    (run,) = compare(days, replace(options(tmp_path), policies=("none",)))["runs"]
+    assert [day["days"] for day in run["sampled_days"]] == [2, 2]
+    assert sum(day["weight_days"] for day in run["sampled_days"]) == pytest.approx(5.0)
+    assert run["simulated_s"] == pytest.approx(5 * 86_400.0)
+
+
 @pytest.mark.parametrize(
-    ("text", "why"), [("3", "must be parts x levels"), ("13x1", "at most 12x10"), ("2x5", "has 7 days only")]
+    ("text", "why"),
+    [("3", "must be parts x levels"), ("1x3x3", "has 7 days only"), ("13x1", "at most 12x10"), ("2x5", "has 7 days only")],
 )
 def test_samples_that_cannot_be_are_refused(text: str, why: str) -> None:
     with pytest.raises(ScenarioError, match=why):
@@ -64,6 +73,13 @@ def test_policies_are_named_once_each_and_known() -> None:
     assert caught.value.faults[1] == "--policies: rules: named twice"
     with pytest.raises(ScenarioError, match="names none"):
         parse_policies(" , ")
+
+
+def test_a_policy_that_plans_is_named_with_its_effort() -> None:
+    assert parse_policies("mpc,mpc:full") == ("mpc", "mpc:full")
+    for wrong in ("mpc:harder", "rules:full", "mpc:"):
+        with pytest.raises(ScenarioError, match="unknown"):
+            parse_policies(wrong)
 
 
 def test_a_comparison_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
