@@ -13,6 +13,7 @@ from controllers.dispatch.caps import Lowering, lowering
 from controllers.dispatch.events import judge
 from controllers.dispatch.guidance import Guidance
 from controllers.dispatch.orders import LeaseTimes
+from controllers.loops.arrivals import ArrivalsWatch
 from controllers.loops.bell import Bell
 from controllers.loops.commander import Commander
 from controllers.loops.day_ahead import DayAheadGuide
@@ -167,6 +168,9 @@ class Controller:
             self.guide = DayAheadGuide(plans, rules) if settings.day_ahead else plans
         self.guard = Guard(park, self.commander, lambda: self.inbox.snapshot(clock.now()), self.dispatch_wakes.bell.ring)
         self.commander.may_lower = self._may_lower
+        if settings.reserves.arrivals_level is not None:
+            watch = ArrivalsWatch(park)
+            self.inbox.on_cluster, self.inbox.arriving = watch.heard, watch.outlook
         if settings.live:
             self._come_alive(rules)
 

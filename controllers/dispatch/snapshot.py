@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from forecasting.arrival_outlook import ArrivalOutlook
 from vpp.events import Event, Override
 from vpp.ids import AssetId, ConnectionId
 from vpp.spot import SpotPrices
@@ -49,13 +50,14 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class ClusterReport:
-    """What a cluster's scheduler last said."""
+    """What a cluster's scheduler last said, and what is expected to come to it; None where only its plate is known."""
 
     measured_at: datetime
     power_mw: float
     state: Mapping[str, float]
     work: tuple[Work, ...]
     fast_band_mw: float
+    arriving: ArrivalOutlook | None = None
 
 
 @dataclass(frozen=True, slots=True)

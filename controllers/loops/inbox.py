@@ -12,6 +12,7 @@ from controllers.bus.base import Bus, Handler
 from controllers.dispatch.events import EventBook
 from controllers.dispatch.snapshot import ClusterReport, Reported, Snapshot, Work
 from controllers.loops.ear import Deaf, Ear
+from forecasting.arrival_outlook import ArrivalOutlook
 from vpp.events import Override
 from vpp.ids import AssetId, ConnectionId
 from vpp.spot import SpotPrices
@@ -60,6 +61,9 @@ class Inbox:
         self.ear: Ear = Deaf()
         self.on_change: Callable[[], None] = _nothing
         self.on_measured: Callable[[ConnectionId, GridMeasurement], None] = _nobody
+        #: Told of every word of a cluster, and who knows what is expected to come to it.
+        self.on_cluster: Callable[[AssetId, ComputeTelemetry], None] = _no_cluster
+        self.arriving: Callable[[AssetId, datetime], ArrivalOutlook | None] = _nothing_known
         #: Change of power that is news, by asset; one that is not here is none. [MW]
         self.matters_mw: Mapping[AssetId, float] = {}
         #: Devices that have not answered in time: they count with what they do, not with what they were told.
@@ -160,6 +164,7 @@ class Inbox:
             state=telemetry.state,
             work=self._work.get(cluster, ()),
             fast_band_mw=0.0 if backlog is None else backlog.fast_band_mw,
+            arriving=self.arriving(cluster, self._now()),
         )
 
     def _on_telemetry(self, topic: str, payload: bytes) -> None:
@@ -228,6 +233,7 @@ class Inbox:
             self._clusters[cluster] = said
             if last is None or abs(said.power_mw - last.power_mw) > self.matters_mw.get(cluster, inf):
                 self.on_change()
+        self.on_cluster(cluster, said)
         self.ear.cluster(cluster, said)
 
     def _on_backlog(self, topic: str, payload: bytes) -> None:
@@ -264,6 +270,15 @@ class Inbox:
 
 def _nothing() -> None:
     """Nobody waits for news."""
+
+
+def _no_cluster(cluster: AssetId, said: ComputeTelemetry) -> None:
+    """Nobody counts."""
+
+
+def _nothing_known(cluster: AssetId, at: datetime) -> ArrivalOutlook | None:
+    """Nobody expects anything."""
+    return None
 
 
 def _nobody(connection: ConnectionId, said: GridMeasurement) -> None:

@@ -15,7 +15,7 @@ from controllers.planner.asks import Asks, feed_in_duties, flow_limits, held_by_
 from controllers.planner.blocks.furnace import heat_profile_mw
 from controllers.planner.blocks.hydrogen import hydrogen_curve
 from controllers.planner.blocks.quota import BAND_KINDS, band_limits
-from controllers.planner.expect import arriving_mw, expected_load_mw, firm_compute_mw
+from controllers.planner.expect import arriving_work, expected_load_mw, firm_compute_mw
 from controllers.planner.guide import grid_carbon_kg_per_mwh
 from controllers.planner.horizon import FINE
 from controllers.planner.problem import (
@@ -53,6 +53,8 @@ class ReserveRule:
     Args:
         available_level: The quantile of wind and sun that is counted on, None for the mean. Energy that is missing must be bought
             when it is dear, what is left over becomes hydrogen or waits: erring low is the cheaper error.
+        arrivals_level: The quantile of arriving deferrable work that room is kept for, out of what has come to each cluster so
+            far; None for the plate's mean rate, or until a week of it is known.
         energy_h: Hours of what must run (base load, firm computing, the ammonia loop at its least) from the batteries.
         energy_cny_per_mwh_h: Price of each MWh missing, each hour.
         hydrogen_h: Hours of the ammonia loop at its least from the tank.
@@ -60,6 +62,7 @@ class ReserveRule:
     """
 
     available_level: float | None = None
+    arrivals_level: float | None = None
     energy_h: float = 4.0
     energy_cny_per_mwh_h: float = 100.0
     hydrogen_h: float = 10.0
@@ -105,7 +108,7 @@ def assemble(
         load_mw={a.id: _load(known, a) for a in park.assets_of("base_load")},
         connections=connections,
         end_values=_end_values(known, connections),
-        compute={a.id: _compute(known, a) for a in park.assets_of("compute")},
+        compute={a.id: _compute(known, rule, a) for a in park.assets_of("compute")},
         heats={a.id: _heats(known, a) for a in park.assets_of("arc_furnace")},
         reserves=_reserves(known, rule),
         curtail_cny_per_mwh=park.prices.curtailment_cny_per_mwh,
@@ -267,17 +270,14 @@ def _as_hydrogen(known: _Known, asset: Asset) -> float:
     return known.park.prices.hydrogen_cny_per_kg * float((kg_per_h / power_mw).min())
 
 
-def _compute(known: _Known, asset: Asset) -> ComputeNeed:
-    """Work that waits, as reported, and work that is expected to arrive at its mean rate, interval by interval."""
+def _compute(known: _Known, rule: ReserveRule, asset: Asset) -> ComputeNeed:
+    """Work that waits, as reported, and work that is expected to arrive, interval by interval."""
     plate: ComputePlate = asset.plate
     report = known.snapshot.clusters.get(asset.id)
     firm_now = None if report is None else _firm_now_mw(report)
     items = () if report is None else _waiting(report, known.grid.start)
-    expected = tuple(
-        WorkItem(c.name, arriving_mw(plate, c.share_frac) * float(step_h), float(offset_h), float(offset_h) + c.slack_h)
-        for c in plate.job_classes
-        for step_h, offset_h in zip(known.grid.step_h[:-1], known.grid.offset_h[1:], strict=True)
-    )
+    level = rule.arrivals_level
+    expected = arriving_work(plate, known.grid, None if report is None or level is None else report.arriving, level)
     return ComputeNeed(firm_compute_mw(plate, firm_now, known.grid.offset_h), items + expected, plate.rated_mw)
 
 

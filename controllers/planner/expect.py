@@ -9,11 +9,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from controllers.planner.problem import WorkItem
+from forecasting.arrival_outlook import ArrivalOutlook
 from vpp.park.plates import BaseLoadPlate, ComputePlate, EvChargingPlate
 from vpp.timegrid import TimeGrid
-from vpp.units import HOURS_PER_DAY, FloatArray
+from vpp.units import HOURS_PER_DAY, FloatArray, hours
 
-__all__ = ["arriving_mw", "expected_load_mw", "firm_compute_mw"]
+__all__ = ["arriving_mw", "arriving_work", "expected_load_mw", "firm_compute_mw"]
 
 #: How fast the difference between the last reading and the calendar is forgotten. [h]
 _MEMORY_H = 6.0
@@ -69,6 +71,30 @@ def firm_compute_mw(plate: ComputePlate, now_mw: float | None, offset_h: FloatAr
 def arriving_mw(plate: ComputePlate, share_frac: float) -> float:
     """Mean rate at which deferrable work of a class with that share arrives. [MW]."""
     return _busy_mw(plate) * plate.deferrable_frac * share_frac
+
+
+def arriving_work(
+    plate: ComputePlate, grid: TimeGrid, outlook: ArrivalOutlook | None = None, level: float | None = None
+) -> tuple[WorkItem, ...]:
+    """Deferrable work that is expected to arrive, as items that begin with the interval after the one they come in.
+
+    Args:
+        plate: Its classes.
+        grid: The plan's intervals.
+        outlook: What is expected, a row for each class of the plate; None for the plate's mean rate.
+        level: So likely it is no more: above one half a reserve that keeps room for late work, so that deadlines are kept in most
+            cases and not in the mean of all. None for the expected value.
+    """
+    rows = np.array([arriving_mw(plate, c.share_frac) for c in plate.job_classes])[:, np.newaxis] * grid.step_h
+    if outlook is not None:
+        since_h = hours(grid.start - outlook.at)
+        edges = np.maximum(np.append(grid.offset_h, grid.offset_h[-1] + grid.step_h[-1]) + since_h, 0.0)
+        rows = np.diff(outlook.by(edges, level), axis=1)
+    return tuple(
+        WorkItem(c.name, float(energy), float(offset_h), float(offset_h) + c.slack_h)
+        for c, row in zip(plate.job_classes, rows, strict=True)
+        for energy, offset_h in zip(row[:-1], grid.offset_h[1:], strict=True)
+    )
 
 
 def _busy_mw(plate: ComputePlate) -> float:
