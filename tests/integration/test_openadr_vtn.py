@@ -17,7 +17,6 @@ from controllers.api.roles import Role
 from tests.api_service import GRID, FieldTalk, RunningApi, running_api, until
 from tests.openadr_rig import SECRETS, RunningVtn, event_words, running_vtn
 
-
 THERMS = {"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": "IMPORT_CAPACITY_LIMIT", "units": "THERMS"}
 
 

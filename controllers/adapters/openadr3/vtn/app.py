@@ -7,12 +7,14 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from http import HTTPStatus
 from typing import Final
 
 import httpx
 import structlog
 import uvicorn
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
@@ -39,6 +41,7 @@ PREFIX: Final = "/openadr3/3.1.1"
 _BODY_MAX: Final = 1_048_576
 _FOLDER: Final = "openadr"
 _GRACE_S: Final = 2
+_ROUTES: Final = [route for route in routes().routes if isinstance(route, APIRoute)]
 
 
 def create_vtn(settings: VtnSettings, book: ObjectBook, door: GridDoor, public_url: str, now: Callable[[], datetime]) -> FastAPI:
@@ -101,7 +104,12 @@ async def _on_trouble(request: Request, error: Exception) -> Response:
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = f"{request.method} {request.url.path}: {str(error.detail).lower()}"
-    return problem(error.status_code, detail, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        # Each method of a path is a route of its own, and the framework names only the first.
+        routes_here = [r for r in _ROUTES if r.path_regex.match(request.url.path.removeprefix(PREFIX))]
+        headers["Allow"] = ", ".join(sorted({method for r in routes_here for method in r.methods or ()}))
+    return problem(error.status_code, detail, headers)
 
 
 async def _on_store(request: Request, error: Exception) -> Response:

@@ -23,6 +23,8 @@ __all__ = ["ObjectBook", "Record", "new_id", "stamp"]
 _TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS objects (kind TEXT NOT NULL, id TEXT NOT NULL, record BLOB NOT NULL, PRIMARY KEY (kind, id))"
 )
+#: Types that show whose they are.
+_OWNED: Final = frozenset({"REPORT", "SUBSCRIPTION", "VEN", "RESOURCE"})
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +64,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             "modificationDateTime": self.modified,
             "objectType": self.kind,
         }
-        owned = {"clientID": self.owner} if self.kind in ("REPORT", "SUBSCRIPTION") else {}
+        owned = {"clientID": self.owner} if self.kind in _OWNED else {}
         return {**self.body, **owned, **head}
 
 

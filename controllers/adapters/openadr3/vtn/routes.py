@@ -25,7 +25,7 @@ __all__ = ["problem", "routes"]
 _ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _PAGE_MAX: Final = 50
 _KEY_MAX: Final = 200
-_INT_MAX: Final = 2**31
+_INT_MAX: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
