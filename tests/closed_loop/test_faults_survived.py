@@ -2,77 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from controllers.edge import Phase
-from controllers.service import Controller
 from sim_harness.clock import SimClock
 from sim_harness.faults import FaultEntry, Injector
 from sim_harness.faults.door import FaultyDoor
-from sim_harness.run import RunOptions, advance, make_controller, run_scenario
+from sim_harness.run import RunOptions, run_scenario
 from sim_harness.scenario import Scenario, load, load_park_of
-from sim_harness.site import Site, farms_of
+from sim_harness.site import farms_of
 from sim_harness.weather.door import WeatherDoor
 from sim_harness.weather.source import open_weather
-from sim_harness.wires import LocalWire
+from tests.run_rig import MINUTE, Run, fault
 from vpp.ids import AssetId
 
 WALL_TIMES = ("wall_s",)
-MINUTE = timedelta(minutes=1)
 BESS, WIND = AssetId("bess.hongshan"), AssetId("wind.envision")
 
 
 @pytest.fixture(scope="module")
 def scenario() -> Scenario:
     return replace(load("first-week"), days=0.25, control_step_s=30.0)
-
-
-class Run:
-    """One minute after another, with everything in reach."""
-
-    def __init__(self, scenario: Scenario, *faults: FaultEntry) -> None:
-        self.scenario = replace(scenario, faults=faults)
-        self.park, self.clock = load_park_of(scenario), SimClock(scenario.start)
-        self.controllers: list[Controller] = []
-        weather = open_weather(None, farms_of(self.park), seed=1, start=scenario.start, end=scenario.end)
-        self.wire = LocalWire(self._make, self.clock)
-        self.site = Site(self.park, self.scenario, weather, lambda _: self.wire.world_bus, self.clock)
-
-    def _make(self, bus: Any, clock: SimClock) -> tuple[Controller, int]:
-        made = make_controller(self.scenario, "rules", None, Path("unused"), bus, clock)
-        self.controllers.append(made[0])
-        return made
-
-    async def start(self) -> None:
-        self._world = asyncio.ensure_future(advance(self.site, self.clock, self.scenario, self.wire))
-        await self.wire.start(self.scenario.start)
-        await self.clock.wait_for_participants(1 + self.wire.participants)
-
-    async def until(self, minute: int) -> None:
-        await self.clock.run_until(self.scenario.start + minute * MINUTE)
-
-    async def end(self) -> None:
-        self._world.cancel()
-        await asyncio.gather(self._world, return_exceptions=True)
-        await self.wire.end()
-        assert self.site.world.truth().unsafe_s == 0.0
-
-    def phase(self, asset_id: AssetId) -> Phase:
-        return next(e.phase for e in self.site.edges if e._device.asset_id == asset_id)  # noqa: SLF001  nobody else says
-
-    def said(self, asset_id: AssetId) -> Any:
-        return self.controllers[0].inbox.snapshot(self.clock.now()).assets.get(asset_id)
-
-
-def fault(kind: Any, start_min: float = 10.0, minutes: float = 20.0, **more: Any) -> FaultEntry:
-    return FaultEntry(kind=kind, start_h=start_min / 60.0, duration_h=minutes / 60.0, **more)
 
 
 async def test_a_silent_device_is_left_out_and_goes_to_its_fallback_and_comes_back(scenario: Scenario) -> None:
