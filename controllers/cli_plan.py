@@ -7,6 +7,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +28,7 @@ from controllers.planner.show import show_plan
 from controllers.planner.situation import read_situation
 from controllers.planner.solve import SolveSettings, solve
 from controllers.planner.stochastic import Crew, Limits, Options, Risk
+from controllers.planner.stochastic.lshaped import Round
 from controllers.planner.stochastic.park import draw_park
 from controllers.planner.stochastic.plan import StochasticPlan, plan_over_scenarios
 from controllers.planner.stochastic.show import show_scenarios
@@ -43,6 +46,14 @@ BAD_INPUT: Final = 2
 _TO_SCREEN: Final = "-"
 _MOST_SCENARIOS: Final = 999
 _WIDTH_WITHOUT_TERMINAL: Final = 130
+#: What is done once a stage is reached.
+_STAGES: Final = {
+    "built": "solving the relaxation",
+    "bound": "rounding",
+    "first": "mending",
+    "rounded": "searching",
+    "searched": "pricing",
+}
 #: A park is planned to this share of gross cost; beyond the first answer the search has so much time.
 PARK_GAP: Final = 1e-3
 PARK_SEARCH_S: Final = 1.2
@@ -94,6 +105,7 @@ def plan(told: argparse.Namespace) -> int:
         Exit status: 0 with a plan, 1 without one, 2 on bad input.
     """
     try:
+        _must_be_writable(told.json)
         return _reference(told) if told.reference else _park(told)
     except VppError as error:
         sys.stderr.write(f"{error}\n")
@@ -101,29 +113,34 @@ def plan(told: argparse.Namespace) -> int:
 
 
 def _park(told: argparse.Namespace) -> int:
-    clock = StopWatch()
     at, park = _at(told)
     grid = planning_grid(at)
     situation = read_situation(park, at, told.state)
+    for place in situation.unread:
+        sys.stderr.write(f"{place}: no plan looks at it\n")
     outlook = Outlook.from_data(told.data)
     forecast = outlook.forecast(park, grid, situation.available_mw)
     problem = assemble(park, situation.snapshot, forecast, situation.month_peak_mw, asks=situation.asks)
     settings = SolveSettings(
         search="tree", gap_frac=told.gap or PARK_GAP, max_nodes=PARK_NODES, search_s=told.seconds or PARK_SEARCH_S, curves=True
     )
-    clock.start()
     over: StochasticPlan | None = None
-    if told.scenarios:
-        over = _over_scenarios(told, problem, forecast, clock)
-        result = over.result
-        problem = over.problem
-    else:
-        result = solve(problem, settings, report=clock.mark)
-        watch = LineWatch.of(park)
-        if result.status != "none" and watch.learn(result.assets):
-            asks = replace(situation.asks, lines=watch.kept)
-            problem = assemble(park, situation.snapshot, forecast, situation.month_peak_mw, asks=asks)
+    errors = Console(stderr=True)
+    # On a terminal a long solve says how far it is; into a file or a pipe it says nothing.
+    with errors.status("reading", spinner="dots") if errors.is_terminal else nullcontext() as status:
+        clock = StopWatch(tell=None if status is None else status.update)
+        clock.start()
+        if told.scenarios:
+            over = _over_scenarios(told, problem, forecast, clock)
+            result = over.result
+            problem = over.problem
+        else:
             result = solve(problem, settings, report=clock.mark)
+            watch = LineWatch.of(park)
+            if result.status != "none" and watch.learn(result.assets):
+                asks = replace(situation.asks, lines=watch.kept)
+                problem = assemble(park, situation.snapshot, forecast, situation.month_peak_mw, asks=asks)
+                result = solve(problem, settings, report=clock.mark)
     if result.status == "none":
         sys.stderr.write("vpp plan: no plan found within the budget\n")
         return 1
@@ -144,7 +161,12 @@ def _over_scenarios(told: argparse.Namespace, problem: Problem, forecast: Foreca
     drawn = draw_park(problem, available)
     clock.mark("built")
     stages = {"mean plan": "first", "rounded": "searched"}
-    options = Options(risk=Risk(weight=told.cvar), report=lambda step: clock.mark(stages.get(step.what, step.what)))
+
+    def report(step: Round) -> None:
+        clock.mark(stages.get(step.what, step.what))
+        clock.say(f"{step.what}: cost {step.objective_cny:,.0f}, bound {step.bound_cny:,.0f} CNY, {step.at_s:.0f} s")
+
+    options = Options(risk=Risk(weight=told.cvar), report=report)
     limits = Limits(0.0, told.gap or SCENARIO_GAP, guard_s=told.seconds or SCENARIO_GUARD_S)
     with Crew(min(SCENARIO_PROCESSES, os.cpu_count() or 1)) as crew:
         return plan_over_scenarios(problem, available, limits, crew, options, drawn)
@@ -152,8 +174,13 @@ def _over_scenarios(told: argparse.Namespace, problem: Problem, forecast: Foreca
 
 @dataclass(slots=True)
 class StopWatch:
-    """Seconds after the start at which each stage of a plan was reached."""
+    """Seconds after the start at which each stage of a plan was reached.
 
+    Args:
+        tell: Who shows where a plan is, if anybody does.
+    """
+
+    tell: Callable[[str], None] | None = None
     began_s: float = 0.0
     reached: dict[str, float] = field(default_factory=dict)
 
@@ -164,6 +191,12 @@ class StopWatch:
     def mark(self, stage: str) -> None:
         """A stage is reached, for the first time."""
         self.reached.setdefault(stage, time.perf_counter() - self.began_s)
+        self.say(_STAGES.get(stage, stage))
+
+    def say(self, text: str) -> None:
+        """Shows where the plan is, where somebody looks."""
+        if self.tell is not None:
+            self.tell(text)
 
     def facts(self) -> dict[str, float]:
         """The keys of the command: `build_s`, `solve_s`, `first_answer_s`; pricing the stores apart as `values_s`."""
@@ -240,8 +273,17 @@ def write_json(facts: object, target: str) -> None:
         sys.stdout.write(text)
         return
     path = Path(target)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise PlanError(f"--json: {target}: cannot be written: {error.strerror}") from error
+
+
+def _must_be_writable(target: str | None) -> None:
+    """What can be seen before a solve is not said after it."""
+    if target is not None and target != _TO_SCREEN and Path(target).is_dir():
+        raise PlanError(f"--json: {target}: is a folder; name a file")
 
 
 def _count(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -23,6 +24,18 @@ __all__ = ["Situation", "middle_state", "read_situation"]
 _KEYS: Final = ("assets", "connections", "work", "events", "overrides")
 #: Facts of a fresh machine that say nothing of a plant in the middle of its day.
 _NO_STATE: Final = ("quota_left_mwh",)
+#: Facts that plans look at beside those of a kind's own state.
+_READ: Final = frozenset(
+    (
+        "available_mw buffer_kg calls_left closed demand_mw heats_today hours_left_h locked_off_h locked_on_h mode must_run_units "
+        "owed_mwh power_mw quota_left_mwh rate_t_per_h recovery_left_h sequence_heats soc_frac stacks_on stacks_standby "
+        "stacks_starting start_left_h steam_generation_mw tripped units_on units_starting waiting_mwh"
+    ).split()
+)
+_READ_BY_PART: Final = "furnace."
+#: Stacks run somewhat above their rating; nothing else is more than whole.
+_MOST_FRAC: Final = 1.5
+_CONNECTION_KEYS: Final = frozenset({"month_peak_mw", "import_mw"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +47,14 @@ class Situation:
         month_peak_mw: Highest import of the month so far, by connection.
         available_mw: What farms can generate now, where the file says so.
         asks: Events and overrides.
+        unread: What the file says and no plan looks at, each with its place: most often a slip of the pen.
     """
 
     snapshot: Snapshot
     month_peak_mw: Mapping[ConnectionId, float]
     available_mw: Mapping[AssetId, float]
     asks: Asks
+    unread: tuple[str, ...] = ()
 
 
 def middle_state(asset: Asset) -> dict[str, float]:
@@ -76,12 +91,15 @@ def read_situation(park: Park, at: datetime, path: Path | None) -> Situation:
     _known(assets, [a.id for a in park.assets], f"{where}: assets", park)
     _known(connections, [c.id for c in park.connections], f"{where}: connections", park)
     reports: dict[AssetId, Reported] = {}
+    unread: list[str] = []
     for asset in park.assets:
         own = _numbers(assets.get(asset.id, {}), f"{where}: assets.{asset.id}")
+        unread += [f"{where}: assets.{asset.id}.{key}" for key in own if not _is_read(asset, key)]
         state = {**middle_state(asset), **_so_far_today(park, asset, at), **own}
         available = own.get("available_mw")
         reports[asset.id] = Reported(at, state.get("power_mw", 0.0), available, state, online=True)
     numbers = {c: _numbers(row, f"{where}: connections.{c}") for c, row in connections.items()}
+    unread += [f"{where}: connections.{c}.{key}" for c, row in numbers.items() for key in row if key not in _CONNECTION_KEYS]
     imports = {ConnectionId(c): row["import_mw"] for c, row in numbers.items() if "import_mw" in row}
     clusters = _clusters(park, at, _section(told, "work", where), where)
     return Situation(
@@ -89,7 +107,22 @@ def read_situation(park: Park, at: datetime, path: Path | None) -> Situation:
         month_peak_mw={ConnectionId(c): row["month_peak_mw"] for c, row in numbers.items() if "month_peak_mw" in row},
         available_mw={i: said.available_mw for i, said in reports.items() if said.available_mw is not None},
         asks=Asks(_events(told.get("events", []), at, where, park), _overrides(told.get("overrides", []), at, where, park)),
+        unread=tuple(unread),
     )
+
+
+def _is_read(asset: Asset, key: str) -> bool:
+    return key in _READ or key.startswith(_READ_BY_PART) or key in middle_state(asset)
+
+
+def _rows(listed: Any, where: str) -> list[Mapping[str, Any]]:
+    """The objects of a list."""
+    if not isinstance(listed, list):
+        raise PlanError(f"{where}: a list of objects is expected")
+    for number, row in enumerate(listed):
+        if not isinstance(row, dict):
+            raise PlanError(f"{where}[{number}]: {row!r} is no object")
+    return listed
 
 
 def _so_far_today(park: Park, asset: Asset, at: datetime) -> dict[str, float]:
@@ -130,8 +163,10 @@ def _numbers(row: Any, where: str) -> dict[str, float]:
     if not isinstance(row, dict):
         raise PlanError(f"{where}: an object of numbers is expected")
     for key, value in row.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise PlanError(f"{where}.{key}: {value!r} is no number")
+        if key.endswith("_frac") and not 0.0 <= value <= _MOST_FRAC:
+            raise PlanError(f"{where}.{key}: {value:g}: write a share of one, as 0.8 for 80 %")
     return {key: float(value) for key, value in row.items()}
 
 
@@ -154,7 +189,7 @@ def _clusters(park: Park, at: datetime, told: Mapping[str, Any], where: str) -> 
         plate = park.asset(cluster).plate
         classes = [job.name for job in plate.job_classes]
         work: list[Work] = []
-        for number, row in enumerate(items):
+        for number, row in enumerate(_rows(items, f"{where}: work.{cluster}")):
             place = f"{where}: work.{cluster}[{number}]"
             if row.get("job_class") not in classes:
                 raise PlanError(f"{place}.job_class: {row.get('job_class')!r} is unknown; there are {', '.join(classes)}")
@@ -167,7 +202,7 @@ def _clusters(park: Park, at: datetime, told: Mapping[str, Any], where: str) -> 
 
 def _events(rows: Any, at: datetime, where: str, park: Park) -> tuple[Event, ...]:
     found: list[Event] = []
-    for number, row in enumerate(rows):
+    for number, row in enumerate(_rows(rows, f"{where}: events")):
         place = f"{where}: events[{number}]"
         _known({str(row.get("connection")): 0}, [c.id for c in park.connections], f"{place}.connection", park)
         if row.get("kind") not in ("peak", "valley", "import_limit", "export_limit", "emergency"):
@@ -189,7 +224,7 @@ def _events(rows: Any, at: datetime, where: str, park: Park) -> tuple[Event, ...
 
 def _overrides(rows: Any, at: datetime, where: str, park: Park) -> tuple[Override, ...]:
     found: list[Override] = []
-    for number, row in enumerate(rows):
+    for number, row in enumerate(_rows(rows, f"{where}: overrides")):
         place = f"{where}: overrides[{number}]"
         _known({str(row.get("asset_id")): 0}, [a.id for a in park.assets], f"{place}.asset_id", park)
         found.append(

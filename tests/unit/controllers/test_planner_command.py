@@ -62,6 +62,27 @@ def test_the_state_file_is_what_the_plan_starts_from(tmp_path: Path, capsys: pyt
     assert stored == pytest.approx(0.9 * 680.0, abs=170.0 * 0.25 * 1.1)
 
 
+def test_a_slip_of_the_pen_in_a_state_file_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = tmp_path / "state.json"
+    state.write_text(
+        '{"assets": {"bess.envision": {"soc": 0.9}}, "connections": {"grid.hongshan": {"peak": 3}}}', encoding="utf-8"
+    )
+    words = ["--park", str(SMALL), "--at", AT, "--data", str(tmp_path), "--state", str(state), "--json"]
+    assert main(["plan", *words]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(": ", 1)[1] for line in said] == [
+        "assets.bess.envision.soc: no plan looks at it",
+        "connections.grid.hongshan.peak: no plan looks at it",
+    ]
+
+
+def test_a_plan_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "is a folder" in refused(["--park", str(SMALL), "--at", AT, "--json", str(tmp_path)], capsys)
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    words = ["--park", str(SMALL), "--at", AT, "--data", str(tmp_path), "--json", str(tmp_path / "file" / "plan.json")]
+    assert "cannot be written" in refused(words, capsys)
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -70,6 +91,11 @@ def test_the_state_file_is_what_the_plan_starts_from(tmp_path: Path, capsys: pyt
         ('{"assets": {"bess.envision": {"soc_frac": "full"}}}', "soc_frac"),
         ('{"events": [{"connection": "grid.hongshan", "kind": "party"}]}', "party"),
         ("half a file", "not JSON"),
+        ('{"events": {"first": 1}}', "events: a list of objects"),
+        ('{"overrides": [3]}', "overrides[0]"),
+        ('{"work": {"compute.aidc": [3]}}', "work.compute.aidc[0]"),
+        ('{"assets": {"bess.envision": {"soc_frac": 80}}}', "soc_frac: 80: write a share of one"),
+        ('{"assets": {"bess.envision": {"soc_frac": Infinity}}}', "inf is no number"),
     ],
 )
 def test_a_wrong_state_file_is_refused_by_key(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, named: str) -> None:
