@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from controllers import cli_acl, cli_forecast, cli_park, cli_plan, cli_serve, cli_service, cli_statement
+from controllers import cli_acl, cli_forecast, cli_park, cli_plan, cli_serve, cli_service, cli_statement, cli_store
 
 __all__ = ["main"]
 
@@ -32,6 +32,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return cli_service.service_command(told)
     if told.command == "statement":
         return cli_statement.statement(told)
+    if told.command == "store":
+        return cli_store.store(told)
     return cli_park.show(told.park, at=told.at, as_json=told.json)
 
 
@@ -50,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_serve.add_serve_command(commands)
     cli_acl.add_acl_command(commands)
     cli_service.add_service_commands(commands)
+    cli_store.add_store_command(commands)
     return parser
 
 

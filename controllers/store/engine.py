@@ -16,12 +16,15 @@ from controllers.store.readings import Readings
 from controllers.store.said import SaidRows
 from vpp.errors import StoreError
 
-__all__ = ["Store", "engine_of", "file_of", "open_store"]
+__all__ = ["APPLICATION", "Store", "engine_of", "file_of", "open_store"]
+
+#: Under this name our connections are known to PostgreSQL.
+APPLICATION: Final = "vpp-ledger"
 
 #: What a second process waits for the first one's transaction.
 _BUSY_MS: Final = 5_000
 #: A server that does not answer is away, and is asked again later: the thread that writes must not hang on it. [s, s, ms]
-_POSTGRES: Final = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 10_000}
+_POSTGRES: Final = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 10_000, "application_name": APPLICATION}
 #: Per connection. FULL: what was answered is on disk also when the power fails, not only when the process does.
 _PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON")
 

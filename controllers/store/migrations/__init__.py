@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from vpp.errors import StoreError
 
-__all__ = ["FIRST", "HEAD", "SCRIPTS", "migrate", "version_of"]
+__all__ = ["FIRST", "HEAD", "SCRIPTS", "migrate", "refuse_newer", "version_of"]
 
 FIRST: Final = "0001"
 #: What this program writes; the newest script's.
@@ -51,17 +51,22 @@ def migrate(engine: Engine, to: str = HEAD) -> None:
     Raises:
         StoreError: It is of a version that this program does not know.
     """
-    _refuse_newer(version_of(engine))
+    refuse_newer(version_of(engine))
     if version_of(engine) == to:
         return
     with _ONE_AT_A_TIME, _alone(engine) as connection:
         _upgrade(connection, to)
 
 
-def _refuse_newer(version: str | None) -> None:
+def refuse_newer(version: str | None, name: str = "the ledger") -> None:
+    """Nobody writes into, or reads out of, what a newer program has made.
+
+    Raises:
+        StoreError: It is of a version that this program does not know.
+    """
     if version is not None and (not version.isdecimal() or not int(FIRST) <= int(version) <= int(HEAD)):
         raise StoreError(
-            f"store: the ledger is of version {version}, this program knows {FIRST} to {HEAD}: "
+            f"store: {name} is of version {version}, this program knows {FIRST} to {HEAD}: "
             "run the newer program, or restore a backup that was made before it"
         )
 
@@ -73,7 +78,7 @@ def _upgrade(connection: Connection, to: str) -> None:
     from alembic.script import ScriptDirectory
 
     # What was done while this one waited for its turn is not done again.
-    _refuse_newer(version_of(connection))
+    refuse_newer(version_of(connection))
     script = ScriptDirectory(str(SCRIPTS))
 
     def steps(heads: Any, _context: MigrationContext) -> Any:
