@@ -24,6 +24,7 @@ from typing import Any, Final
 
 import yaml
 
+from controllers.planner.rule_file import load_thresholds
 from controllers.planner.rules import RuleThresholds
 from sim_harness.run import RunOptions, run_scenario
 from sim_harness.scenario import Scenario, load
@@ -38,6 +39,7 @@ STARTS: Final = tuple(
 #: Groups in their order; values include those that reasoning had chosen before. What acts on islands and rare events only is left
 #: as reasoned.
 GRID: Final[tuple[dict[str, tuple[float, ...]], ...]] = (
+    {"contract_share": (0.0, 0.5, 1.0)},
     {"tank_worth": (1.2, 1.5), "tank_full_frac": (0.8, 0.92)},
     {"tank_low_frac": (0.15, 0.3), "tank_high_frac": (0.45, 0.6)},
     {"charge_below_cny_per_mwh": (200.0, 300.0, 420.0), "discharge_above_cny_per_mwh": (450.0, 620.0, 800.0)},
@@ -104,11 +106,12 @@ def search(told: argparse.Namespace) -> dict[str, Any]:
     """Group after group; every trial is in the record."""
     scenarios = spans(told.days)
     cost = kept_costs(lambda thresholds: cost_of(thresholds, scenarios, told.data), told.json)
-    best = RuleThresholds()
-    first = cost(best)
+    first = cost(RuleThresholds())
+    best = RuleThresholds() if told.begin is None else load_thresholds(told.begin)
     print(f"by reasoning: {first:,.0f} CNY over {told.days:g} days of {len(scenarios)} months", file=sys.stderr)
     trials: list[dict[str, Any]] = []
-    for _, group in itertools.product(range(told.passes), GRID):
+    groups = [group for group in GRID if not told.only or set(told.only) & set(group)]
+    for _, group in itertools.product(range(told.passes), groups):
         found = []
         for values in itertools.product(*group.values()):
             candidate = with_values(best, dict(zip(group, values, strict=True)))
@@ -156,6 +159,8 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--days", type=float, default=3.0)
     parser.add_argument("--passes", type=int, default=1)
+    parser.add_argument("--begin", type=Path, metavar="FILE.yaml", help="from frozen thresholds instead of those of reasoning")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="groups with one of these thresholds only")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--freeze", type=Path, metavar="FILE.yaml", help="search nothing, write the best of the trials so far")
     parser.add_argument("--on", metavar="DATE", help="day of the search, for its record")

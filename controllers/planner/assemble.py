@@ -48,11 +48,9 @@ _FARMS: Final = ("wind", "solar")
 
 @dataclass(frozen=True, slots=True)
 class ReserveRule:
-    """What a plan keeps in hand against its forecast: how much wind it counts on, and how long an island can live on its stores.
+    """How long an island must be able to live on its stores when wind and sun fail against the forecast.
 
     Args:
-        available_level: The quantile of wind and sun that is counted on, None for the mean. Energy that is missing must be bought
-            when it is dear, what is left over becomes hydrogen or waits: erring low is the cheaper error.
         arrivals_level: The quantile of arriving deferrable work that room is kept for, out of what has come to each cluster so
             far; None for the plate's mean rate, or until a week of it is known.
         energy_h: Hours of what must run (base load, firm computing, the ammonia loop at its least) from the batteries.
@@ -61,7 +59,6 @@ class ReserveRule:
         hydrogen_cny_per_kg_h: Price of each kg missing, each hour.
     """
 
-    available_level: float | None = None
     arrivals_level: float | None = None
     energy_h: float = 4.0
     energy_cny_per_mwh_h: float = 100.0
@@ -104,7 +101,7 @@ def assemble(
         park=park,
         grid=grid,
         states=states,
-        available_mw={a.id: _available(a, forecast, rule.available_level) for kind in _FARMS for a in park.assets_of(kind)},
+        available_mw={a.id: _available(a, forecast) for kind in _FARMS for a in park.assets_of(kind)},
         load_mw={a.id: _load(known, a) for a in park.assets_of("base_load")},
         connections=connections,
         end_values=_end_values(known, connections),
@@ -193,16 +190,9 @@ def _reserves(known: _Known, rule: ReserveRule) -> dict[AssetId, Reserve]:
     return found
 
 
-def _available(asset: Asset, forecast: Forecast, level: float | None) -> FloatArray:
-    row = forecast.row(asset.id)
-    frac = forecast.mean_frac[row]
-    if level is not None:
-        levels, quantiles = np.array(forecast.quantile_levels), forecast.quantile_frac[row]
-        above = int(np.clip(np.searchsorted(levels, level), 1, levels.size - 1))
-        part = (level - levels[above - 1]) / (levels[above] - levels[above - 1])
-        frac = quantiles[:, above - 1] + part * (quantiles[:, above] - quantiles[:, above - 1])
-    available_mw: FloatArray = frac * asset.plate.capacity_mw
-    return available_mw
+def _available(asset: Asset, forecast: Forecast) -> FloatArray:
+    mean_mw: FloatArray = forecast.mean_frac[forecast.row(asset.id)] * asset.plate.capacity_mw
+    return mean_mw
 
 
 def _load(known: _Known, asset: Asset) -> FloatArray:
