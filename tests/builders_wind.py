@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.stack.panel import WIND_COMPONENTS, WindPanel
-from forecasting.stack.settings import BoostSettings, NetSettings, StackSettings
+from forecasting.stack.settings import BoostSettings, KernelSettings, NetSettings, SecondSettings, StackSettings
 
 FIRST_HOUR = np.datetime64("2012-07-01T00:00", "us")
 HOURS_OF_FOUR_MONTHS = 125 * 24
@@ -16,12 +16,16 @@ HOURS_OF_FOUR_MONTHS = 125 * 24
 TINY = StackSettings(
     name="tiny",
     first=BoostSettings(20, 7, 40, 0.2, 0.5, 0.5, 31, True),
-    second=BoostSettings(15, 7, 60, 0.2, 0.5, 0.5, 31, True),
+    second=(
+        SecondSettings(BoostSettings(15, 7, 60, 0.2, 0.5, 0.5, 31, True), on_first=True),
+        SecondSettings(BoostSettings(15, 7, 60, 0.2, 0.5, 0.5, 31, True), on_first=False),
+    ),
     net=NetSettings(hidden=12, epochs=3),
+    kernel=KernelSettings(centres=60),
     levels=(0.05, 0.5, 0.95),
     net_levels=(0.1, 0.5, 0.9),
     folds=3,
-    second_seeds=1,
+    deals=2,
 )
 
 

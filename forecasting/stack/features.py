@@ -11,7 +11,7 @@ from forecasting.stack.panel import WindPanel, grid_points
 from vpp.series import StampArray
 from vpp.units import HOURS_PER_DAY, FloatArray
 
-__all__ = ["calendar", "mean_inputs", "net_inputs", "own_wind", "soft_curve_frac"]
+__all__ = ["calendar", "kernel_inputs", "mean_inputs", "net_inputs", "own_wind", "soft_curve_frac"]
 
 NET_LEADS_H: Final = (-6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6)
 #: Middle and width of a generic farm curve: half power near 9 m/s, cut-in and rated about 5 m/s to each side.
@@ -19,6 +19,10 @@ CURVE_MIDDLE_M_S: Final = 9.0
 CURVE_WIDTH_M_S: Final = 1.8
 DAYS_PER_YEAR: Final = 365.2425
 CALM_M_S: Final = 0.5
+#: Lead at which wind counts half as much in the likeness of two hours.
+HALF_LEAD_H: Final = 2.0
+#: How much speed as a curve, shear, clock and season count beside a component of the wind of the same hour.
+CURVE_WEIGHT, SHEAR_WEIGHT, CLOCK_WEIGHT, SEASON_WEIGHT = 2.0, 2.5, 0.35, 0.3
 
 
 def soft_curve_frac(speed_m_s: FloatArray) -> FloatArray:
@@ -70,3 +74,20 @@ def net_inputs(panel: WindPanel) -> Float32Array:
     clock = [np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle), sine, cosine]
     raw = np.column_stack([*steps, u10, v10, low, high, *clock])
     return np.asarray((raw - raw.mean(axis=0)) / (raw.std(axis=0) + 1e-9), dtype=np.float32)
+
+
+def kernel_inputs(panel: WindPanel) -> FloatArray:
+    """Columns whose distance is the unlikeness of two hours: wind in one unit of variance, clock and season, shape (T, C)."""
+    points = grid_points(panel)
+    u10, v10, u100, v100 = np.moveaxis(panel.wind_m_s[:, points], 2, 0)
+    low, high = np.hypot(u10, v10), np.hypot(u100, v100)
+    curve = soft_curve_frac(high)
+    parts = [part / (part.std() + 1e-9) for part in (u100, v100, curve)]
+    parts[2] = CURVE_WEIGHT * parts[2]
+    steps = [moved(part, lead) / (1.0 + abs(lead) / HALF_LEAD_H) for lead in NET_LEADS_H for part in parts]
+    wind = np.column_stack([*steps, SHEAR_WEIGHT * np.log((high + CALM_M_S) / (low + CALM_M_S))])
+    wind = wind / np.sqrt(wind.var(axis=0).sum() + 1e-9)
+    hour, sine, cosine = calendar(panel.start).T
+    angle = 2.0 * np.pi * hour / HOURS_PER_DAY
+    clock = CLOCK_WEIGHT * np.column_stack([np.sin(angle), np.cos(angle)])
+    return np.column_stack([wind, clock, SEASON_WEIGHT * sine, SEASON_WEIGHT * cosine])

@@ -9,6 +9,7 @@ import numpy as np
 
 from forecasting.stack.arrays import Float32Array, IntArray
 from forecasting.stack.boost import boost_parameters
+from forecasting.stack.levels import at_levels
 from forecasting.stack.net import fit_net
 from forecasting.stack.settings import BoostSettings, NetSettings
 from vpp.units import BoolArray, FloatArray
@@ -23,12 +24,29 @@ class FirstStage:
     Args:
         mean_frac: LightGBM means, shape (T, Z).
         net_frac: Quantiles of the net, shape (T, Z, Q).
+        kernel_frac: Means of the kernel regressions, shape (T, Z).
         levels: The net's Q levels.
     """
 
     mean_frac: FloatArray
     net_frac: FloatArray
+    kernel_frac: FloatArray
     levels: tuple[float, ...]
+
+    @property
+    def median_frac(self) -> FloatArray:
+        """The net's median, shape (T, Z)."""
+        return self.net_frac[:, :, len(self.levels) // 2]
+
+    @property
+    def members_frac(self) -> FloatArray:
+        """What each kind of model says, shape (kinds, T, Z)."""
+        return np.stack([self.mean_frac, self.median_frac, self.kernel_frac])
+
+    def quantiles(self, asked: tuple[float, ...]) -> FloatArray:
+        """The net's spread around the mean of all kinds, shape (T, Z, levels asked)."""
+        shift = self.members_frac.mean(axis=0) - self.median_frac
+        return np.clip(at_levels(self.net_frac + shift[:, :, None], self.levels, asked), 0.0, 1.0)
 
 
 def mean_of_part(x: FloatArray, y: FloatArray, train: BoolArray, settings: BoostSettings, seed: int) -> FloatArray:

@@ -10,9 +10,10 @@ from typing import Any, Final
 import numpy as np
 from joblib import Parallel, delayed
 
-from forecasting.stack.features import mean_inputs, net_inputs
+from forecasting.stack.features import kernel_inputs, mean_inputs, net_inputs
 from forecasting.stack.first_stage import FirstStage, combine_parts, mean_of_part, net_of_part
 from forecasting.stack.folds import deal_blocks
+from forecasting.stack.kernel import kernel_of_parts
 from forecasting.stack.levels import at_levels
 from forecasting.stack.panel import WindPanel
 from forecasting.stack.quality import find_stopped, find_stuck
@@ -25,6 +26,8 @@ __all__ = ["StackForecast", "forecast_panel", "jobs_of"]
 
 Progress = Callable[[int], None]
 LEVELS_TOGETHER: Final = 4
+#: Between the seeds of one deal and the next: more than a deal uses.
+DEAL_SEEDS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,8 +69,8 @@ class _Run:
 
 def jobs_of(zones: int, settings: StackSettings) -> int:
     """Steps that `forecast_panel` reports to its progress."""
-    first = (zones + settings.net.members) * settings.folds
-    return first + settings.second_seeds * len(_shares(settings.levels))
+    first = (zones + settings.net.members) * settings.folds + 1
+    return settings.deals * first + len(settings.second) * len(_shares(settings.levels))
 
 
 def forecast_panel(
@@ -97,9 +100,6 @@ def forecast_panel(
     first, first_cpu_s = _first_stage(run)
     pooled, second_cpu_s = _second_stage(run, first)
     quantile = at_levels(np.sort(pooled, axis=2), settings.levels, levels)
-    if settings.net_share > 0.0:
-        net = at_levels(first.net_frac[hidden], first.levels, levels)
-        quantile = (1.0 - settings.net_share) * quantile + settings.net_share * net
     own_s = time.process_time() - begun_s
     return StackForecast(_bounded(run, quantile), own_s + first_cpu_s + second_cpu_s)
 
@@ -113,42 +113,55 @@ def _require_history(run: _Run) -> None:
 
 
 def _first_stage(run: _Run) -> tuple[FirstStage, float]:
+    """Mean over the deals of the blocks."""
+    y = run.panel.power_frac.copy()
+    y[find_stopped(run.panel) | find_stuck(run.panel)] = np.nan
+    stages, cpu_s = zip(*[_one_deal(run, y, deal) for deal in range(run.settings.deals)], strict=True)
+    mean, net, kernel = (
+        np.clip(np.mean([getattr(stage, name) for stage in stages], axis=0), 0.0, 1.0)
+        for name in ("mean_frac", "net_frac", "kernel_frac")
+    )
+    return FirstStage(mean, net, kernel, run.settings.net_levels), sum(cpu_s)
+
+
+def _one_deal(run: _Run, y: FloatArray, deal: int) -> tuple[FirstStage, float]:
+    """All kinds of model on one deal; seeds of a deal lie apart from those of the next."""
     settings, panel = run.settings, run.panel
-    part = deal_blocks(panel.start, settings.block_days, settings.folds)
-    y = panel.power_frac.copy()
-    y[find_stopped(panel) | find_stuck(panel)] = np.nan
+    part = deal_blocks(panel.start, settings.block_days, settings.folds, deal)
     others = [run.train & (part != k) for k in range(settings.folds)]
-    zones = range(len(panel.zones))
+    seed = settings.seed + DEAL_SEEDS * deal
     means, mean_cpu_s = run.each(
-        (mean_of_part, (x, y[:, zone], rows, settings.first, settings.seed + k))
-        for zone in zones
+        (mean_of_part, (x, y[:, zone], rows, settings.first, seed + k))
+        for zone in range(len(panel.zones))
         for x in (mean_inputs(panel, zone),)
         for k, rows in enumerate(others)
     )
     x_net = net_inputs(panel)
-    seeds = [settings.seed + member * settings.folds for member in range(settings.net.members)]
     nets, net_cpu_s = run.each(
-        (net_of_part, (x_net, y, rows, settings.net_levels, settings.net, seed + k))
+        (net_of_part, (x_net, y, rows, settings.net_levels, settings.net, seed + k + member * settings.folds))
         for k, rows in enumerate(others)
-        for seed in seeds
+        for member in range(settings.net.members)
     )
+    kernels, kernel_cpu_s = run.each([(kernel_of_parts, (kernel_inputs(panel), y, part, run.train, settings.kernel, seed))])
     mean = [combine_parts(group, part, run.train) for group in _groups(means, settings.folds)]
     net = combine_parts([np.mean(group, axis=0) for group in _groups(nets, settings.net.members)], part, run.train)
-    stage = FirstStage(np.clip(np.column_stack(mean), 0.0, 1.0), np.clip(net, 0.0, 1.0), settings.net_levels)
-    return stage, mean_cpu_s + net_cpu_s
+    stage = FirstStage(np.column_stack(mean), net, kernels[0], settings.net_levels)
+    return stage, mean_cpu_s + net_cpu_s + kernel_cpu_s
 
 
 def _second_stage(run: _Run, first: FirstStage) -> tuple[FloatArray, float]:
-    """Quantiles at the fitted levels, mean over the seeds, shape (hours, Z, levels)."""
+    """Quantiles at the fitted levels, mean of all second stages, shape (hours, Z, levels)."""
     settings, panel = run.settings, run.panel
     zones = len(panel.zones)
-    data = PooledRows(pooled_inputs(panel, first), panel.power_frac.ravel(), _weights(run).ravel(), np.repeat(run.hidden, zones))
+    x, y = pooled_inputs(panel, first), panel.power_frac.ravel()
+    weight, asked = _weights(run).ravel(), np.repeat(run.hidden, zones)
     results, cpu_s = run.each(
-        (quantiles_of_levels, (data, levels, settings.second, settings.seed + member))
-        for member in range(settings.second_seeds)
+        (quantiles_of_levels, (PooledRows(x, y, weight, asked, base), levels, second.boost, settings.seed + place))
+        for place, second in enumerate(settings.second)
         for levels in _shares(settings.levels)
+        for base in (first.quantiles(levels).reshape(y.size, -1) if second.on_first else None,)
     )
-    every = np.concatenate(results).reshape(settings.second_seeds, len(settings.levels), -1, zones)
+    every = np.concatenate(results).reshape(len(settings.second), len(settings.levels), -1, zones)
     return np.moveaxis(every.mean(axis=0), 0, 2), cpu_s
 
 

@@ -31,19 +31,21 @@ class PooledRows:
         y: Power, NaN where unknown, shape (N,).
         weight: Of a training row, shape (N,); zero leaves it out.
         asked: Rows to forecast and not to learn from, shape (N,).
+        base: Quantiles that the trees correct, shape (N, levels), or None: they start from a constant.
     """
 
     x: FloatArray
     y: FloatArray
     weight: FloatArray
     asked: BoolArray
+    base: FloatArray | None = None
 
 
 def pooled_inputs(panel: WindPanel, first: FirstStage) -> FloatArray:
     """Columns of every hour and zone, hour by hour, shape (T * Z, C)."""
     zones = len(panel.zones)
-    middle = first.net_frac[:, :, len(first.levels) // 2]
-    both = 0.5 * (first.mean_frac + middle)
+    middle, members = first.median_frac, first.members_frac
+    both, every, apart = members[:2].mean(axis=0), members.mean(axis=0), members.std(axis=0)
     speed = np.hypot(panel.wind_m_s[:, grid_points(panel), 2], panel.wind_m_s[:, grid_points(panel), 3]).mean(axis=1)
     days = calendar(panel.start)
     blocks = []
@@ -60,6 +62,10 @@ def pooled_inputs(panel: WindPanel, first: FirstStage) -> FloatArray:
                 both,
                 both.mean(axis=1),
                 both.std(axis=1),
+                _around(first.kernel_frac[:, zone])[:, :6],
+                _around(every[:, zone]),
+                every.mean(axis=1),
+                apart[:, zone],
             ]
         )
         blocks.append(own)
@@ -89,8 +95,10 @@ def quantiles_of_levels(data: PooledRows, levels: tuple[float, ...], settings: B
     ).construct()
     asked = data.x[data.asked]
     found = []
-    for level in levels:
+    for place, level in enumerate(levels):
+        base = np.zeros(data.y.size) if data.base is None else data.base[:, place]
+        rows.set_init_score(None if data.base is None else base[train])
         parameters = boost_parameters(settings, {"objective": "quantile", "alpha": level}, seed)
         model = lgb.train(parameters, rows, num_boost_round=settings.rounds)
-        found.append(np.asarray(model.predict(asked, num_threads=1), dtype=np.float64))
+        found.append(base[data.asked] + np.asarray(model.predict(asked, num_threads=1), dtype=np.float64))
     return np.stack(found)

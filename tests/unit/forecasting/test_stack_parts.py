@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 
 from forecasting.scores import pinball
-from forecasting.stack.features import calendar, mean_inputs, net_inputs
-from forecasting.stack.first_stage import combine_parts
+from forecasting.stack.features import calendar, kernel_inputs, mean_inputs, net_inputs
+from forecasting.stack.first_stage import FirstStage, combine_parts
 from forecasting.stack.folds import deal_blocks
+from forecasting.stack.kernel import kernel_of_parts
 from forecasting.stack.levels import at_levels
 from forecasting.stack.net import fit_net
 from forecasting.stack.panel import WindPanel, grid_points
 from forecasting.stack.quality import find_stopped, find_stuck
-from forecasting.stack.settings import NetSettings
+from forecasting.stack.second_stage import PooledRows, quantiles_of_levels
+from forecasting.stack.settings import BoostSettings, KernelSettings, NetSettings
 from tests.builders_wind import FIRST_HOUR, windy_panel
 from vpp.errors import ForecastError
 
@@ -68,12 +70,24 @@ def test_every_hour_is_judged_by_a_model_that_has_not_seen_its_block() -> None:
     assert np.all(forecast[~train] == 2.0)  # mean of all five
 
 
+@pytest.mark.parametrize("deal", [1, 2])
+def test_a_later_deal_keeps_blocks_whole_and_every_part_in_every_season(deal: int) -> None:
+    start = FIRST_HOUR + np.arange(360 * 24) * np.timedelta64(1, "h")
+    part = deal_blocks(start, block_days=6, folds=5, deal=deal)
+    cuts = np.flatnonzero(np.diff(part)) + 1
+    assert np.diff(cuts).min() >= 6 * 24
+    assert all(set(part[month : month + 60 * 24]) == set(range(5)) for month in range(0, part.size, 60 * 24))
+    assert not np.array_equal(part, deal_blocks(start, block_days=6, folds=5))
+
+
 def test_columns_hold_no_power_and_no_gap() -> None:
     panel = windy_panel(hours=300)
     hidden = panel.without_power(np.ones(300, dtype=np.bool_))
     for zone in range(3):
         assert np.array_equal(mean_inputs(panel, zone), mean_inputs(hidden, zone))
     assert np.isfinite(net_inputs(panel)).all()
+    assert np.isfinite(kernel_inputs(panel)).all()
+    assert np.array_equal(kernel_inputs(panel), kernel_inputs(hidden))
 
 
 def test_columns_do_not_see_weather_past_the_last_hour() -> None:
@@ -112,3 +126,47 @@ def test_the_net_passes_over_unknown_power() -> None:
     quantile = fit_net(x, y, (0.25, 0.75), NetSettings(hidden=8, epochs=20, dropout=0.0), seed=0).predict(x)
     assert np.isfinite(quantile).all()
     assert quantile[:, 1].mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_kernel_regression_on_all_hours_is_the_textbook_one() -> None:
+    # Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equation 2.25: k (K + penalty I)^-1 y.
+    random = np.random.default_rng(3)
+    x, y = random.standard_normal((60, 2)), random.standard_normal((60, 1))
+    part, train = np.arange(60) // 40, np.ones(60, dtype=np.bool_)
+    settings = KernelSettings(centres=60, penalty=0.2, shapes=((2.0, 1.5),))
+    forecast = kernel_of_parts(x, y, part, train, settings, seed=0)[40:]
+    like = np.exp(-((x[:, None] - x[None, :]) ** 2).sum(axis=2) / 1.5**2)
+    mean = y[:40].mean()
+    truth = like[40:, :40] @ np.linalg.solve(like[:40, :40] + 0.2 * np.eye(40), y[:40] - mean) + mean
+    assert forecast == pytest.approx(truth, abs=1e-5)
+
+
+def test_no_kernel_fit_sees_the_part_it_judges() -> None:
+    random = np.random.default_rng(4)
+    x, y = random.standard_normal((120, 2)), random.standard_normal((120, 2))
+    part, train = np.arange(120) // 40, np.ones(120, dtype=np.bool_)
+    before = kernel_of_parts(x, y, part, train, KernelSettings(centres=30), seed=0)
+    y[part == 1] += 5.0
+    after = kernel_of_parts(x, y, part, train, KernelSettings(centres=30), seed=0)
+    assert np.allclose(before[part == 1], after[part == 1])
+    assert not np.allclose(before[part == 0], after[part == 0])
+
+
+def test_the_first_stages_quantiles_lie_around_the_mean_of_its_members() -> None:
+    net = np.array([0.2, 0.5, 0.9]).reshape(1, 1, 3)
+    first = FirstStage(np.full((1, 1), 0.6), net, np.full((1, 1), 0.7), (0.1, 0.5, 0.9))
+    assert first.quantiles((0.1, 0.5, 0.9)).ravel() == pytest.approx([0.3, 0.6, 1.0])
+
+
+def test_trees_that_start_from_a_right_base_leave_it_as_it_is() -> None:
+    random = np.random.default_rng(5)
+    rows = 3000
+    x = np.column_stack([np.zeros(rows), random.standard_normal(rows)])
+    truth = 5.0 * np.sin(4.0 * x[:, 1])
+    base = truth[:, None] + np.zeros((1, 1))
+    data = PooledRows(x, truth + random.uniform(-0.5, 0.5, rows), np.ones(rows), np.arange(rows) >= 2000, base)
+    one_tree = BoostSettings(1, 2, 200, 0.1, 1.0, 1.0, 31, False)
+    from_base = quantiles_of_levels(data, (0.5,), one_tree, seed=0)[0]
+    from_constant = quantiles_of_levels(PooledRows(x, data.y, data.weight, data.asked), (0.5,), one_tree, seed=0)[0]
+    assert np.abs(from_base - truth[2000:]).max() < 0.05
+    assert np.abs(from_constant - truth[2000:]).max() > 1.0
