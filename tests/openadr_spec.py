@@ -32,11 +32,7 @@ def mended_spec(ids: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """
     document: dict[str, Any] = yaml.safe_load(SPEC_PATH.read_text(encoding="utf-8"))
     schemas, paths = document["components"]["schemas"], document["paths"]
-    for name, request in (("ven", "BlVenRequest"), ("resource", "BlResourceRequest")):
-        answered = copy.deepcopy(schemas[request])
-        answered["properties"].pop("objectType")
-        answered["required"].remove("objectType")
-        schemas[name]["allOf"] = [{"$ref": "#/components/schemas/objectMetadata"}, answered]
+    mend_answers(document)
     schemas["programRequest"]["properties"]["programDescriptions"]["items"]["type"] = "object"
     for schema in schemas.values():
         _take_null(schema)
@@ -49,6 +45,19 @@ def mended_spec(ids: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         for parameter in path.get("parameters", ()):
             parameter["schema"] = {"type": "string", "enum": [*ids.get(parameter["name"], ()), "not-there"]}
     _draw(document, ids)
+    return document
+
+
+def mend_answers(document: dict[str, Any]) -> dict[str, Any]:
+    """The first point of `mended_spec` alone, which says nothing about requests."""
+    schemas = document["components"]["schemas"]
+    for name, request in (("ven", "BlVenRequest"), ("resource", "BlResourceRequest")):
+        answered = copy.deepcopy(schemas[request])
+        answered["properties"].pop("objectType")
+        answered["required"].remove("objectType")
+        # The file has a stray dash behind a default of null, which makes it a text.
+        answered["properties"]["targets"]["default"] = None
+        schemas[name]["allOf"] = [{"$ref": "#/components/schemas/objectMetadata"}, answered]
     return document
 
 
