@@ -20,9 +20,10 @@ from controllers.bus.base import Bus
 from controllers.clock import Clock
 from controllers.dispatch.guidance import Guidance
 from controllers.loops.asks import LOOK_EVERY, AskDesk, listen, run_asks
+from controllers.loops.batch import Said
 from controllers.loops.bell import Bell
 from controllers.loops.plan import Made
-from controllers.loops.recorder import RECORD_EVERY, Recorder, Said, run_recorder
+from controllers.loops.recorder import RECORD_EVERY, Recorder, run_recorder
 from controllers.loops.registers import PeakFacts
 from controllers.loops.settle import run_settle
 from controllers.loops.ticks import Wakes, woken
@@ -237,6 +238,8 @@ class Books:
             "overloads": controller.guard.overloads,
             "rows_written": self.recorder.written,
             "rows_lost": self.recorder.lost,
+            "readings_unfit": self.opened.store.unfit,
+            "readings_ahead": sum(self.opened.store.ahead.values()),
         }
 
     def _note_plan(self, made: Made) -> None:

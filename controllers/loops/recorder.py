@@ -1,22 +1,23 @@
 """Everything the controller hears and says, on its way into the ledger: gathered on the loop, written by one thread.
 
-The loop never waits for the disk. While a batch is being written the next one grows; when it is full, the oldest readings go
-first, then the oldest commands, and what was lost is counted and said. Plans, alarms and what must be remembered are never
-dropped: there are few of them and each new word replaces the one before. A batch that could not be written is tried again.
+The loop never waits for the disk. While a batch is being written the next one grows; each kind of row has a bound, beyond which
+the oldest goes first, counted, dated and said. Alarms and what must be remembered are never dropped: there are few of them and
+each new word replaces the one before. What could not be written is tried again every second, until the ledger is there again:
+a disk that was full, or a database that was away, costs nothing within the bounds and needs no hand.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final, Protocol
 
 import structlog
 
+from controllers.loops.batch import AlarmWord, Batch, Loss, Planned, Said
 from controllers.store.rows import EventRow, ForecastRow, PlanRow, Reading
 from vpp.errors import StoreError
 from vpp.ids import AssetId, ConnectionId
@@ -34,13 +35,16 @@ from vpp.wire.messages import (
 )
 from vpp.wire.topics import Channel
 
-__all__ = ["RECORD_EVERY", "Batch", "Ledger", "Recorder", "Said", "run_recorder"]
+__all__ = ["RECORD_EVERY", "Ledger", "Recorder", "run_recorder"]
 
 log = structlog.get_logger(__name__)
 
-#: Some minutes of a large park.
-_READINGS: Final = 500_000
-_SAID: Final = 100_000
+#: In one transaction: what a full disk refuses costs no more than this to try again.
+_AT_ONCE: Final = 20_000
+#: Keys of alarms.
+_AWAY, _LOST = "ledger.away", "ledger.lost"
+#: A clock that was not ahead for so long is right again.
+_QUIET: Final = timedelta(minutes=5)
 _LAST_WORD_S: Final = 5.0
 _ALWAYS: Final = frozenset({"soc_frac", "buffer_kg"})
 _SELDOM: Final = timedelta(minutes=1)
@@ -48,6 +52,11 @@ _SELDOM: Final = timedelta(minutes=1)
 
 class Ledger(Protocol):
     """The part of the store that is written here; called in the recorder's own thread."""
+
+    @property
+    def ahead(self) -> MutableMapping[str, int]:
+        """By subject, readings that were dated ahead."""
+        ...
 
     def write_readings(self, rows: Sequence[Reading]) -> None:
         """In bulk."""
@@ -82,44 +91,6 @@ class Ledger(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A command or an ack, with when it passed here."""
-
-    asset_id: AssetId
-    message: Command | Ack
-    at: datetime
-
-
-@dataclass(slots=True)
-class Batch:
-    """What waits to be written."""
-
-    readings: deque[Reading] = field(default_factory=lambda: deque(maxlen=_READINGS))
-    said: deque[Said] = field(default_factory=lambda: deque(maxlen=_SAID))
-    plans: dict[str, Callable[[], PlanRow]] = field(default_factory=dict)
-    forecasts: deque[ForecastRow] = field(default_factory=lambda: deque(maxlen=8))
-    alarms: dict[str, tuple[str | None, datetime]] = field(default_factory=dict)
-    memory: dict[str, Callable[[], bytes]] = field(default_factory=dict)
-    events: dict[str, EventRow] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        parts = (self.readings, self.said, self.plans, self.forecasts, self.alarms, self.memory, self.events)
-        return sum(len(part) for part in parts)
-
-    def after(self, older: Batch) -> Batch:
-        """Both together, the older one's words first; where both speak of the same, the newer one counts."""
-        return Batch(
-            deque((*older.readings, *self.readings), _READINGS),
-            deque((*older.said, *self.said), _SAID),
-            {**older.plans, **self.plans},
-            deque((*older.forecasts, *self.forecasts), 8),
-            {**older.alarms, **self.alarms},
-            {**older.memory, **self.memory},
-            {**older.events, **self.events},
-        )
-
-
 class Recorder:
     """An `Ear` and a `Mouth` that keep everything.
 
@@ -131,13 +102,16 @@ class Recorder:
 
     def __init__(self, ledger: Ledger, now: Callable[[], datetime], save_said: Callable[[Sequence[Said]], None]) -> None:
         self._ledger, self._now, self._save_said = ledger, now, save_said
-        self._batch = Batch()
+        self._loss = Loss()
+        self._batch = Batch(self._loss)
         self._called: dict[str, tuple[int, bool]] = {}
         self._last_read: dict[tuple[str, str], datetime] = {}
         self._writing: asyncio.Future[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recorder")
-        #: Readings, commands and acks that were dropped because the disk was away for too long; writes that failed; rows written.
-        self.lost = 0
+        self._lost_before = 0
+        #: Readings that were dated ahead, by subject, and when there were last more of them.
+        self._ahead: dict[str, tuple[int, datetime]] = {}
+        #: Writes that failed; rows written.
         self.failures = 0
         self.written = 0
         #: Why the last write failed; empty as long as writing works.
@@ -175,7 +149,7 @@ class Recorder:
 
     def acknowledged(self, asset_id: AssetId, said: Ack) -> None:
         """Every ack, also one that is doubled: the ledger says what was heard."""
-        self._note(Said(asset_id, said, self._now()))
+        self._batch.note(Said(asset_id, said, self._now()))
 
     def called(self, connection: ConnectionId, said: GridEvent) -> None:
         """Calls that come over the bus stand beside those by REST; what is said again of the same revision is no news."""
@@ -202,21 +176,21 @@ class Recorder:
 
     def sent(self, asset_id: AssetId, command: Command) -> None:
         """Every command with its reason."""
-        self._note(Said(asset_id, command, command.issued_at))
+        self._batch.note(Said(asset_id, command, command.issued_at))
 
     def published(self, channel: Channel, message: Message) -> None:
         """Forecasts; plans come with more than what is published."""
         if channel is Channel.FORECAST_CURRENT and isinstance(message, ForecastCurrent):
             row = ForecastRow(issued_at=message.issued_at, message=encode(message), received_at=self._now())
-            self._batch.forecasts.append(row)
+            self._batch.forecast(row)
 
     def plan(self, plan_id: str, row: Callable[[], PlanRow]) -> None:
         """A plan; it is spelt out in the writing thread."""
-        self._batch.plans[plan_id] = row
+        self._batch.plan(Planned(self._now(), row))
 
     def alarm(self, key: str, text: str | None) -> None:
         """Raises an alarm, or clears it with None."""
-        self._batch.alarms[key] = (text, self._now())
+        self._batch.alarm(key, AlarmWord(text, self._now()))
 
     def remember(self, key: str, value: Callable[[], bytes]) -> None:
         """Small state that outlives the process; spelt out in the writing thread."""
@@ -229,10 +203,15 @@ class Recorder:
         """The batch that is being written, or was last; None before the first."""
         return self._writing
 
+    @property
+    def lost(self) -> int:
+        """Rows that were dropped because the ledger was away for too long."""
+        return self._lost_before + sum(self._loss.counts.values())
+
     def hand_over(self) -> None:
         """Gives what has gathered to the writing thread, if that is free."""
         if len(self._batch) and (self._writing is None or self._writing.done()):
-            batch, self._batch = self._batch, Batch()
+            batch, self._batch = self._batch, Batch(self._loss)
             self._writing = asyncio.ensure_future(self._written(batch))
 
     async def last_word(self) -> None:
@@ -256,45 +235,78 @@ class Recorder:
             self.failures += 1
             if not self.trouble:
                 log.error("recorder.failed", reason=str(error), rows=len(batch))  # noqa: TRY400  one line says it all
+                self.alarm(_AWAY, f"the ledger cannot be written ({error}); what is heard is kept in memory, within a bound")
             self.trouble = str(error)
-            before = len(batch) + len(self._batch)
             self._batch = self._batch.after(batch)
-            self.lost += max(0, before - len(self._batch))
         else:
-            self.written += len(batch)
             if self.trouble:
-                log.info("recorder.writes_again", lost=self.lost)
+                log.info("recorder.writes_again", lost=dict(self._loss.counts))
+                self.alarm(_AWAY, None)
             self.trouble = ""
+            self._tell_clocks()
+            if self._loss.counts:
+                self._tell_loss()
+
+    def _tell_loss(self) -> None:
+        """It is over, and stands until somebody has seen it."""
+        self.alarm(_LOST, f"not in the ledger, because it could not be written for too long: {self._loss}")
+        self.alarm(_LOST, None)
+        self._lost_before = self.lost
+        self._loss = self._batch.loss = Loss()
+
+    def _tell_clocks(self) -> None:
+        """An alarm as long as a device dates its readings ahead."""
+        now = self._now()
+        for subject, n in tuple(self._ledger.ahead.items()):
+            key, (known, at) = f"clock.{subject}", self._ahead.get(subject, (0, now))
+            if n != known:
+                self._ahead[subject] = n, now
+                self.alarm(key, f"the clock of {subject} is ahead; its readings count when they are received")
+            elif now - at > _QUIET:
+                del self._ahead[subject], self._ledger.ahead[subject]
+                self.alarm(key, None)
 
     def _write(self, batch: Batch) -> None:
         """In the thread; what is done twice after a failure half way ends the same."""
-        ledger = self._ledger
-        ledger.write_readings(tuple(batch.readings))
-        if batch.said:
-            self._save_said(tuple(batch.said))
-        for forecast in batch.forecasts:
-            ledger.save_forecast(forecast)
-        for plan in batch.plans.values():
-            ledger.save_plan(plan())
+        ledger, before = self._ledger, len(batch)
+        try:
+            self._write_rows(batch)
+        finally:
+            self.written += before - len(batch)
         for row in batch.events.values():
             known = ledger.event(row.event_id)
             if known is None or known.revision < row.revision or (row.state == "cancelled" and known.state != row.state):
                 ledger.ask_event(row)
-        for key, (text, at) in batch.alarms.items():
-            if text is None:
-                ledger.clear_alarm(key, at)
-            else:
-                ledger.raise_alarm(key, level="alarm", text=text, at=at)
+        for key, words in batch.alarms.items():
+            for word in words:
+                if word.text is None:
+                    ledger.clear_alarm(key, word.at)
+                else:
+                    ledger.raise_alarm(key, level="alarm", text=word.text, at=word.at)
         for key, value in batch.memory.items():
             ledger.remember(key, value())
+        self.written += len(batch)
+
+    def _write_rows(self, batch: Batch) -> None:
+        """What is written is taken out, so that it is not tried again."""
+        while batch.readings:
+            chunk = tuple(islice(batch.readings, _AT_ONCE))
+            self._ledger.write_readings(chunk)
+            for _ in chunk:
+                batch.readings.popleft()
+        if batch.said:
+            self._save_said(tuple(batch.said))
+            batch.said.clear()
+        while batch.forecasts:
+            self._ledger.save_forecast(batch.forecasts[0])
+            batch.forecasts.popleft()
+        while batch.plans:
+            self._ledger.save_plan(batch.plans[0].row())
+            batch.plans.popleft()
 
     def _read(self, subject: str, quantity: str, measured_at: datetime, value: float) -> None:
-        readings = self._batch.readings
-        if len(readings) == _READINGS:
-            self.lost += 1
-        readings.append(
-            Reading(subject=subject, quantity=quantity, measured_at=measured_at, received_at=self._now(), value=value)
-        )
+        row = Reading(subject=subject, quantity=quantity, measured_at=measured_at, received_at=self._now(), value=value)
+        self._batch.read(row)
 
     def _seldom(self, subject: str, quantity: str, measured_at: datetime, value: float) -> None:
         """States move slowly and are many: each once a minute, but for what is stored."""
@@ -302,11 +314,6 @@ class Recorder:
         if quantity in _ALWAYS or last is None or abs(measured_at - last) >= _SELDOM:
             self._last_read[subject, quantity] = measured_at
             self._read(subject, quantity, measured_at, value)
-
-    def _note(self, said: Said) -> None:
-        if len(self._batch.said) == _SAID:
-            self.lost += 1
-        self._batch.said.append(said)
 
 
 async def run_recorder(ticks: AsyncIterator[datetime], recorder: Recorder, every_tick: Callable[[datetime], None]) -> None:

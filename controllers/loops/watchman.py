@@ -83,6 +83,4 @@ class Watchman:
             found["plan.missing"] = f"there is no new plan; {guidance.source} in force"
         if forecast is not None and at - forecast.issued_at > _STALE:
             found["forecast.stale"] = f"the last forecast is of {forecast.issued_at.isoformat()}"
-        if self.recorder.lost:
-            found["recorder.lost"] = "the ledger could not be written for so long that readings were lost"
         return found

@@ -74,7 +74,7 @@ def check_chain(entries: Iterable[Entry], end: ChainEnd, *, newest: bool = True)
         end: What is known of the end.
         newest: It is the end of now, not one that was copied earlier: nothing may stand behind it.
     """
-    last, hash_at_end = ChainEnd(), _NO_HASH
+    last, hash_at_end, is_sound = ChainEnd(), _NO_HASH, True
     changed: list[Entry] = []
     gone: list[int] = []
     for entry in entries:
@@ -82,8 +82,9 @@ def check_chain(entries: Iterable[Entry], end: ChainEnd, *, newest: bool = True)
             gone.extend(range(last.number + 1, entry.number))
         if hash_of(entry.number, entry.words, entry.previous) != entry.hash:
             changed.append(entry)
-        elif entry.number == last.number + 1 and entry.previous != last.hash:
+        elif is_sound and entry.number == last.number + 1 and entry.previous != last.hash:
             yield f"audit entry {entry.number} was written anew, or what stands before it was: it does not follow {last.number}"
+        is_sound = entry not in changed[-1:]
         last = ChainEnd(entry.number, entry.hash)
         if entry.number == end.number:
             hash_at_end = entry.hash

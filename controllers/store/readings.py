@@ -165,14 +165,15 @@ class Readings(Memories):
         """A late reading takes the mark back first, so that a process that ends before the next roll leaves word of it."""
         self._mark = self._mark or self._rolled()
         if self._mark is not None and at < self._mark:
-            self._mark = _floor(at, _QUARTER)
-            self.remember(_ROLLED, self._mark.isoformat().encode())
+            mark = _floor(at, _QUARTER)
+            self.remember(_ROLLED, mark.isoformat().encode())
+            self._mark = mark
 
     def _roll(self, until: datetime) -> None:
         """Rolls up to a full quarter, once for each; what a killed process left undone is found by the mark it left."""
         if self._closed is None:
             self._closed = self._rolled()
-            since = self._closed or until - SECONDS_KEPT
+            since = self._closed or _EPOCH
             for series in self.latest():
                 self._dirty[series] = min(since, self._dirty.get(series, since))
         if self._closed is not None and until <= self._closed:
@@ -180,7 +181,9 @@ class Readings(Memories):
         due = {series: _floor(at, _QUARTER) for series, at in self._dirty.items() if at < until}
         with self._begin() as connection:
             oldest = until - SECONDS_KEPT
-            spans = [_bound(series, since=max(since, oldest), until=until) for series, since in due.items()]
+            # Of a quarter before that some seconds are gone already, and what is left of it says nothing.
+            whole = _EPOCH if self._closed is None else self._closed - SECONDS_KEPT
+            spans = [_bound(series, since=max(since, whole), until=until) for series, since in due.items()]
             if spans:
                 connection.execute(_ROLL_MINUTES[connection.dialect.name], spans)
                 connection.execute(_ROLL_QUARTERS[connection.dialect.name], spans)

@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from controllers.store import schema as t
 from controllers.store.asks import Transactions
 from controllers.store.rows import SaidRow
+from vpp.errors import StoreError
 from vpp.wire.messages import Ack, Command, HeatStart
 
 __all__ = ["SaidRows"]
@@ -56,6 +57,15 @@ class SaidRows(Transactions):
 
     def save_said(self, rows: Iterable[SaidLike]) -> None:
         """Keeps what is news: a command that differs from the one before, and its ack; every clamp and every refusal."""
+        before = dict(self._last), dict(self._renewals)
+        try:
+            self._save(rows)
+        except StoreError:
+            # What was not written is news again when it is tried again.
+            self._last, self._renewals = before
+            raise
+
+    def _save(self, rows: Iterable[SaidLike]) -> None:
         given: list[dict[str, Any]] = [
             {
                 "asset_id": row.asset_id,
