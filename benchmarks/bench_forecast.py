@@ -52,7 +52,7 @@ from vpp.units import BoolArray, FloatArray
 
 FIRST = datetime(2030, 10, 1, tzinfo=UTC)
 STEP = timedelta(minutes=15)
-BETWEEN = timedelta(hours=3)
+HOUR_APART = timedelta(hours=1)
 #: Every quarter of an hour to 4 h, hourly to two days.
 GRID = ((STEP, 16), (timedelta(hours=1), 44))
 HORIZON = timedelta(hours=48)
@@ -133,10 +133,10 @@ def forecasts(models: ForecastModels, lessons: Lessons, door: KnownDoor, days: i
     quantile: dict[str, list[FloatArray]] = {}
     mean: dict[str, list[FloatArray]] = {}
     end = FIRST + timedelta(days=days) + HORIZON
-    origins = int(timedelta(days=days) / BETWEEN)
+    origins = int(timedelta(days=days) / HOUR_APART)
     sparse = max(7, origins // SLOW_ORIGINS) | 1
     for i in range(origins):
-        at = FIRST + i * BETWEEN
+        at = FIRST + i * HOUR_APART
         grid = TimeGrid.of_steps(at, GRID)
         journal = journal.settled(door, at)
         said = predict_raw(models, door, known_at=at, grid=grid)

@@ -72,14 +72,14 @@ class Tracker:
         shut: FloatArray = np.clip(np.concatenate((lower, upper[:, 1:]), axis=1), 0.0, 1.0)
         return shut
 
-    def learnt(self, quantile: FloatArray, group: IntArray, outcome: FloatArray, rate: float = RATE) -> Tracker:
+    def learnt(self, quantile: FloatArray, group: IntArray, outcome: FloatArray, rate: float | FloatArray = RATE) -> Tracker:
         """The tracker after outcomes became known, all of them judged by the stretches before; NaN outcomes teach nothing.
 
         Args:
             quantile: As predicted, before `applied`, shape (N, Q).
             group: Of each row, shape (N,).
             outcome: Shape (N,).
-            rate: Step of a stretch.
+            rate: Step of a stretch, one for all or one for each row, shape (N,).
         """
         known = ~np.isnan(outcome)
         if not known.any():
@@ -91,6 +91,7 @@ class Tracker:
         below = (outcome[known][:, None] < said) - level
         step = np.where(level == MEDIAN, 0.0, np.where(level < MEDIAN, below, above))
         stretch = self.stretch.copy()
+        rate = np.broadcast_to(rate, group.shape)[known][:, None]
         np.add.at(stretch, group[known], rate * step)
         return Tracker(self.levels, np.clip(stretch, -FARTHEST, FARTHEST))
 

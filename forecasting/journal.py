@@ -31,7 +31,12 @@ GROUPS: Final = len(HORIZON_EDGES_H) + 1
 #: Leads kept of each forecast: outcomes of neighbouring quarters say nearly the same.
 LEADS_H: Final = (0.25, 0.75, 1.5, 3.0, 6.0, 10.0, 18.0, 30.0, 44.0)
 KEPT: Final = timedelta(hours=50)
-#: Weight of an outcome in the recent scores; some 200 outcomes, two days of a forecast every quarter hour at one lead.
+#: Pages are at least this far apart: forecasts of neighbouring quarters miss together, and would each count as news.
+PAGE_EVERY: Final = timedelta(hours=1)
+#: Step of a stretch at an outcome, by horizon group: half a day ahead and more, neighbouring outcomes say nearly the same. Chosen
+#: on July to September of 2030.
+RATE: Final = np.array([0.006, 0.006, 0.006, 0.004, 0.004, 0.004])
+#: Weight of an outcome in the recent scores; some 200 outcomes, a day of a forecast every hour at all leads.
 MEMORY: Final = 1.0 / 200.0
 #: So many outcomes are needed before anything is said of a farm.
 LEAST: Final = 100
@@ -109,7 +114,9 @@ class Journal:
         return cls(models.farms, Tracker.fresh(MODEL_LEVELS, n * GROUPS), np.zeros((n, 3)), np.full(n, np.nan), np.zeros(n), ())
 
     def with_forecast(self, forecast: Forecast, models: ForecastModels) -> Journal:
-        """The journal with a page for a raw forecast, at `MODEL_LEVELS`, before `applied`."""
+        """The journal with a page for a raw forecast, at `MODEL_LEVELS`, before `applied`; as it is while its last is young."""
+        if self.pages and forecast.issued_at - self.pages[-1].issued_at < PAGE_EVERY:
+            return self
         middle_h = forecast.grid.offset_h + forecast.grid.step_h / 2.0
         chosen = sorted({int(np.argmin(np.abs(middle_h - lead))) for lead in LEADS_H if lead < middle_h[-1] + 0.5})
         starts = [(forecast.grid.edges[t], forecast.grid.edges[t + 1]) for t in chosen]
@@ -176,7 +183,7 @@ class Journal:
                 continue
             group = f * GROUPS + horizon_group(lead_h[ripe])
             said = tracker.applied(page.quantile[f, ripe], group)
-            tracker = tracker.learnt(page.quantile[f, ripe], group, outcome)
+            tracker = tracker.learnt(page.quantile[f, ripe], group, outcome, RATE[group % GROUPS])
             kept = scores[f], covered[f], count[f]
             for k in np.flatnonzero(~np.isnan(outcome)):
                 kept = _remember(kept, said[k], page.usual[f, ripe[k]], float(outcome[k]))

@@ -32,7 +32,7 @@ from vpp.units import BoolArray, FloatArray, IntArray
 __all__ = ["Replay", "Said", "replay_span", "report_of", "span_of"]
 
 #: 09:00 park time, when dispatch is told, is one of the origins.
-BETWEEN: Final = timedelta(hours=3)
+BETWEEN: Final = timedelta(hours=1)
 #: The journal has two days to learn before the first outcome counts, and the longest horizon begins there.
 BEFORE: Final = timedelta(hours=48)
 NOMINAL_FRAC: Final = 0.9
