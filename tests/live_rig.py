@@ -20,7 +20,7 @@ from controllers.edge import Edge
 from controllers.family import Call, Child, Family, Word
 from controllers.planner.rules import RuleThresholds
 from controllers.service import ControllerSettings
-from controllers.settings import ClockSettings, Settings
+from controllers.settings import ClockSettings, Settings, StoreSettings
 from sim_harness.scenario import Scenario, load, load_park_of
 from sim_harness.site import Site, farms_of
 from sim_harness.weather.source import open_weather
@@ -93,7 +93,11 @@ class LiveRig:
 
 @asynccontextmanager
 async def live_rig(
-    folder: Path, *, tuned: Call | None = None, changed: Callable[[Park], Park] | None = None
+    folder: Path,
+    *,
+    tuned: Call | None = None,
+    changed: Callable[[Park], Park] | None = None,
+    store_url: str | None = None,
 ) -> AsyncIterator[LiveRig]:
     find_nats_server()
     scenario: Scenario = replace(load("first-week"), days=0.5, control_step_s=CONTROL_S)
@@ -105,7 +109,8 @@ async def live_rig(
     may_run = asyncio.Event()
     may_run.set()
     clock = ClockSettings(speed=SPEED, start=scenario.start, began_s=time.monotonic())
-    settings = Settings(state_dir=folder / "state", control_s=CONTROL_S, clock=clock)
+    store = StoreSettings(url=store_url)
+    settings = Settings(state_dir=folder / "state", control_s=CONTROL_S, clock=clock, store=store)
     patient = MqttSettings(first_retry_s=0.05, last_retry_s=0.5)
     try:
         async with connected_bus(broker.url, "world", settings=patient) as bus:
