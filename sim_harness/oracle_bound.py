@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from controllers.loops.plan import Made
+from controllers.planner import solve
 from sim_harness.prices import FIXED, FixedPrices
 from sim_harness.truth import Truth
 
@@ -37,4 +40,5 @@ def lp_bound_cny(first: Made, truth: Truth, prices: FixedPrices = FIXED) -> floa
                 held += stock["hydrogen_kg"] * park.prices.hydrogen_cny_per_kg
             case "compute" | "ev_charging":
                 held -= stock["waiting_mwh"] * prices.pending_work_cny_per_mwh
-    return first.result.bound_cny + held
+    # A reserve keeps plants from tripping; the model's own cannot, and the bill does not know it.
+    return solve(replace(first.problem, reserves={})).bound_cny + held

@@ -112,7 +112,7 @@ class Oracle:
         return hours(problem.grid.start - self.future.grid.start)
 
     def _billed(self, problem: Problem) -> Problem:
-        """What is left at the end, and the month's peak, at the prices of the run's bill."""
+        """What is left at the end, the month's peak, and nothing that no bill has, at the prices of the run's bill."""
         end_values = EndValues(
             energy_cny_per_mwh=problem.end_values.energy_cny_per_mwh,
             hydrogen_cny_per_kg=self.park.prices.hydrogen_cny_per_kg,
@@ -126,7 +126,7 @@ class Oracle:
                 charge = self.park.tariff(connection.tariff).demand_charge_cny_per_mw_month
                 share = min(1.0, days / ELECTRICITY_DAYS_PER_MONTH)
                 terms[connection.id] = replace(terms[connection.id], demand_cny_per_mw=charge * share, near_steps=0)
-        return replace(problem, end_values=end_values, connections=terms)
+        return replace(problem, end_values=end_values, connections=terms, curtail_cny_per_mwh=0.0, published=None)
 
     def _priced(self, problem: Problem) -> Problem:
         """Connections at what energy will come to at the market, instead of what was published."""

@@ -48,7 +48,7 @@ _FARMS: Final = ("wind", "solar")
 
 @dataclass(frozen=True, slots=True)
 class ReserveRule:
-    """How long an island must be able to live on its stores when wind and sun fail against the forecast.
+    """How long an island must be able to live on its stores when wind and sun fail against the forecast, and a loop on its tank.
 
     Args:
         arrivals_level: The quantile of arriving deferrable work that room is kept for, out of what has come to each cluster so
@@ -56,6 +56,7 @@ class ReserveRule:
         energy_h: Hours of what must run (base load, firm computing, the ammonia loop at its least) from the batteries.
         energy_cny_per_mwh_h: Price of each MWh missing, each hour.
         hydrogen_h: Hours of the ammonia loop at its least from the tank.
+        tied_hydrogen_h: The same where a grid stands behind: a loop that runs its tank dry trips, whoever supplies it.
         hydrogen_cny_per_kg_h: Price of each kg missing, each hour.
     """
 
@@ -63,6 +64,7 @@ class ReserveRule:
     energy_h: float = 4.0
     energy_cny_per_mwh_h: float = 100.0
     hydrogen_h: float = 10.0
+    tied_hydrogen_h: float = 4.0
     hydrogen_cny_per_kg_h: float = 1.0
 
 
@@ -171,16 +173,19 @@ def _must_run(known: _Known, asset: Asset) -> int:
 
 def _reserves(known: _Known, rule: ReserveRule) -> dict[AssetId, Reserve]:
     park, found = known.park, {}
+    for loop in park.assets_of("ammonia_loop"):
+        plate: AmmoniaLoopPlate = loop.plate
+        least_h = rule.tied_hydrogen_h if park.connections_of(loop.area) else rule.hydrogen_h
+        least_kg_per_h = plate.min_load_frac * plate.loop_t_per_h * plate.hydrogen_kg_per_t
+        found[loop.id] = Reserve(min(least_h * least_kg_per_h, plate.buffer_kg), rule.hydrogen_cny_per_kg_h)
     for area in park.area_ids:
         if park.connections_of(area):
             continue
         must_mw = sum(a.plate.mean_mw for a in park.assets_of("base_load", area))
         must_mw += sum(float(firm_compute_mw(a.plate, None, np.zeros(1))[0]) for a in park.assets_of("compute", area))
         for loop in park.assets_of("ammonia_loop", area):
-            plate: AmmoniaLoopPlate = loop.plate
+            plate = loop.plate
             must_mw += plate.own_load_mw * (plate.own_load_fixed_frac + (1.0 - plate.own_load_fixed_frac) * plate.min_load_frac)
-            least_kg_per_h = plate.min_load_frac * plate.loop_t_per_h * plate.hydrogen_kg_per_t
-            found[loop.id] = Reserve(min(rule.hydrogen_h * least_kg_per_h, plate.buffer_kg), rule.hydrogen_cny_per_kg_h)
         batteries = park.assets_of("battery", area)
         whole = sum(a.plate.energy_mwh for a in batteries)
         for battery in batteries:

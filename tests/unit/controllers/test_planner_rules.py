@@ -142,10 +142,17 @@ def test_available_power_is_the_forecasts_mean_times_capacity() -> None:
     np.testing.assert_allclose(problem_of(8, wind_frac=0.3).available_mw[AssetId("wind.envision")], 330.0)
 
 
-def test_only_islands_keep_reserves() -> None:
+def test_batteries_keep_a_reserve_on_islands_only() -> None:
     reserves = problem_of(8).reserves
     assert set(reserves) == {ISLAND_BATTERY, NH3}
     assert 0.05 * 680.0 < reserves[ISLAND_BATTERY].level <= 0.95 * 680.0
+
+
+def test_a_tank_keeps_a_smaller_reserve_where_a_grid_stands_behind() -> None:
+    park, island = park_of(), problem_of(8).reserves[NH3]
+    tied = replace(park, connections=tuple(replace(c, area=park.asset(NH3).area) for c in park.connections))
+    reserve = assemble(tied, snapshot_of(), forecast_of(8), {}).reserves[NH3]
+    assert reserve.level == pytest.approx(0.4 * island.level)
 
 
 def test_the_import_limit_is_the_lesser_of_the_line_and_the_contract() -> None:
