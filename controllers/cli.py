@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from controllers import cli_acl, cli_forecast, cli_park, cli_plan, cli_serve, cli_service, cli_statement, cli_store
+from controllers import cli_acl, cli_forecast, cli_operator, cli_park, cli_plan, cli_serve, cli_service, cli_statement, cli_store
 
 __all__ = ["main"]
 
@@ -30,6 +30,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return cli_serve.serve(told)
     if told.command in cli_service.COMMANDS:
         return cli_service.service_command(told)
+    if told.command in cli_operator.COMMANDS:
+        return cli_operator.operator_command(told)
     if told.command == "statement":
         return cli_statement.statement(told)
     if told.command == "store":
@@ -52,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_serve.add_serve_command(commands)
     cli_acl.add_acl_command(commands)
     cli_service.add_service_commands(commands)
+    cli_operator.add_operator_commands(commands)
     cli_store.add_store_command(commands)
     return parser
 

@@ -161,6 +161,9 @@ def _children(service: Service, url: str) -> Sequence[Child]:
         found.append(Child("controller", Call("controllers.controller_process:controller_process", told)))
     if service.role in ("all", "api"):
         found.append(Child("api", Call("controllers.serve:api_process", site)))
+        named = {name: getattr(service.settings.operators, name) for name in ("openadr_vtn", "openadr_ven", "iec104")}
+        places = {name: f"controllers.adapters.processes:{name}_process" for name, path in named.items() if path is not None}
+        found += [Child(name, Call(place, (service.settings, service.park))) for name, place in places.items()]
     return found
 
 

@@ -31,8 +31,11 @@ __all__ = [
     "BrokerSettings",
     "ClientSettings",
     "ClockSettings",
+    "ForecastPart",
+    "PlaceSettings",
     "Settings",
     "StoreSettings",
+    "WeatherSettings",
     "client_settings",
     "load_settings",
     "token_secret",
@@ -55,6 +58,9 @@ _ENVIRONMENT: Final[Mapping[str, tuple[str, ...]]] = {
     "VPP_BROKER_CERTIFICATE_FILE": ("broker", "certificate_file"),
     "VPP_BROKER_KEY_FILE": ("broker", "key_file"),
     "VPP_STORE_URL": ("store", "url"),
+    "VPP_FORECAST_MODELS_DIR": ("forecast", "models_dir"),
+    "VPP_FORECAST_HISTORY_FILE": ("forecast", "history_file"),
+    "VPP_WEATHER_URL": ("forecast", "weather", "url"),
     "VPP_API_HOST": ("api", "host"),
     "VPP_API_PORT": ("api", "port"),
     "VPP_API_TRUSTED_PROXIES": ("api", "trusted_proxies"),
@@ -149,6 +155,84 @@ class ClockSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceSettings:
+    """Where a farm stands; north and east are positive."""
+
+    __pydantic_config__ = _STRICT
+    latitude_deg: Annotated[float, Field(ge=-90.0, le=90.0, allow_inf_nan=False)]
+    longitude_deg: Annotated[float, Field(ge=-180.0, le=180.0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeatherSettings:
+    """Where weather runs come from; nothing of it: PV is forecast from its own past, wind by climatology.
+
+    Args:
+        url: Forecast endpoint of a service of the Open-Meteo kind.
+        folder: Of answers that somebody else fetches, named `PLACE_YYYYMMDDTHHMMZ.json`; with `url`, where fetched ones are kept.
+            None: beside what is the service's own.
+        every_s: Between two fetches; after a failure it begins with a minute and doubles up to this. [s of park time]
+        timeout_s: Of connecting and of each read. [s]
+        budget_s: Of one round over all places, after which it is given up. [s of park time]
+        late_s: A newest run older than this is an alarm. [s of park time]
+    """
+
+    __pydantic_config__ = _STRICT
+    url: str | None = field(default=None, repr=False)  # it may carry a key
+    folder: Path | None = None
+    every_s: Annotated[float, Field(ge=60.0, le=86_400.0)] = 3_600.0
+    timeout_s: Annotated[float, Field(ge=1.0, le=120.0)] = 20.0
+    budget_s: Annotated[float, Field(ge=5.0, le=3_600.0)] = 300.0
+    late_s: Annotated[float, Field(ge=600.0)] = 21_600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastPart:
+    """How the service forecasts and learns.
+
+    Args:
+        enabled: False: it runs by rules.
+        models_dir: Versions of models, as `vpp forecast train` writes them; None: beside what is the service's own.
+        history_file: Metered power of the time before the ledger begins, as `vpp forecast train --history` reads it.
+        runs_file: Weather runs of that time, as `vpp forecast train --runs` reads them.
+        train: Whether it trains by itself.
+        enough_days: Days that farms of half the capacity must have measured before the first training. [days]
+        train_every_days: Between two trainings, where nothing drifts. [days]
+        train_at_hour: Hour of the daily look, in park time, when it is quiet.
+        places: Of farms that do not stand where the park does, by asset.
+        weather: Where weather runs come from.
+    """
+
+    __pydantic_config__ = _STRICT
+    enabled: bool = True
+    models_dir: Path | None = None
+    history_file: Path | None = None
+    runs_file: Path | None = None
+    train: bool = True
+    enough_days: Annotated[int, Field(ge=20, le=450)] = 30
+    train_every_days: Annotated[int, Field(ge=1, le=400)] = 30
+    train_at_hour: Annotated[int, Field(ge=0, le=23)] = 2
+    places: dict[str, PlaceSettings] = field(default_factory=dict)
+    weather: WeatherSettings = field(default_factory=WeatherSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorSettings:
+    """Processes that speak an operator's protocol, each by a settings file of its own (docs/connect_grid.md); None: not started.
+
+    Args:
+        openadr_vtn: OpenADR 3, the park as server.
+        openadr_ven: OpenADR 3, the park as client.
+        iec104: IEC 60870-5-104.
+    """
+
+    __pydantic_config__ = _STRICT
+    openadr_vtn: Path | None = None
+    openadr_ven: Path | None = None
+    iec104: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How a process of the service runs.
 
@@ -163,7 +247,9 @@ class Settings:
         broker: Where the bus is.
         store: Where the ledger is.
         api: The HTTP side.
+        forecast: How it forecasts and learns.
         clock: Park time.
+        operators: What a grid operator speaks with.
     """
 
     __pydantic_config__ = _STRICT
@@ -177,12 +263,30 @@ class Settings:
     broker: BrokerSettings = field(default_factory=BrokerSettings)
     store: StoreSettings = field(default_factory=StoreSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
+    forecast: ForecastPart = field(default_factory=ForecastPart)
     clock: ClockSettings = field(default_factory=ClockSettings)
+    operators: OperatorSettings = field(default_factory=OperatorSettings)
 
     @property
     def store_url(self) -> str:
         """Where the ledger is, the default filled in."""
         return self.store.url or f"sqlite:///{self.state_dir.absolute() / 'vpp.sqlite3'}"
+
+    @property
+    def models_dir(self) -> Path:
+        """Where versions of forecast models are."""
+        return self.forecast.models_dir or self.state_dir / "models"
+
+    @property
+    def weather_dir(self) -> Path:
+        """Where answers of the weather service are kept."""
+        return self.forecast.weather.folder or self.state_dir / "weather"
+
+    @property
+    def api_url(self) -> str:
+        """Where processes of the same machine find the API; for a port that is named."""
+        host = "127.0.0.1" if self.api.host in ("0.0.0.0", "::") else self.api.host  # noqa: S104  read, not bound
+        return f"http://[{host}]:{self.api.port}" if ":" in host else f"http://{host}:{self.api.port}"
 
     @property
     def logs(self) -> Path:
