@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 from controllers.cli_park import default_park_path
 from controllers.clock import WallClock
-from vpp.errors import VppError
-from vpp.park import Park, load
+from vpp.errors import ParkError, VppError
+from vpp.park import Park, load, load_record
 
 __all__ = ["COMMANDS", "add_operator_commands", "operator_command"]
 
@@ -24,6 +25,7 @@ def add_operator_commands(commands: Any) -> None:
     what = openadr.add_subparsers(dest="what", required=True, metavar="WHAT")
     what.add_parser("secret", help="a new client secret, and the line for the settings file")
     sides = {"vtn": "the park as server, for an operator and for sites", "ven": "the park as client of an operator"}
+    sides["old"] = "version 2.0b, for sites whose client is older"
     for name, words in sides.items():
         side = what.add_parser(name, help=words)
         side.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings as TOML")
@@ -56,7 +58,7 @@ def operator_command(told: argparse.Namespace) -> int:
 def _openadr(told: argparse.Namespace) -> None:
     # A list of points needs no web server.
     from controllers.adapters.openadr3.vtn.settings import new_secret
-    from controllers.adapters.processes import run_ven, run_vtn
+    from controllers.adapters.processes import run_old, run_ven, run_vtn
 
     if told.what == "secret":
         text, digest = new_secret()
@@ -64,8 +66,10 @@ def _openadr(told: argparse.Namespace) -> None:
         _say(f'settings file  secret_sha256 = "{digest}"')
     elif told.what == "vtn":
         run_vtn(told.config, None, _say)
-    else:
+    elif told.what == "ven":
         run_ven(told.config, None, _say)
+    else:
+        run_old(told.config, _say)
 
 
 def _iec104(told: argparse.Namespace) -> None:
@@ -81,7 +85,12 @@ def _iec104(told: argparse.Namespace) -> None:
 
 
 def _park(told: argparse.Namespace) -> Park:
-    return load(Path(told.park) if told.park else default_park_path(), at=told.at or WallClock().now().date())
+    source = Path(told.park) if told.park else default_park_path()
+    try:
+        at = date.fromisoformat(told.at) if told.at else WallClock().now().date()
+    except ValueError as error:
+        raise ParkError([f"--at: {told.at}: not a day; write YYYY-MM-DD"]) from error
+    return load(source, at=max(at, load_record(source).opens()))
 
 
 def _say(line: str) -> None:

@@ -15,7 +15,7 @@ from controllers.settings import Settings
 from vpp.errors import VppError
 from vpp.park import Park
 
-__all__ = ["iec104_process", "openadr_ven_process", "openadr_vtn_process", "run_station", "run_ven", "run_vtn"]
+__all__ = ["iec104_process", "openadr_ven_process", "openadr_vtn_process", "run_old", "run_station", "run_ven", "run_vtn"]
 
 T = TypeVar("T")
 
@@ -64,6 +64,13 @@ def run_ven(path: Path, service: Settings | None, ready: Callable[[str], None]) 
 
     settings = _placed(load_ven(path), service)
     asyncio.run(follow_vtn(settings, lambda _follower: ready(f"openadr  follows {settings.vtn_url}")))
+
+
+def run_old(path: Path, ready: Callable[[str], None]) -> None:
+    """Serves older sites until it is asked to end; see `run_vtn`."""
+    from controllers.adapters.openadr2.bridge import load_bridge, run_bridge
+
+    asyncio.run(run_bridge(load_bridge(path), ready))
 
 
 def run_station(path: Path, park: Park, service: Settings | None, ready: Callable[[str], None]) -> None:

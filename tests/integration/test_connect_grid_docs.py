@@ -14,6 +14,7 @@ import pytest
 
 from controllers.adapters.iec104.points import as_table, points_of
 from controllers.adapters.iec104.settings import load_station
+from controllers.adapters.openadr2.bridge import load_bridge
 from controllers.adapters.openadr3.ven.settings import load_ven
 from controllers.adapters.openadr3.vtn.settings import load_vtn
 from controllers.api.roles import Role
@@ -74,7 +75,7 @@ def test_every_command_of_the_page_does_what_it_says(api: RunningApi) -> None:
 
 
 def test_every_settings_file_of_the_page_is_one(tmp_path: Path) -> None:
-    for kind, load in (("vtn", load_vtn), ("ven", load_ven), ("iec104", load_station)):
+    for kind, load in (("vtn", load_vtn), ("ven", load_ven), ("old", load_bridge), ("iec104", load_station)):
         (text,) = _blocks(f"toml {kind}")
         path = tmp_path / f"{kind}.toml"
         path.write_text(text, encoding="utf-8")
