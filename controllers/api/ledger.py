@@ -159,9 +159,9 @@ class Ledger:
     ) -> tuple[Measurement, ...]:
         """What was measured, null where nothing was."""
         found = []
-        for subject in subjects:
-            times, values = self.store.series(subject, quantity, start, end, step)
-            known = [None if value != value else value for value in values.tolist()]
+        times, means = self.store.many_series(subjects, quantity, start, end, step)
+        for subject, values in zip(subjects, means.tolist(), strict=True):
+            known = [None if value != value else value for value in values]
             found.append(Measurement(subject=subject, quantity=quantity, times=list(times), values=known))
         return tuple(found)
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
@@ -86,19 +86,18 @@ class Readings(Memories):
 
         What no column can hold is left out and counted: one device with an odd name must not stop the ledger.
         """
-        newest: dict[Series, Reading] = {}
         asked = tuple(rows)
         fit = [row for row in asked if _fits(row)]
         given = [row if row.measured_at - row.received_at <= AHEAD else replace(row, measured_at=row.received_at) for row in fit]
-        for row in given:
-            series = row.subject, row.quantity
-            if series not in newest or row.measured_at >= newest[series].measured_at:
-                newest[series] = row
-            self._dirty[series] = min(row.measured_at, self._dirty.get(series, row.measured_at))
         if given:
+            for row in given:
+                series = row.subject, row.quantity
+                since = self._dirty.get(series)
+                if since is None or row.measured_at < since:
+                    self._dirty[series] = row.measured_at
             self._reopen(min(row.measured_at for row in given))
             with self._begin() as connection:
-                write_bulk(connection, given, newest.values())
+                write_bulk(connection, given)
             self._roll(_floor(max(row.received_at for row in given), _QUARTER))
         self.unfit += len(asked) - len(fit)
         self.ahead.update(was.subject for was, row in zip(fit, given, strict=True) if was is not row)
@@ -134,18 +133,33 @@ class Readings(Memories):
         Returns:
             Starts of the steps and their means, both (n,).
         """
+        times, means = self.many_series((subject,), quantity, start, end, step)
+        return times, means[0]
+
+    def many_series(
+        self, subjects: Sequence[str], quantity: str, start: datetime, end: datetime, step: timedelta
+    ) -> tuple[tuple[datetime, ...], FloatArray]:
+        """As `series`, for many at once.
+
+        Returns:
+            Starts of the steps (n,), and the means of each subject, in their order (subjects, n).
+        """
         n = max(0, -(-(end - start) // step))
-        weighted, weight = np.zeros(n), np.zeros(n)
+        weighted, weight = np.zeros(len(subjects) * n), np.zeros(len(subjects) * n)
         with self._begin() as connection:
             for table, first, last in self._sources(start, end, step):
-                micros, values, seconds = _points(connection, table, (subject, quantity), first, last)
-                if table is t.REGISTERS and not micros.size:  # nobody settles this series
-                    micros, values, seconds = _points(connection, t.MINUTES, (subject, quantity), first, last)
-                k = np.maximum(0, (micros - t.micros_of(start)) // (step // _MICRO))
-                weighted += np.bincount(k, values * seconds, n)
-                weight += np.bincount(k, seconds, n)
-        means: FloatArray = np.divide(weighted, weight, out=np.full(n, np.nan), where=weight > 0.0)
-        return tuple(start + k * step for k in range(n)), means
+                points = _points(connection, table, (subjects, quantity), first, last)
+                if table is t.REGISTERS:
+                    settled = {subjects[k] for k in np.unique(points.whose)}
+                    missing = [subject for subject in subjects if subject not in settled]  # nobody settles these
+                    points = points.and_those_of(
+                        subjects, _points(connection, t.MINUTES, (missing, quantity), first, last), missing
+                    )
+                k = points.whose * n + np.maximum(0, (points.at - t.micros_of(start)) // (step // _MICRO))
+                weighted += np.bincount(k, points.value * points.seconds, weighted.size)
+                weight += np.bincount(k, points.seconds, weight.size)
+        means: FloatArray = np.divide(weighted, weight, out=np.full(weight.size, np.nan), where=weight > 0.0)
+        return tuple(start + k * step for k in range(n)), means.reshape(len(subjects), n)
 
     def _sources(self, start: datetime, end: datetime, step: timedelta) -> Iterator[tuple[Table, datetime, datetime]]:
         """Which table serves which part of a span."""
@@ -199,21 +213,56 @@ def _floor(at: datetime, step: timedelta) -> datetime:
     return at - (at - _EPOCH) % step
 
 
-def _points(
-    connection: Connection, table: Table, series: Series, start: datetime, end: datetime
-) -> tuple[IntArray, FloatArray, FloatArray]:
-    """When (in microseconds since 1970), what, and for how many seconds each row speaks."""
-    subject, quantity = series
+@dataclass(frozen=True, slots=True)
+class _Points:
+    """Rows of several series; all (rows,).
+
+    Args:
+        whose: Place of the subject among those that were asked for.
+        at: When, in microseconds since 1970.
+        value: What.
+        seconds: For how long it speaks.
+    """
+
+    whose: IntArray
+    at: IntArray
+    value: FloatArray
+    seconds: FloatArray
+
+    def and_those_of(self, subjects: Sequence[str], others: _Points, names: Sequence[str]) -> _Points:
+        """With rows that were asked for under other places."""
+        if not others.at.size:
+            return self
+        places = {subject: k for k, subject in enumerate(subjects)}
+        whose = np.array([places[name] for name in names], dtype=np.int64)[others.whose]
+        return _Points(
+            np.concatenate((self.whose, whose)),
+            np.concatenate((self.at, others.at)),
+            np.concatenate((self.value, others.value)),
+            np.concatenate((self.seconds, others.seconds)),
+        )
+
+
+def _points(connection: Connection, table: Table, series: tuple[Sequence[str], str], start: datetime, end: datetime) -> _Points:
+    subjects, quantity = series
     at = table.c.start if table is t.REGISTERS else table.c.measured_at
     micros: ColumnElement[int] = type_coerce(at, BigInteger)
     if table is t.REGISTERS:
         value, seconds = table.c.mean, table.c.measured_share * _QUARTER.total_seconds()
     else:
         value, seconds = table.c.value, literal(_MINUTE.total_seconds() if table is t.MINUTES else 1.0)
-    mine = and_(table.c.subject == subject, table.c.quantity == quantity, at >= start, at < end)
-    rows = connection.execute(select(micros, value, seconds).where(mine)).all()
-    first, second, third = zip(*rows, strict=True) if rows else ((), (), ())
-    return np.array(first, dtype=np.int64), np.array(second, dtype=np.float64), np.array(third, dtype=np.float64)
+    rows: Sequence[Any] = ()
+    if subjects:
+        theirs = and_(table.c.subject.in_(subjects), table.c.quantity == quantity, at >= start, at < end)
+        rows = connection.execute(select(table.c.subject, micros, value, seconds).where(theirs)).all()
+    names, first, second, third = zip(*rows, strict=True) if rows else ((), (), (), ())
+    places = {subject: k for k, subject in enumerate(subjects)}
+    return _Points(
+        np.array([places[name] for name in names], dtype=np.int64),
+        np.array(first, dtype=np.int64),
+        np.array(second, dtype=np.float64),
+        np.array(third, dtype=np.float64),
+    )
 
 
 def _bound(series: Series, **more: datetime) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from sqlalchemy.engine import Dialect
 __all__ = ["METADATA", "Instant", "micros_of"]
 
 _MICROS: Final = 1_000_000
-_MICRO: Final = timedelta(microseconds=1)
+_SECONDS_OF_A_DAY: Final = int(timedelta(days=1).total_seconds())
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def micros_of(at: datetime) -> int:
     """As an instant stands in the tables."""
-    return (at - _EPOCH) // _MICRO
+    since = at - _EPOCH
+    return (since.days * _SECONDS_OF_A_DAY + since.seconds) * _MICROS + since.microseconds
 
 
 class Instant(TypeDecorator[datetime]):
