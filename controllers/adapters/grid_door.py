@@ -35,6 +35,8 @@ _TOKEN_LIFE: Final = timedelta(minutes=15)
 _TOKEN_REST: Final = timedelta(minutes=1)
 #: Callers whose tokens are kept.
 _TOKENS_MAX: Final = 1_000
+#: States of a call that is not over.
+_STANDING: Final = ("received", "assessed", "accepted", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +159,10 @@ class GridDoor:
         """One call as it stands."""
         return await self._asked("GET", f"/v1/events/{event_id}", who, EventFacts)
 
-    async def events(self, who: str) -> EventList | Refused | Away:
-        """All calls as they stand."""
-        return await self._asked("GET", "/v1/events", who, EventList)
+    async def events(self, who: str, *, standing: bool = False) -> EventList | Refused | Away:
+        """All calls as they stand, or only those that are not over."""
+        words = httpx.QueryParams([("state", state) for state in _STANDING]) if standing else ""
+        return await self._asked("GET", f"/v1/events?{words}", who, EventList)
 
     async def offer(self, who: str) -> Offer | Refused | Away:
         """What could be called now."""

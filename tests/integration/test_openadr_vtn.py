@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from controllers.adapters.openadr3.vtn.book import ObjectBook
 from controllers.adapters.openadr3.vtn.notify import callback_fault
 from controllers.api.roles import Role
 from tests.api_service import GRID, FieldTalk, RunningApi, running_api, until
@@ -197,9 +199,10 @@ def test_the_same_named_event_sent_again_calls_nothing_twice(operator: httpx.Cli
     assert keyed[0] == keyed[1]
 
 
-def test_who_may_not_call_calls_nothing(vtn: RunningVtn, park: str) -> None:
+def test_who_may_not_call_calls_nothing_and_is_in_the_audit(api: RunningApi, vtn: RunningVtn, park: str) -> None:
     for name in ("market", "site.a"):
         assert vtn.as_(name).post("/events", json=event_words(park)).status_code == 403
+        assert any(row["outcome"] == "refused" and "may" in row["detail"] for row in _audit(api, f"openadr.{name}"))
 
 
 def test_a_site_sees_what_is_meant_for_it_and_nothing_of_others(vtn: RunningVtn, operator: httpx.Client, park: str) -> None:
@@ -255,6 +258,32 @@ def test_what_was_written_is_there_after_a_restart(api: RunningApi) -> None:
         made = first.as_("market").post("/programs", json={"programName": "kept", "targets": ["g"]}).json()
     with running_vtn(api) as second:
         assert second.as_("market").get(f"/programs/{made['id']}").json() == made
+
+
+def test_a_call_whose_caller_never_got_an_answer_is_taken_back(api: RunningApi) -> None:
+    with running_vtn(api) as first:
+        operator = first.as_("operator")
+        program = next(one["id"] for one in operator.get("/programs").json() if one["programName"] == "park")
+        made = operator.post("/events", json=event_words(program)).json()["id"]
+    # As after a crash between the call at the door and the answer to the operator.
+    book = ObjectBook(api.settings.state_dir / "openadr" / "vtn.sqlite3")
+    record = book.get("EVENT", made)
+    assert record is not None
+    book.put(msgspec.structs.replace(record, pending=True))
+    book.close()
+    with running_vtn(api) as second:
+        assert second.as_("operator").get(f"/events/{made}").status_code == 404
+    assert _event(api, f"oadr.{made}.0.{GRID}.import_limit")["state"] == "cancelled"
+
+
+def test_without_the_service_nothing_is_called_and_the_operator_is_told(api: RunningApi) -> None:
+    with running_vtn(api, api_url="http://127.0.0.1:1") as vtn:
+        operator = vtn.as_("operator")
+        program = next(one["id"] for one in operator.get("/programs").json() if one["programName"] == "park")
+        before = len(operator.get("/events").json())
+        answer = operator.post("/events", json=event_words(program))
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        assert len(operator.get("/events").json()) == before
 
 
 class _Hook(BaseHTTPRequestHandler):

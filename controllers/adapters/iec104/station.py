@@ -119,7 +119,7 @@ class Station:
             SettingsError: The address is taken, or a certificate cannot be read.
         """
         hands = Hands(self.door, self.settings, [str(c.id) for c in self.park.connections if c.is_grid])
-        known = await self.door.events(_WHO)
+        known = await self.door.events(_WHO, standing=True)
         if not isinstance(known, Refused | Away):
             hands.remember(known.events)
         settings = self.settings
@@ -159,7 +159,7 @@ class Station:
     async def _scan(self, hands: Hands, offered: Mapping[str, Offer]) -> None:
         """Once: fetches, and tells what has changed. A service that is away makes every value invalid, never an old one good."""
         hands.offer = offered.get("offer", hands.offer)
-        live, events = await self.door.live(_WHO), await self.door.events(_WHO)
+        live, events = await self.door.live(_WHO), await self.door.events(_WHO, standing=True)
         if isinstance(live, Refused | Away) or isinstance(events, Refused | Away):
             log.warning("iec104.service_away")
             for key in self._points:

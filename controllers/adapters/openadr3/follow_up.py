@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from controllers.adapters.grid_door import Away, GridDoor, Refused
 from controllers.adapters.openadr3.reports import Facts, Sample
 from controllers.api.ledger_facts import EventFacts, PlanFacts
+from controllers.api.offer import ConnectionOffer
 
-__all__ = ["facts_of", "planned"]
+__all__ = ["Look", "facts_of", "look", "planned"]
 
 _STEP: Final = timedelta(minutes=5)
 
@@ -26,39 +28,65 @@ def planned(plan: PlanFacts, spans: Mapping[str, tuple[datetime, datetime]]) -> 
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the service says at one moment, asked once for all events.
+
+    Args:
+        at: In park time (UTC).
+        events: Calls by name.
+        offers: By connection what could be called.
+    """
+
+    at: datetime
+    events: Mapping[str, EventFacts]
+    offers: Mapping[str, ConnectionOffer]
+
+
+async def look(door: GridDoor, who: str) -> Look | Away:
+    """Asks the service.
+
+    Args:
+        door: To it.
+        who: In whose name.
+    """
+    live, events, offer = await door.live(who), await door.events(who), await door.offer(who)
+    if isinstance(live, Refused | Away) or isinstance(events, Refused | Away):
+        fault = live if isinstance(live, Refused | Away) else events
+        return Away(fault.reason if isinstance(fault, Refused | Away) else "")
+    offers = {} if isinstance(offer, Refused | Away) else {row.connection: row for row in offer.connections}
+    return Look(live.at, {event.event_id: event for event in events.events}, offers)
+
+
 async def facts_of(
     door: GridDoor,
-    events: Sequence[EventFacts],
+    names: Sequence[str],
     baselines: Mapping[str, Sequence[tuple[datetime, float]]],
-    at: datetime,
+    seen: Look,
     who: str,
 ) -> list[Facts]:
-    """What is known of every connection that was called.
+    """What is known of every connection that was called; nothing where the service knows none of the calls.
 
     Args:
         door: To the service.
-        events: The calls.
+        names: Of the calls.
         baselines: See `planned`, as of before the calls.
-        at: Now, in park time (UTC).
+        seen: See there.
         who: In whose name it is asked.
     """
-    offer = await door.offer(who)
-    rows = {} if isinstance(offer, Refused | Away) else {row.connection: row for row in offer.connections}
+    events = [seen.events[name] for name in names if name in seen.events]
     found = []
     for connection in sorted({event.connection for event in events}):
         mine = tuple(event for event in events if event.connection == connection)
-        start, end = min(e.start for e in mine), min(max(e.end for e in mine), at)
+        start, end = min(e.start for e in mine), min(max(e.end for e in mine), seen.at)
         samples: tuple[Sample, ...] = ()
         if end - start >= _STEP:
             answer = await door.imports(connection, (start, start + _STEP * ((end - start) // _STEP)), _STEP, who)
             if not isinstance(answer, Refused | Away):
                 declared = baselines.get(connection, ())
-                samples = tuple(
-                    Sample(t, _STEP, value, _at(declared, t))
-                    for one in answer.series
-                    for t, value in zip(one.times, one.values, strict=True)
-                )
-        found.append(Facts(connection, mine, samples, rows.get(connection), at))
+                rows = [pair for one in answer.series for pair in zip(one.times, one.values, strict=True)]
+                samples = tuple(Sample(t, _STEP, value, _at(declared, t)) for t, value in rows)
+        found.append(Facts(connection, mine, samples, seen.offers.get(connection), seen.at))
     return found
 
 

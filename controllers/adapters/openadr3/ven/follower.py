@@ -21,11 +21,10 @@ from pydantic import ValidationError
 from controllers.adapters.grid_door import Away, GridDoor, Refused
 from controllers.adapters.openadr3 import words as w
 from controllers.adapters.openadr3.asks import Reading, Unreadable, read_event
-from controllers.adapters.openadr3.follow_up import facts_of, planned
+from controllers.adapters.openadr3.follow_up import Look, facts_of, look, planned
 from controllers.adapters.openadr3.reports import KNOWN, report_body
 from controllers.adapters.openadr3.ven.settings import VenSettings
 from controllers.adapters.openadr3.ven.vtn_client import Gone, Said, VtnClient, Wrong
-from controllers.api.ledger_facts import EventFacts
 
 __all__ = ["Follower", "Known", "Memory"]
 
@@ -35,6 +34,8 @@ _WHO: Final = "openadr.ven"
 _OVER: Final = frozenset({"refused", "delivered", "settled", "cancelled"})
 #: What is over is remembered so long, so that a VTN that still lists it calls nothing anew.
 _KEPT: Final = timedelta(days=7)
+#: After its end a call's last readings are there.
+_REST: Final = timedelta(minutes=10)
 _ID_CHARS: Final = 48
 _NAME_CHARS: Final = 128
 _PAUSES_S: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
@@ -153,7 +154,7 @@ class Follower:
         now_s = self.vtn.monotonic_s()
         if self._reported_s is None or now_s - self._reported_s >= self.settings.report_s:
             self._reported_s = now_s
-            return await self._report(live.at)
+            return await self._report()
         return None
 
     async def _register(self) -> Gone | None:
@@ -272,11 +273,16 @@ class Follower:
                 return False
         return True
 
-    async def _report(self, at: datetime) -> Gone | None:
+    async def _report(self) -> Gone | None:
+        if all(known.over for known in self.memory.events.values()):
+            return None
+        seen = await look(self.door, _WHO)
+        if isinstance(seen, Away):
+            return Gone(f"the park does not answer: {seen.reason}")
         for event_id, known in list(self.memory.events.items()):
             if known.over:
                 continue
-            body, over = await self._body(event_id, known, at)
+            body, over = await self._body(event_id, known, seen)
             if body is None:
                 continue
             if msgspec.json.encode(body) != known.reported:
@@ -293,10 +299,10 @@ class Follower:
                         str(answer.body.get("id") or known.report_id) if isinstance(answer.body, dict) else known.report_id
                     )
                     known = msgspec.structs.replace(known, report_id=report_id, reported=msgspec.json.encode(body))
-            self.memory.keep(event_id, msgspec.structs.replace(known, over=over, seen_at=at))
+            self.memory.keep(event_id, msgspec.structs.replace(known, over=over, seen_at=seen.at))
         return None
 
-    async def _body(self, event_id: str, known: Known, at: datetime) -> tuple[dict[str, Any] | None, bool]:
+    async def _body(self, event_id: str, known: Known, seen: Look) -> tuple[dict[str, Any] | None, bool]:
         """A report, and whether it is the last one; there is no other word in the protocol for "no, because"."""
         if known.refused or not known.calls:
             state = {"type": "OPERATING_STATE", "values": ["IDLE_OPTED_OUT" if known.refused else "NORMAL"]}
@@ -309,17 +315,11 @@ class Follower:
                 "resources": [resource],
             }
             return body, True
-        found = []
-        for name in known.calls:
-            event = await self.door.event(name, _WHO)
-            if isinstance(event, EventFacts):
-                found.append(event)
-            elif isinstance(event, Away):
-                return None, False
+        found = [seen.events[name] for name in known.calls if name in seen.events]
         if not found:
             return None, False
-        facts = await facts_of(self.door, found, known.baselines, at, _WHO)
-        over = all(event.state in _OVER for event in found) or all(event.end + timedelta(minutes=10) < at for event in found)
+        facts = await facts_of(self.door, known.calls, known.baselines, seen, _WHO)
+        over = all(event.state in _OVER for event in found) or all(event.end + _REST < seen.at for event in found)
         return report_body(event_id, self.settings.ven_name, known.wanted, facts), over
 
 

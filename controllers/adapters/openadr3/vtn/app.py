@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from controllers.adapters.grid_door import GridDoor, door_of
 from controllers.adapters.openadr3.vtn.access import TokenMaker
 from controllers.adapters.openadr3.vtn.book import ObjectBook
-from controllers.adapters.openadr3.vtn.context import VtnParts
+from controllers.adapters.openadr3.vtn.context import VtnParts, parts_of
 from controllers.adapters.openadr3.vtn.desk import Desk, Trouble
 from controllers.adapters.openadr3.vtn.notify import Notifier
 from controllers.adapters.openadr3.vtn.park_side import ParkSide
@@ -97,6 +97,11 @@ async def _look(desk: Desk, every_s: float) -> None:
 
 async def _on_trouble(request: Request, error: Exception) -> Response:
     assert isinstance(error, Trouble)
+    client = getattr(request.state, "client", None)
+    if error.status == HTTPStatus.FORBIDDEN and client is not None:
+        # Whoever tries what they may not leaves a line in the audit, as at the door itself.
+        said = f"{request.method} {request.url.path}: {error.detail}"
+        await parts_of(request).desk.park.door.unreadable("openadr", said, f"openadr.{client}")
     headers = {401: {"WWW-Authenticate": 'Bearer realm="openadr"'}, 429: {"Retry-After": "60"}, 503: {"Retry-After": "5"}}
     return problem(error.status, error.detail, headers.get(error.status))
 

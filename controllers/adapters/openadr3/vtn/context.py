@@ -69,6 +69,7 @@ class VtnParts:
                 self.listen_to(request)
                 await self.wrong(request, str(error))
             raise Trouble(401, str(error)) from error
+        request.state.client = shown.client.id
         if scope is not None and scope not in shown.scopes:
             raise Trouble(
                 403, f"{shown.client.role} {shown.client.id} may not {request.method} {request.url.path}; it takes {scope}"

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from controllers.adapters.grid_door import Away
 from controllers.adapters.openadr3 import words as w
 from controllers.adapters.openadr3.vtn.access import Shown, may_see
 from controllers.adapters.openadr3.vtn.book import ObjectBook, Record, new_id, stamp
@@ -134,10 +135,12 @@ class Desk:
 
     async def report(self) -> None:
         """Once: what became of the park's calls, as a report on each event."""
-        for event in self.book.all("EVENT"):
-            if not event.calls or event.over:
-                continue
-            body, over = await self.park.told(event)
+        mine = [event for event in self.book.all("EVENT") if event.calls and not event.over and not event.pending]
+        seen = await self.park.look() if mine else None
+        if seen is None:
+            return
+        for event in mine:
+            body, over = await self.park.told(event, seen)
             async with self._writing:
                 if self.book.get("EVENT", event.id) is not event:
                     continue
@@ -168,6 +171,8 @@ class Desk:
     async def _called(self, shown: Shown, record: Record, word: w.Event, before: Record | None) -> Record:
         """The event with its calls at the door; written first, so that a crash between leaves no call that nobody knows."""
         asked = await self.park.read(record, word, f"openadr.{shown.client.id}")
+        if isinstance(asked, Away):
+            raise Trouble(503, asked.reason)
         if isinstance(asked, str):
             raise Trouble(400, asked)
         old = before.calls if before is not None else ()

@@ -10,10 +10,9 @@ from typing import Any, Final
 from controllers.adapters.grid_door import Away, GridCall, GridDoor, Refused, Taken
 from controllers.adapters.openadr3 import words as w
 from controllers.adapters.openadr3.asks import Agreement, Unreadable, read_event
-from controllers.adapters.openadr3.follow_up import facts_of, planned
+from controllers.adapters.openadr3.follow_up import Look, facts_of, look, planned
 from controllers.adapters.openadr3.reports import KNOWN, report_body
 from controllers.adapters.openadr3.vtn.book import ObjectBook, Record
-from controllers.api.ledger_facts import EventFacts
 
 __all__ = ["Asked", "ParkSide"]
 
@@ -45,11 +44,11 @@ class ParkSide:
     book: ObjectBook
     agreements: tuple[Agreement, ...]
 
-    async def read(self, record: Record, word: w.Event, who: str) -> Asked | str:
+    async def read(self, record: Record, word: w.Event, who: str) -> Asked | Away | str:
         """The calls of an event; a line why there are none, which is then in the audit too."""
         live = await self.door.live(_WHO)
         if isinstance(live, Refused | Away):
-            return f"the park's time is not known: {live.reason}"
+            return Away(live.reason)
         program = self.book.get("PROGRAM", word.programID)
         described = None if program is None else w.Program.model_validate(program.body)
         asked = read_event(f"oadr.{record.id}", word, described, self.agreements, live.at)
@@ -82,21 +81,19 @@ class ParkSide:
                 return answer.reason
         return None
 
-    async def told(self, record: Record) -> tuple[dict[str, Any] | None, bool]:
-        """A report on an event, and whether it is the last; no report where the service is away."""
-        found: list[EventFacts] = []
-        for name in record.calls:
-            event = await self.door.event(name, _WHO)
-            if isinstance(event, Away):
-                return None, False
-            if isinstance(event, EventFacts):
-                found.append(event)
-        live = await self.door.live(_WHO)
-        if not found or isinstance(live, Refused | Away):
-            return None, not found
+    async def look(self) -> Look | None:
+        """What the service says now; None where it is away."""
+        seen = await look(self.door, _WHO)
+        return None if isinstance(seen, Away) else seen
+
+    async def told(self, record: Record, seen: Look) -> tuple[dict[str, Any] | None, bool]:
+        """A report on an event, and whether it is the last."""
+        found = [seen.events[name] for name in record.calls if name in seen.events]
+        if not found:
+            return None, True
         wanted = [str(one["payloadType"]) for one in record.body.get("reportDescriptors") or ()] or KNOWN
-        facts = await facts_of(self.door, found, record.baselines, live.at, _WHO)
-        over = all(event.state in _OVER and (event.state != "delivered" or event.end + _REST < live.at) for event in found)
+        facts = await facts_of(self.door, record.calls, record.baselines, seen, _WHO)
+        over = all(event.state in _OVER and (event.state != "delivered" or event.end + _REST < seen.at) for event in found)
         return report_body(record.id, "park", wanted, facts), over
 
     def _who(self, record: Record) -> str:
