@@ -70,7 +70,7 @@ class KernelSettings:
     """
 
     centres: int = 1500
-    penalty: float = 0.1
+    penalty: float = 0.5
     shapes: tuple[tuple[float, float], ...] = ((1.0, 2.0), (2.0, 1.0))
 
 
@@ -128,6 +128,7 @@ RECORD = StackSettings(
         SecondSettings(BoostSettings(200, 31, 200, 0.05, 0.3, 0.8, 63, True), on_first=False),
     ),
     net=NetSettings(members=2),
+    deals=2,
 )
 FAST = StackSettings(
     name="fast",
