@@ -11,6 +11,7 @@ from controllers.dispatch.clear import Bids, Tie
 from controllers.dispatch.compressed_air import air_band
 from controllers.dispatch.events import EventBounds, bounded, bounds_of
 from controllers.dispatch.guidance import ConnectionGuidance, Guidance, StackOrder, StoreGuidance
+from controllers.dispatch.heats import starting_mw
 from controllers.dispatch.snapshot import Reported, Snapshot
 from controllers.planner.blocks.hydrogen import hydrogen_curve
 from vpp.ids import AreaId, AssetId
@@ -98,6 +99,9 @@ def _machine(asset: Asset, snapshot: Snapshot, guidance: Guidance, hold_h: float
         return _store(asset, said, guidance.stores[asset.id], hold_h)
     if said.online and asset.id in guidance.stacks:
         return _stacks(asset, asset.plate, said, guidance.stacks[asset.id])
+    if said.online and asset.id in guidance.heats and guidance.source != "rules":
+        soon_mw = starting_mw(asset.plate, said, guidance.heats[asset.id], snapshot.at)
+        return Machine(asset.id, asset.area, said.power_mw + soon_mw, ())
     if said.online and asset.id in guidance.bands:
         band = guidance.bands[asset.id]
         return Machine(asset.id, asset.area, band.low_mw, band.segments)
