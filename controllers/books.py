@@ -236,6 +236,7 @@ class Books:
             "commands": controller.commander.counters.sent,
             "outcomes": dict(controller.commander.counters.outcomes),
             "overloads": controller.guard.overloads,
+            "forecast": dict(controller.forecast_facts()),
             "rows_written": self.recorder.written,
             "rows_lost": self.recorder.lost,
             "readings_unfit": self.opened.store.unfit,

@@ -6,13 +6,19 @@ import asyncio
 import os
 import signal
 from multiprocessing.connection import Connection as Pipe
+from typing import Final
 
 import structlog
 
+from controllers.adapters.weather import OpenMeteo
 from controllers.books import Books, open_books
 from controllers.bus.mqtt import MqttBus, MqttSettings
+from controllers.clock import Clock
 from controllers.family import Call, Word
+from controllers.foreteller import ForecastSetup, StandingForeteller
 from controllers.log import log_to
+from controllers.loops.forecast import Foreteller
+from controllers.loops.forecast_room import ForecastRoom
 from controllers.loops.resident import ResidentForecaster
 from controllers.loops.worker import ProcessWorker
 from controllers.planner.rule_file import load_thresholds, rule_file_of
@@ -20,12 +26,16 @@ from controllers.planner.rules import RuleThresholds
 from controllers.service import Controller, ControllerSettings
 from controllers.settings import Settings
 from controllers.supervisor import Loop
-from vpp.errors import VppError
+from forecasting.registry import Registry
+from vpp.errors import ForecastError, VppError
 from vpp.park import Park
 
 __all__ = ["controller_process"]
 
 log = structlog.get_logger(__name__)
+
+#: Training waits for everybody else.
+_TRAINER_NICE: Final = 15
 
 
 def controller_process(
@@ -56,6 +66,36 @@ def _thresholds(settings: Settings) -> RuleThresholds:
     return load_thresholds(rule_file_of(settings.park)) if settings.park is not None else RuleThresholds()
 
 
+def _foreteller(settings: Settings, park: Park, make: Call | None, worker: ProcessWorker) -> Foreteller | None:
+    """Who forecasts: whoever is given, as by a simulation, or the service by itself; nobody for a park without farms."""
+    if make is not None:
+        return ResidentForecaster(make, worker)
+    setup = ForecastSetup.of(settings, park)
+    return StandingForeteller(setup, worker) if settings.forecast.enabled and setup.farms else None
+
+
+def _weather(settings: Settings, clock: Clock) -> OpenMeteo | None:
+    told = settings.forecast.weather
+    return None if told.url is None else OpenMeteo(told.url, clock, timeout_s=told.timeout_s)
+
+
+def _about_models(foreteller: Foreteller | None) -> str:
+    """What a person should know at the start; said once."""
+    if not isinstance(foreteller, StandingForeteller):
+        return ""
+    setup = foreteller.setup
+    try:
+        current = Registry.open(setup.models_dir).current
+    except ForecastError as error:  # a broken register is no reason to leave devices alone
+        log.exception("forecast.register_unread")
+        return f"forecast {error}"
+    if current is not None:
+        log.info("forecast.models", version=current)
+        return f"forecast models {current}"
+    log.warning("forecast.no_models", models_dir=str(setup.models_dir), enough_days=setup.enough.days, instead="rules")
+    return f"forecast no models in {setup.models_dir} yet: by rules, until {setup.enough.days} days are measured and learnt"
+
+
 async def _run(pipe: Pipe, settings: Settings, site: tuple[Park, str], make: Call | None, how: ControllerSettings) -> None:
     park, url = site
     task = asyncio.current_task()
@@ -64,12 +104,15 @@ async def _run(pipe: Pipe, settings: Settings, site: tuple[Park, str], make: Cal
     bus = MqttBus(url, f"controller_{os.getpid()}", settings=MqttSettings(tls=settings.broker.tls()))
     clock = settings.clock.clock()
     books = Books(open_books(settings, f"{clock.now():%Y%m%dT%H%M%S}"), clock)
-    with ProcessWorker("solver") as solver, ProcessWorker("forecaster") as forecaster:
-        foreteller = None if make is None else ResidentForecaster(make, forecaster)
+    workers = ProcessWorker("solver"), ProcessWorker("forecaster"), ProcessWorker("trainer", nice=_TRAINER_NICE)
+    with workers[0] as solver, workers[1] as forecaster, workers[2] as trainer:
+        foreteller = _foreteller(settings, park, make, forecaster)
         controller = Controller(park, bus, clock, how, foreteller, solver, before=books.remembered())
         loops = books.attach(controller, bus)
+        if isinstance(foreteller, StandingForeteller):
+            loops += ForecastRoom.of(settings, controller, foreteller, trainer, _weather(settings, clock)).loops()
         log.info("controller.started", park=park.id, epoch=controller.commander.epoch, assets=len(park.assets))
-        pipe.send(Word(ready=True))
+        pipe.send(Word(ready=True, text=_about_models(foreteller)))
         try:
             await controller.run(Loop("bus", bus.run), *loops)
         except asyncio.CancelledError:

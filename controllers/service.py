@@ -18,7 +18,7 @@ from controllers.loops.bell import Bell
 from controllers.loops.commander import Commander
 from controllers.loops.day_ahead import DayAheadGuide
 from controllers.loops.dispatch import DispatchDesk, run_dispatch
-from controllers.loops.forecast import Foreteller, run_forecast
+from controllers.loops.forecast import Foreteller, Told, run_forecast
 from controllers.loops.foresight import Foresight, run_foresight
 from controllers.loops.guard import Guard, run_guard
 from controllers.loops.inbox import Inbox, InboxSettings
@@ -140,7 +140,7 @@ class Controller:
         foresight: Foresight | None = None,
         before: Remembered | None = None,
     ) -> None:
-        self.park, self._clock, self._foreteller, self._foresight = park, clock, foreteller, foresight
+        self.park, self.clock, self._foreteller, self._foresight = park, clock, foreteller, foresight
         settings = self._settings = settings.fitted()
         before = before or Remembered()
         self._began_s = clock.monotonic_s()
@@ -152,10 +152,16 @@ class Controller:
         self.inbox = Inbox(bus, park.id, clock.now, listening, on_ack=self.commander.acknowledged, on_event=self._hear_event)
         self.inbox.doubtful = lambda: self.commander.overdue(_ANSWER_PERIODS * settings.control.total_seconds())
         self.forecasts: Mailbox[Forecast] = Mailbox()
+        self.told: Mailbox[Told] = Mailbox()
         self.guidance: Mailbox[Guidance] = Mailbox(before.guidance)
         self.peaks = PeakMeter(park.zone)
         #: Brings on the next dispatch, and the next look of the plan.
         self.dispatch_wakes, self.plan_wakes = Wakes(Bell()), Wakes(Bell(), gather_s=0.5, apart_s=5.0)
+        #: Brings on the next forecast, as when there are better models.
+        self.forecast_wakes = Wakes(Bell(), gather_s=0.5, apart_s=5.0)
+        #: Further conditions that are an alarm as long as they hold, and where forecasts stand, of whoever sees to them.
+        self.also_watch: list[Callable[[datetime], Mapping[str, str]]] = []
+        self.forecast_facts: Callable[[], Mapping[str, object]] = dict
         #: Whether a call of the grid is taken; set by whoever keeps a book of its own.
         self.on_called: Callable[[ConnectionId, GridEvent, bool], None] = _nobody
         rules = RuleGuide(park, settings.thresholds)
@@ -179,7 +185,7 @@ class Controller:
         return self._foreteller is not None or self._foresight is not None
 
     def _may_lower(self, cluster: AssetId) -> Lowering | None:
-        now = self._clock.now()
+        now = self.clock.now()
         known = self.inbox.snapshot(now)
         return lowering(known.events, known.overrides, cluster, now)
 
@@ -211,11 +217,11 @@ class Controller:
         await self.supervisor.run([*loops, *beside])
 
     async def _forecast(self) -> None:
-        ticks = self._watched("forecast", self._ticks(self._settings.plan, self._has_heard_enough))
+        ticks = self._watched("forecast", self._forecast_ticks())
         if self._foresight is not None:
             await run_foresight(ticks, self._foresight, self.forecasts, self.commander)
         elif self._foreteller is not None:
-            await run_forecast(ticks, self._foreteller, self._settings.horizon, self.forecasts, self.commander)
+            await run_forecast(ticks, self._foreteller, self._settings.horizon, self.forecasts, self.commander, self.told)
 
     async def _plan(self) -> None:
         ticks = self._watched("plan", self._plan_ticks())
@@ -224,18 +230,18 @@ class Controller:
     async def _dispatch(self) -> None:
         desk = DispatchDesk(self.park, self.inbox, self.guidance, self.commander, self.peaks, self._settings.leases)
         control, wakes = self._settings.control, self.dispatch_wakes
-        ticks = woken(self._clock, control, wakes) if self._settings.live else self._clock.every(control)
+        ticks = woken(self.clock, control, wakes) if self._settings.live else self.clock.every(control)
         await run_dispatch(self._watched("dispatch", ticks), desk)
 
     async def _guard(self) -> None:
-        await run_guard(self._watched("guard", self._clock.every(_GUARD_EVERY)), self.guard)
+        await run_guard(self._watched("guard", self.clock.every(_GUARD_EVERY)), self.guard)
 
     def _watched(self, name: str, ticks: AsyncIterator[datetime]) -> AsyncIterator[datetime]:
         return self.supervisor.watched(ticks, name, _BUDGETS_S.get(name, self._settings.control.total_seconds()))
 
     def _hear_event(self, connection: ConnectionId, said: GridEvent) -> bool:
         """Answers a call of the grid; false if it is refused."""
-        refused = judge(self.park, said, connection, self._clock.now())
+        refused = judge(self.park, said, connection, self.clock.now())
         self.commander.answer(connection, said, refused)
         self.on_called(connection, said, refused is None)
         if refused is None:
@@ -246,23 +252,26 @@ class Controller:
         settings = self._settings
         if settings.live:
             while not self._has_heard_enough():
-                await self._clock.sleep(_LOOK_AGAIN_S)
-            yield self._clock.now()
-            ticks = woken(self._clock, settings.rules, self.plan_wakes)
+                await self.clock.sleep(_LOOK_AGAIN_S)
+            yield self.clock.now()
+            ticks = woken(self.clock, settings.rules, self.plan_wakes)
         elif not self._plans:
-            ticks = self._clock.every(settings.rules)
+            ticks = self.clock.every(settings.rules)
         else:
-            ticks = self._clock.every(settings.plan)
+            ticks = self.clock.every(settings.plan)
         async for at in ticks:
             yield at
 
     def _has_heard_enough(self) -> bool:
         """Everybody has spoken, or has had time to: a plan that takes an unheard fleet for cold would stop it."""
-        waited_s = self._clock.monotonic_s() - self._began_s
+        waited_s = self.clock.monotonic_s() - self._began_s
         return self.inbox.has_heard(a.id for a in self.park.assets) or waited_s > self._settings.silent_after.total_seconds()
 
-    def _ticks(self, step: timedelta, ready: Callable[[], bool]) -> AsyncIterator[datetime]:
-        return at_once(self._clock, step, ready) if self._settings.live else self._clock.every(step)
+    def _forecast_ticks(self) -> AsyncIterator[datetime]:
+        step = self._settings.plan
+        if not self._settings.live:
+            return self.clock.every(step)
+        return at_once(self.clock, step, self._has_heard_enough, self.forecast_wakes)
 
 
 def _nobody(connection: ConnectionId, said: GridEvent, taken: bool) -> None:

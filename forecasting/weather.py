@@ -26,11 +26,13 @@ from vpp.units import FloatArray, hours
 __all__ = [
     "HOURLY_NAMES",
     "KEPT_RUNS",
+    "LEADS_H",
     "SUN_RUN_FEATURES",
     "WIND_RUN_FEATURES",
     "Answer",
     "WeatherSource",
     "added",
+    "fetched_at",
     "parse_answer",
     "read_answers",
     "request_words",
@@ -60,7 +62,8 @@ POSSIBLE: Final[Mapping[str, tuple[float, float]]] = {
     "wind_direction_100m": (-360.0, 360.0), "temperature_2m": (-60.0, 60.0), "surface_pressure": (40_000.0, 110_000.0),
     "shortwave_radiation_instant": (0.0, 1_500.0), "shortwave_radiation": (0.0, 1_500.0),
 }  # fmt: skip
-FILE_NAME: Final = re.compile(r"^(?P<place>[\w.-]+)_(?P<at>\d{8}T\d{4})Z\.json$")
+FILE_NAME: Final = re.compile(r"^(?P<place>[\w.-]+)_(?P<at>\d{8}T\d{4}(?:\d\d)?)Z\.json$")
+_WITH_SECONDS: Final = len("20301001T001200")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,7 @@ def added(runs: WeatherRuns, new: WeatherRuns) -> WeatherRuns:
 def read_answers(folder: Path, place: str) -> tuple[tuple[Answer, ...], tuple[str, ...]]:
     """Recorded answers for a place, oldest first, and one line for each file that could not be read.
 
-    Files are named `PLACE_YYYYMMDDTHHMMZ.json`, by the time of the fetch.
+    Files are named `PLACE_YYYYMMDDTHHMMZ.json`, by the time of the fetch; seconds may follow the minutes.
 
     Raises:
         ForecastError: The folder is missing.
@@ -169,15 +172,30 @@ def read_answers(folder: Path, place: str) -> tuple[tuple[Answer, ...], tuple[st
     found: list[Answer] = []
     faults: list[str] = []
     for path in sorted(folder.glob("*.json")):
-        name = FILE_NAME.match(path.name)
-        if name is None or name["place"] != place:
+        at = fetched_at(path.name, place)
+        if at is None:
             continue
         try:
-            at = datetime.strptime(name["at"], "%Y%m%dT%H%M").replace(tzinfo=UTC)
             found.append(parse_answer(path.read_bytes(), at))
-        except (ForecastError, ValueError) as error:
+        except ForecastError as error:
             faults.append(f"{path.name}: {error}")
     return tuple(sorted(found, key=lambda one: one.received_at)), tuple(faults)
+
+
+def fetched_at(file_name: str, place: str | None = None) -> datetime | None:
+    """When an answer was fetched, by its file's name; None for a name of another form or place.
+
+    >>> fetched_at("chifeng_20301001T0012Z.json")
+    datetime.datetime(2030, 10, 1, 0, 12, tzinfo=datetime.timezone.utc)
+    """
+    name = FILE_NAME.match(file_name)
+    if name is None or (place is not None and name["place"] != place):
+        return None
+    form = "%Y%m%dT%H%M%S" if len(name["at"]) == _WITH_SECONDS else "%Y%m%dT%H%M"
+    try:
+        return datetime.strptime(name["at"], form).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _hours(texts: Sequence[Any], offset_s: int) -> StampArray:

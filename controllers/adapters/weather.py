@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -27,7 +28,7 @@ class OpenMeteo:
     """A `forecasting.weather.WeatherSource` over HTTP.
 
     Args:
-        url: Of the service's forecast endpoint, as in `https://api.open-meteo.com/v1/forecast`.
+        url: Of the service's forecast endpoint, as in `https://api.open-meteo.com/v1/forecast`; it may carry a key as a query.
         clock: Says when an answer came.
         timeout_s: For connecting and for each read.
         attempts: Before it gives up until the next period.
@@ -42,12 +43,18 @@ class OpenMeteo:
 
     async def fetch(self, latitude_deg: float, longitude_deg: float) -> Answer | None:
         """The newest answer for a place; None, and a warning in the log, if there is none now."""
-        address = f"{self.url}?{urllib.parse.urlencode(request_words(latitude_deg, longitude_deg))}"
+        told = await self.fetch_told(latitude_deg, longitude_deg)
+        return None if told is None else told[0]
+
+    async def fetch_told(self, latitude_deg: float, longitude_deg: float) -> tuple[Answer, bytes] | None:
+        """As `fetch`, with the answer as it was sent, for whoever keeps it."""
+        words = urllib.parse.urlencode(request_words(latitude_deg, longitude_deg))
+        address = f"{self.url}{'&' if '?' in self.url else '?'}{words}"
         pause_s = self.pause_s
         for attempt in range(1, self.attempts + 1):
             try:
                 body = await asyncio.to_thread(_get, address, self.timeout_s)
-                return parse_answer(body, self.clock.now())
+                return parse_answer(body, self.clock.now()), body
             except (OSError, ForecastError) as error:
                 log.warning("weather.fetch_failed", reason=str(error), attempt=attempt, latitude_deg=latitude_deg)
             if attempt < self.attempts:
@@ -64,8 +71,11 @@ def _get(address: str, timeout_s: float) -> bytes:
     """
     if not address.startswith(("http://", "https://")):
         raise OSError(f"{address.split('?')[0]}: only http and https are fetched")
-    with urllib.request.urlopen(address, timeout=timeout_s) as answer:
-        body: bytes = answer.read(_LARGEST + 1)
+    try:
+        with urllib.request.urlopen(address, timeout=timeout_s) as answer:
+            body: bytes = answer.read(_LARGEST + 1)
+    except http.client.HTTPException as error:
+        raise OSError(f"no answer of HTTP: {type(error).__name__}") from error
     if len(body) > _LARGEST:
         raise OSError(f"the answer is larger than {_LARGEST} bytes")
     return body

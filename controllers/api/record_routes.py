@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from controllers.api.answer import Raw, answer, answers
 from controllers.api.bodies import Instant
 from controllers.api.context import Parts, parts_of
+from controllers.api.forecast_facts import ForecastStanding, standing_of
 from controllers.api.gate import MayAudit, MayRead
 from controllers.api.ledger_facts import AuditList, CommandList, ForecastFacts, Measurements, PlanFacts, PlanList
 from controllers.api.live_routes import known_asset
@@ -91,6 +92,13 @@ async def forecasts(
     return answer(
         ForecastFacts(issued_at=found.issued_at, edges=found.edges, levels=found.levels, series=series, stale=found.stale)
     )
+
+
+@router.get("/forecasts/standing", tags=["records"], responses=answers(ForecastStanding), response_class=Raw)
+async def forecast_standing(request: Request, _caller: MayRead) -> Response:
+    """Age, quality and models of the forecasts, and what became of the last training, some seconds old."""
+    parts = parts_of(request)
+    return answer(standing_of(await parts.in_thread(parts.ledger.controller_health)))
 
 
 @router.get("/plans", tags=["records"], responses=answers(PlanList), response_class=Raw)

@@ -23,7 +23,7 @@ from vpp.timegrid import TimeGrid
 from vpp.wire.messages import ForecastCurrent, ForecastSeries
 from vpp.wire.topics import Channel
 
-__all__ = ["Forecaster", "Foreteller", "Told", "forecast_message", "run_forecast"]
+__all__ = ["Basis", "Forecaster", "Foreteller", "Told", "forecast_message", "run_forecast"]
 
 log = structlog.get_logger(__name__)
 #: Published quantiles are rounded to this many digits of capacity, far below any forecast error.
@@ -34,8 +34,8 @@ _AGED: Final = ("persistence", "climatology")
 class Foreteller(Protocol):
     """Who knows what wind and sun will give."""
 
-    async def tell(self, grid: TimeGrid) -> Told:
-        """A forecast over a grid, with what is known at its start.
+    async def tell(self, grid: TimeGrid) -> Told | None:
+        """A forecast over a grid, with what is known at its start; None while there is nobody to make one.
 
         Raises:
             VppError: There is none now.
@@ -44,11 +44,27 @@ class Foreteller(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Basis:
+    """What a forecast stands on; instants in ISO form.
+
+    Args:
+        version: Of the models.
+        learnt_until: What had been received by then was learnt.
+        run_received_at: When the newest weather run came; empty for none.
+    """
+
+    version: str
+    learnt_until: str
+    run_received_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
-    """A forecast, and how the forecasts of each farm have fared lately."""
+    """A forecast, how the forecasts of each farm have fared lately, and what it stands on where that is kept."""
 
     forecast: Forecast
     health: Mapping[AssetId, FarmHealth]
+    basis: Basis | None = None
 
 
 @dataclass(slots=True)
@@ -80,6 +96,7 @@ async def run_forecast(
     horizon: Callable[[datetime], TimeGrid],
     box: Mailbox[Forecast],
     commander: Commander,
+    told_box: Mailbox[Told] | None = None,
 ) -> None:
     """The loop: predict, keep, publish; a failure leaves the last forecast to age, and says so."""
     drifting: frozenset[AssetId] = frozenset()
@@ -89,6 +106,10 @@ async def run_forecast(
         except (ForecastError, WorkerError) as error:
             log.warning("forecast.failed", reason=str(error), at=at.isoformat())
             continue
+        if told is None:
+            continue
+        if told_box is not None:
+            told_box.value = told
         drifting = _watch_drift(told.health, drifting)
         box.value = told.forecast
         commander.publish(Channel.FORECAST_CURRENT, forecast_message(told.forecast, commander.stamp()))

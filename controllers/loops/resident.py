@@ -8,22 +8,32 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
-from controllers.loops.forecast import Forecaster, Told
+from controllers.loops.forecast import Told
 from controllers.loops.worker import ProcessWorker
 from vpp.timegrid import TimeGrid
 
-__all__ = ["ResidentForecaster"]
+__all__ = ["Resident", "ResidentForecaster"]
 
 log = structlog.get_logger(__name__)
+
+
+class Resident(Protocol):
+    """Who may live there."""
+
+    def tell_now(self, grid: TimeGrid) -> Told:
+        """As `Foreteller.tell`, at once."""
+        ...
+
+
 #: Training a whole park on two busy cores takes minutes; reading what was trained takes a second.
 _TRAINING_S: Final = 3_600.0
 _NAMES: Final = itertools.count()
 #: In the worker's process: who lives there.
-_RESIDENTS: Final[dict[int, Forecaster]] = {}
+_RESIDENTS: Final[dict[int, Resident]] = {}
 
 
 class ResidentForecaster:
@@ -34,7 +44,7 @@ class ResidentForecaster:
         worker: Whose process it lives in.
     """
 
-    def __init__(self, make: Callable[[], Forecaster], worker: ProcessWorker) -> None:
+    def __init__(self, make: Callable[[], Resident], worker: ProcessWorker) -> None:
         self._make, self._worker = make, worker
         self._name = next(_NAMES)
         self._lives_in: tuple[int, ...] = ()
@@ -54,7 +64,7 @@ class ResidentForecaster:
         return await self._worker.run(_ask, self._name, grid)
 
 
-def _move_in(name: int, make: Callable[[], Forecaster]) -> None:
+def _move_in(name: int, make: Callable[[], Resident]) -> None:
     if name not in _RESIDENTS:
         _RESIDENTS[name] = make()
 

@@ -41,22 +41,28 @@ class Wakes:
     brought_on: int = 0
 
 
-async def at_once(clock: Clock, step: timedelta, ready: Callable[[], bool]) -> AsyncIterator[datetime]:
+async def at_once(
+    clock: Clock, step: timedelta, ready: Callable[[], bool], wakes: Wakes | None = None
+) -> AsyncIterator[datetime]:
     """The running multiple of `step` as soon as `ready` says so, then those still to come.
 
     Args:
         clock: Whose time.
         step: Positive.
         ready: Whether there is anything to work on yet, as a first word of the devices or a first forecast.
+        wakes: Who asks for the running multiple again between two, if anybody does.
     """
     while not ready():
         await clock.sleep(_LOOK_AGAIN_S)
-    first, coming = floor_to(clock.now(), step), clock.every(step)
+    first = floor_to(clock.now(), step)
+    coming = clock.every(step) if wakes is None else woken(clock, step, wakes)
     yield first
+    if wakes is not None and floor_to(clock.now(), step) > first:
+        yield floor_to(clock.now(), step)  # it came while the first was worked on
     async for at in coming:
         # A clock may count an instant that is just now as still to come.
-        if at > first:
-            yield at
+        if wakes is not None or at > first:
+            yield floor_to(at, step)
 
 
 async def woken(clock: Clock, step: timedelta, wakes: Wakes) -> AsyncIterator[datetime]:

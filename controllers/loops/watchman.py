@@ -83,4 +83,8 @@ class Watchman:
             found["plan.missing"] = f"there is no new plan; {guidance.source} in force"
         if forecast is not None and at - forecast.issued_at > _STALE:
             found["forecast.stale"] = f"the last forecast is of {forecast.issued_at.isoformat()}"
+        for watch in controller.also_watch:
+            found |= watch(at)
+        if "forecast.no_models" in found:
+            found.pop("plan.missing", None)  # one reason is said once
         return found

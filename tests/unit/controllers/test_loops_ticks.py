@@ -63,6 +63,22 @@ async def test_a_tick_that_comes_while_the_first_is_worked_on_is_not_lost() -> N
     assert await seen_until(clock, ticks, 5, busy_s=120.0) == [START, START + STEP]
 
 
+async def test_a_ring_gives_the_running_multiple_again() -> None:
+    clock, wakes = WallClock(start=START + 7 * MINUTE), Wakes(Bell(), gather_s=0.0, apart_s=0.0)
+    ticks = at_once(clock, STEP, lambda: True, wakes)
+    assert await anext(ticks) == START
+    asyncio.get_running_loop().call_later(0.01, wakes.bell.ring)
+    assert await anext(ticks) == START
+
+
+async def test_a_ring_does_not_lose_the_tick_that_came_meanwhile() -> None:
+    clock, wakes = WallClock(2_000.0, START + 14 * MINUTE), Wakes(Bell())
+    ticks = at_once(clock, STEP, lambda: True, wakes)
+    assert await anext(ticks) == START
+    await clock.sleep(120.0)
+    assert await anext(ticks) == START + STEP
+
+
 async def test_a_ring_brings_a_tick_on_and_many_rings_bring_one() -> None:
     clock, wakes = WallClock(start=START), Wakes(Bell())
     ticks = woken(clock, MINUTE, wakes)
