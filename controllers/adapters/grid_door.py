@@ -5,7 +5,7 @@ A protocol brings words, never a second way in: validation, audit and life cycle
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -25,7 +25,7 @@ from controllers.clock import Clock, WallClock
 from controllers.settings import token_secret
 from vpp.events import EventKind
 
-__all__ = ["Away", "Called", "GridCall", "GridDoor", "Refused", "Taken", "door_of"]
+__all__ = ["STANDING", "Away", "Called", "GridCall", "GridDoor", "Refused", "Taken", "door_of"]
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ _TOKEN_REST: Final = timedelta(minutes=1)
 #: Callers whose tokens are kept.
 _TOKENS_MAX: Final = 1_000
 #: States of a call that is not over.
-_STANDING: Final = ("received", "assessed", "accepted", "running")
+STANDING: Final = ("received", "assessed", "accepted", "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,30 @@ class GridDoor:
             return await self._amended(asked, who)
         return answer
 
+    async def call_all(self, calls: Sequence[GridCall], who: str, standing: Collection[str] = ()) -> Refused | Away | None:
+        """Makes several calls, or none: where one is not taken, those before it are as they were.
+
+        Args:
+            calls: What.
+            who: The name in the audit.
+            standing: Names of calls that stand already and are changed by this.
+        """
+        before: dict[str, EventFacts] = {}
+        for name in {call.event_id for call in calls} & set(standing):
+            known = await self.event(name, who)
+            if isinstance(known, EventFacts):
+                before[name] = known
+        made: list[str] = []
+        for one in calls:
+            answer = await self.call(one, who)
+            if isinstance(answer, Taken):
+                made.append(one.event_id)
+                continue
+            for name in made:
+                await (self.call(_as_call(before[name]), who) if name in before else self.cancel(name, who))
+            return answer
+        return None
+
     async def _amended(self, asked: GridCall, who: str) -> Called:
         known = await self.event(asked.event_id, who)
         if isinstance(known, Refused | Away):
@@ -159,9 +183,9 @@ class GridDoor:
         """One call as it stands."""
         return await self._asked("GET", f"/v1/events/{event_id}", who, EventFacts)
 
-    async def events(self, who: str, *, standing: bool = False) -> EventList | Refused | Away:
-        """All calls as they stand, or only those that are not over."""
-        words = httpx.QueryParams([("state", state) for state in _STANDING]) if standing else ""
+    async def events(self, who: str, states: Collection[str] = ()) -> EventList | Refused | Away:
+        """Calls in one of some states, as in `STANDING`; all of them without any."""
+        words = httpx.QueryParams([("state", state) for state in states])
         return await self._asked("GET", f"/v1/events?{words}", who, EventList)
 
     async def offer(self, who: str) -> Offer | Refused | Away:
@@ -214,6 +238,11 @@ class GridDoor:
             text = mint(self.secret, Caller(who, role), now, _TOKEN_LIFE)
             self._tokens[who, role] = (text, now + _TOKEN_LIFE)
         return text
+
+
+def _as_call(event: EventFacts) -> GridCall:
+    kind: EventKind = event.kind  # type: ignore[assignment]  # the API knows no other
+    return GridCall(event.event_id, event.connection, kind, event.target_mw, event.start, event.end, event.priority, event.note)
 
 
 def door_of(api_url: str, state_dir: Path, make: Callable[..., httpx.AsyncClient] = httpx.AsyncClient) -> GridDoor:

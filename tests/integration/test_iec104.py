@@ -164,8 +164,25 @@ def test_a_set_point_is_called_changed_and_given_back_at_the_one_door(api: Runni
     assert {row["target_mw"] for row in second.values()} == {25.0}
     audit = api.as_(Role.OPERATOR).get("/v1/audit", params={"who": "iec104.master.7"}).json()["rows"]
     assert any(row["action"] == "event.ask" and "25 MW" in row["detail"] for row in audit)
+    # A change that is refused leaves what is held as it is.
+    assert not _operate(master, where, 10_000.0)
+    assert {row["target_mw"] for row in _calls(api)} == {25.0}
     assert _switch(master, _at(api, "stop", Kind.COMMAND))
     assert _calls(api) == []
+    assert _operate(master, where, 20.0)
+    assert {row["target_mw"] for row in _calls(api)} == {20.0}
+    assert _switch(master, _at(api, "stop", Kind.COMMAND))
+
+
+def test_a_call_that_the_controller_refuses_later_is_told(api: RunningApi, master: Master) -> None:
+    assert _operate(master, _at(api, "target_mw", Kind.SETPOINT), 30.0)
+    refused = _at(api, "refused", Kind.SIGNAL)
+    for row in _calls(api):
+        api.store.set_event_state(row["number"], "refused", "the furnace is down", api.settings.clock.start)  # type: ignore[arg-type]
+    master.until(lambda one: one.address == refused and one.value == 1.0)
+    assert _operate(master, _at(api, "target_mw", Kind.SETPOINT), 31.0)
+    assert {row["target_mw"] for row in _calls(api)} == {31.0}
+    assert _switch(master, _at(api, "stop", Kind.COMMAND))
 
 
 def test_an_absurd_set_point_is_confirmed_negatively_told_and_audited(api: RunningApi, master: Master) -> None:

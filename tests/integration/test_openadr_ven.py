@@ -233,6 +233,15 @@ def test_what_was_called_outlives_a_lost_vtn_and_is_not_called_twice(api: Runnin
         assert (_call(api, "lost-1")["revision"], _call(api, "lost-1")["state"]) == (1, "received")
 
 
+def test_a_change_that_is_refused_leaves_what_was_taken(api: RunningApi, tmp_path: Path, stand_in: _StandIn) -> None:
+    stand_in.events = [_theirs("kept-1")]
+    with _following(api, tmp_path, stand_in.url):
+        until(lambda: _found(_call(api, "kept-1")))
+        stand_in.events = [{**_theirs("kept-1", value=9e9), "modificationDateTime": "2030-01-01T01:00:00Z"}]
+        until(lambda: any("refused: " in said["reportName"] for said in stand_in.reports))
+        assert (_call(api, "kept-1")["target_mw"], _call(api, "kept-1")["state"]) == (30.0, "received")
+
+
 def test_a_token_that_is_not_taken_any_more_is_renewed(api: RunningApi, tmp_path: Path, stand_in: _StandIn) -> None:
     with _following(api, tmp_path, stand_in.url):
         until(lambda: stand_in.tokens_given == 1)

@@ -125,6 +125,12 @@ def test_a_changed_event_amends_its_call_and_a_deleted_one_cancels_it(api: Runni
     changed = operator.put(f"/events/{made['id']}", json=event_words(park, value=25_000))
     assert changed.status_code == 200
     assert (_event(api, name)["target_mw"], _event(api, name)["revision"]) == (25.0, 2)
+    # A change that is refused leaves event and call as they are, also where a part of it could have been taken.
+    mixed = event_words(park, value=20_000)
+    mixed["intervals"].append({"id": 1, "payloads": [{"type": "IMPORT_CAPACITY_LIMIT", "values": [9e9]}]})
+    assert operator.put(f"/events/{made['id']}", json=mixed).status_code == 400
+    assert _event(api, name)["target_mw"] == 25.0
+    assert len(operator.get(f"/events/{made['id']}").json()["intervals"]) == 1
     other = operator.put(f"/events/{made['id']}", json=event_words(park, "EXPORT_CAPACITY_LIMIT", 10_000))
     assert other.status_code == 200
     export = f"oadr.{made['id']}.0.{GRID}.export_limit"

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import isfinite
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 
-from controllers.adapters.grid_door import Away, GridCall, GridDoor, Taken
+from controllers.adapters.grid_door import Away, GridCall, GridDoor
 from controllers.adapters.iec104.points import PARK
 from controllers.adapters.iec104.settings import StationSettings
 from controllers.api.ledger_facts import EventFacts
@@ -21,6 +21,9 @@ from vpp.events import EventKind
 __all__ = ["OVER", "Hands", "share_out"]
 
 log = structlog.get_logger(__name__)
+
+#: Key, connection, kind and target of a call. [MW]
+_Wanted: TypeAlias = tuple[str, str, EventKind, float]
 
 PREFIX: Final = "iec104."
 OVER: Final = frozenset({"refused", "delivered", "settled", "cancelled"})
@@ -78,6 +81,7 @@ class Hands:
     _held: dict[str, GridCall] = field(default_factory=dict)
     _targets: dict[str, float] = field(default_factory=dict)
     _hold_min: dict[str, float] = field(default_factory=dict)
+    _count: int = 0
 
     def remember(self, events: Sequence[EventFacts]) -> None:
         """Takes up what the station before this one had called and is not over."""
@@ -87,6 +91,15 @@ class Hands:
                 kind: EventKind = event.kind  # type: ignore[assignment]  # the API knows no other
                 call = GridCall(event.event_id, event.connection, kind, event.target_mw, event.start, event.end, event.priority)
                 self._held[key] = call
+
+    def hear(self, refused: Sequence[EventFacts]) -> None:
+        """Calls that the door had taken and the controller then refused are not held any more, and that is told."""
+        names = {event.event_id: event for event in refused}
+        for key, held in list(self._held.items()):
+            event = names.get(held.event_id)
+            if event is not None:
+                del self._held[key]
+                self.refused[event.connection], self.why[event.connection] = True, event.reason
 
     async def set_target(self, subject: str, value: float, who: str) -> bool:
         """A set-point: followed at once, or kept for the command start."""
@@ -112,18 +125,10 @@ class Hands:
         if isinstance(targets, str):
             return await self._no(subject, targets, who)
         minutes = self._hold_min.get(subject, self.settings.hold_min)
-        done: list[str] = []
-        for connection, target_mw in targets.items():
-            for side, kind in (("most", "peak"), ("least", "valley")):
-                key = f"{connection}.{side}"
-                fault = await self._call(key, connection, kind, target_mw, minutes, who)  # type: ignore[arg-type]  # of two
-                if fault is not None:
-                    # Half a set-point would be another one.
-                    for one in [*done, key]:
-                        await self._give_back(one, who)
-                    return await self._no(subject, fault, who, noted=True)
-                done.append(key)
-        return self._yes(subject)
+        sides: tuple[tuple[str, EventKind], ...] = (("most", "peak"), ("least", "valley"))
+        wanted = [(f"{name}.{side}", name, kind, mw) for name, mw in targets.items() for side, kind in sides]
+        fault = await self._call(wanted, minutes, who)
+        return self._yes(subject) if fault is None else await self._no(subject, fault, who, noted=True)
 
     async def stop(self, subject: str, who: str) -> bool:
         """Gives everything back that was called here."""
@@ -139,16 +144,13 @@ class Hands:
         wanted = [c for c in (self.connections if subject == PARK else (subject,)) if c in self.settings.emergency_mw]
         if not wanted:
             return await self._no(subject, "no emergency step is agreed here", who)
-        for connection in wanted:
-            key = f"{connection}.emergency"
-            if on:
-                target_mw = self.settings.emergency_mw[connection]
-                fault = await self._call(key, connection, "emergency", target_mw, self.settings.emergency_min, who)
-            else:
-                fault = await self._give_back(key, who)
-            if fault is not None:
-                return await self._no(subject, fault, who, noted=True)
-        return self._yes(subject)
+        if on:
+            steps: list[_Wanted] = [(f"{c}.emergency", c, "emergency", self.settings.emergency_mw[c]) for c in wanted]
+            fault = await self._call(steps, self.settings.emergency_min, who)
+        else:
+            faults = [await self._give_back(f"{c}.emergency", who) for c in wanted]
+            fault = next((one for one in faults if one is not None), None)
+        return self._yes(subject) if fault is None else await self._no(subject, fault, who, noted=True)
 
     def _shares(self, subject: str, target_mw: float) -> dict[str, float] | str:
         if subject != PARK:
@@ -170,24 +172,27 @@ class Hands:
     def _now(self) -> datetime | None:
         return None if self.live is None else self.live.at
 
-    async def _call(  # noqa: PLR0913  a call is these
-        self, key: str, connection: str, kind: EventKind, target_mw: float, minutes: float, who: str
-    ) -> str | None:
+    async def _call(self, wanted: Sequence[_Wanted], minutes: float, who: str) -> str | None:
+        """All of them or none; a refused change leaves what was held before. The reason, if they are not taken."""
         now = self._now()
         if now is None:
             return "the park's time is not known yet"
-        before = self._held.get(key)
-        alive = before if before is not None and before.end > now else None
-        start = now if alive is None else alive.start
-        name = f"{PREFIX}{key}.{now:%Y%m%dT%H%M%S}" if alive is None else alive.event_id
-        end = now + timedelta(minutes=minutes)
-        answer = await self.door.call(GridCall(name, connection, kind, target_mw, start, end, 0, "IEC 60870-5-104"), who)
-        if isinstance(answer, Taken) and answer.event.state not in OVER:
-            self._held[key] = GridCall(name, connection, kind, target_mw, start, end)
-            return None
-        if isinstance(answer, Taken):
-            return f"{name} is {answer.event.state}: {answer.event.reason}"
-        return answer.reason
+        calls: dict[str, GridCall] = {}
+        for key, connection, kind, target_mw in wanted:
+            before = self._held.get(key)
+            alive = before if before is not None and before.end > now else None
+            self._count += 1
+            # Two calls after one look at the clock are two calls.
+            name = f"{PREFIX}{key}.{now:%Y%m%dT%H%M%S}-{self._count}" if alive is None else alive.event_id
+            start = now if alive is None else alive.start
+            end = now + timedelta(minutes=minutes)
+            calls[key] = GridCall(name, connection, kind, target_mw, start, end, 0, "IEC 60870-5-104")
+        held = [call.event_id for call in self._held.values()]
+        fault = await self.door.call_all(list(calls.values()), who, held)
+        if fault is not None:
+            return fault.reason
+        self._held |= calls
+        return None
 
     async def _give_back(self, key: str, who: str) -> str | None:
         held = self._held.get(key)

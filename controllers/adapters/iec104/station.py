@@ -12,7 +12,7 @@ from typing import Any, Final
 import c104
 import structlog
 
-from controllers.adapters.grid_door import Away, GridDoor, Refused
+from controllers.adapters.grid_door import STANDING, Away, GridDoor, Refused
 from controllers.adapters.iec104.hands import OVER, Hands
 from controllers.adapters.iec104.points import PARK, Kind, Point, points_of
 from controllers.adapters.iec104.settings import StationSettings
@@ -119,7 +119,7 @@ class Station:
             SettingsError: The address is taken, or a certificate cannot be read.
         """
         hands = Hands(self.door, self.settings, [str(c.id) for c in self.park.connections if c.is_grid])
-        known = await self.door.events(_WHO, standing=True)
+        known = await self.door.events(_WHO, STANDING)
         if not isinstance(known, Refused | Away):
             hands.remember(known.events)
         settings = self.settings
@@ -159,13 +159,14 @@ class Station:
     async def _scan(self, hands: Hands, offered: Mapping[str, Offer]) -> None:
         """Once: fetches, and tells what has changed. A service that is away makes every value invalid, never an old one good."""
         hands.offer = offered.get("offer", hands.offer)
-        live, events = await self.door.live(_WHO), await self.door.events(_WHO, standing=True)
+        live, events = await self.door.live(_WHO), await self.door.events(_WHO, (*STANDING, "refused"))
         if isinstance(live, Refused | Away) or isinstance(events, Refused | Away):
             log.warning("iec104.service_away")
             for key in self._points:
                 self._show(key, None)
             return
         hands.live = live
+        hands.hear([event for event in events.events if event.state == "refused"])
         alive = tuple(event for event in events.events if event.state not in OVER)
         for subject in (PARK, *hands.connections):
             values = values_of(live, hands.offer, alive, subject)

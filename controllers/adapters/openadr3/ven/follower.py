@@ -216,10 +216,11 @@ class Follower:
         """Takes an event or refuses it, once for each of its versions; the door's own refusals are audited there."""
         before = self.memory.events.get(event_id)
         fresh = Known(modified=str(raw.get("modificationDateTime")), calls=before.calls if before else (), seen_at=at)
-        fresh = msgspec.structs.replace(fresh, report_id=before.report_id if before else "")
+        if before is not None:
+            fresh = msgspec.structs.replace(fresh, report_id=before.report_id, wanted=before.wanted, baselines=before.baselines)
         read = self._read(event_id, raw, program, at)
         if isinstance(read, Unreadable):
-            if await self.door.unreadable(self._name(event_id), str(read), _WHO) and await self._cancelled(fresh.calls):
+            if await self.door.unreadable(self._name(event_id), str(read), _WHO):
                 self._refuse(event_id, fresh, str(read))
             return
         plan = await self.door.plan(_WHO)
@@ -227,14 +228,11 @@ class Follower:
         baselines = {} if isinstance(plan, Refused | Away) else planned(plan, spans)
         names = tuple(call.event_id for call in read.calls)
         # After a crash before the event is remembered the same calls are made again, under the same names.
-        for call in read.calls:
-            answer = await self.door.call(call, _WHO)
-            if isinstance(answer, Away):
-                return
-            if isinstance(answer, Refused):
-                if await self._cancelled([*names, *fresh.calls]):
-                    self._refuse(event_id, fresh, answer.reason)
-                return
+        fault = await self.door.call_all(read.calls, _WHO, fresh.calls)
+        if isinstance(fault, Refused):
+            self._refuse(event_id, fresh, fault.reason)
+        if fault is not None:
+            return
         if not await self._cancelled([name for name in fresh.calls if name not in names]):
             return
         wanted = tuple(str(one["payloadType"]) for one in raw.get("reportDescriptors") or ()) or KNOWN
@@ -258,8 +256,9 @@ class Follower:
         return f"oadr3.{hashlib.sha256(event_id.encode()).hexdigest()[:_ID_CHARS]}"
 
     def _refuse(self, event_id: str, fresh: Known, why: str) -> None:
+        """A change that is refused leaves what was taken before as it is, as it does at the door."""
         log.warning("openadr.event_refused", event_id=event_id, reason=why)
-        self.memory.keep(event_id, msgspec.structs.replace(fresh, calls=(), refused=why))
+        self.memory.keep(event_id, msgspec.structs.replace(fresh, refused=why))
 
     async def _withdraw(self, event_id: str, known: Known, at: datetime) -> None:
         """The VTN has taken an event back."""
@@ -304,7 +303,7 @@ class Follower:
 
     async def _body(self, event_id: str, known: Known, seen: Look) -> tuple[dict[str, Any] | None, bool]:
         """A report, and whether it is the last one; there is no other word in the protocol for "no, because"."""
-        if known.refused or not known.calls:
+        if not known.calls:
             state = {"type": "OPERATING_STATE", "values": ["IDLE_OPTED_OUT" if known.refused else "NORMAL"]}
             name = f"refused: {known.refused}" if known.refused else "noted"
             resource = {"resourceName": self.settings.ven_name, "intervals": [{"id": 0, "payloads": [state]}]}
@@ -320,7 +319,10 @@ class Follower:
             return None, False
         facts = await facts_of(self.door, known.calls, known.baselines, seen, _WHO)
         over = all(event.state in _OVER for event in found) or all(event.end + _REST < seen.at for event in found)
-        return report_body(event_id, self.settings.ven_name, known.wanted, facts), over
+        body = report_body(event_id, self.settings.ven_name, known.wanted, facts)
+        if known.refused:
+            body["reportName"] = f"refused: {known.refused}"[:_NAME_CHARS]
+        return body, over
 
 
 def _as_gone(answer: Said | Wrong | Gone) -> Gone:

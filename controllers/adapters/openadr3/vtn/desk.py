@@ -99,6 +99,7 @@ class Desk:
             Trouble: It is not granted.
         """
         async with self._writing:
+            record = self._still(record)
             self._own(shown, record)
             owner, body = self._admit(shown, record.kind, word, record)
             changed = msgspec.structs.replace(record, owner=owner, body=body, modified=stamp(self.now()), key="")
@@ -121,6 +122,7 @@ class Desk:
             Trouble: It is not granted.
         """
         async with self._writing:
+            record = self._still(record)
             self._own(shown, record)
             gone = [record, *self._hangs_on(record)]
             for one in gone:
@@ -180,7 +182,7 @@ class Desk:
         if before is None:
             record = msgspec.structs.replace(record, calls=names, pending=True)
             await self._put(record)
-        fault = await self.park.call(record, asked.calls, [name for name in old if name not in names])
+        fault = await self.park.call(record, asked.calls, old)
         if fault is not None:
             if before is None:
                 await asyncio.to_thread(self.book.drop, record)
@@ -246,6 +248,13 @@ class Desk:
     def _named(self, kind: ObjectType, name: str, value: str, within: str | None = None) -> Record | None:
         rows = (r for r in self.book.all(kind) if r.body.get(name) == value)
         return next((r for r in rows if within is None or r.body.get("venID") == within), None)
+
+    def _still(self, record: Record) -> Record:
+        """The object as it is now that it is our turn; another request may have been before us."""
+        found = self.book.get(record.kind, record.id)
+        if found is None:
+            raise Trouble(404, f"{record.kind.lower()} {record.id}: there is none")
+        return found
 
     def _own(self, shown: Shown, record: Record) -> None:
         mine = record.owner == shown.client.id or (not shown.is_ven and record.kind in ("VEN", "RESOURCE"))

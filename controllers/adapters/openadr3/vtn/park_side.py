@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from controllers.adapters.grid_door import Away, GridCall, GridDoor, Refused, Taken
+from controllers.adapters.grid_door import Away, GridCall, GridDoor, Refused
 from controllers.adapters.openadr3 import words as w
 from controllers.adapters.openadr3.asks import Agreement, Unreadable, read_event
 from controllers.adapters.openadr3.follow_up import Look, facts_of, look, planned
@@ -59,18 +59,21 @@ class ParkSide:
         spans = {call.connection: (call.start, max(c.end for c in asked.calls)) for call in asked.calls}
         return Asked(asked.calls, {} if isinstance(plan, Refused | Away) else planned(plan, spans))
 
-    async def call(self, record: Record, calls: Sequence[GridCall], gone: Sequence[str]) -> tuple[int, str] | None:
-        """Makes all calls of an event, or none: status and reason of the first that is not taken."""
-        made: list[str] = []
-        for one in calls:
-            answer = await self.door.call(one, self._who(record))
-            if not isinstance(answer, Taken):
-                for name in made:
-                    await self.door.cancel(name, self._who(record))
-                return (503, answer.reason) if isinstance(answer, Away) else (400, answer.reason)
-            made.append(one.event_id)
-        for name in gone:
-            await self.door.cancel(name, self._who(record))
+    async def call(self, record: Record, calls: Sequence[GridCall], before: Sequence[str]) -> tuple[int, str] | None:
+        """Makes all calls of an event, or none: status and reason of the first that is not taken.
+
+        Args:
+            record: The event.
+            calls: What it asks now.
+            before: Names of what it asked before; what is not among the calls any more is taken back.
+        """
+        fault = await self.door.call_all(calls, self._who(record), before)
+        if fault is not None:
+            return (503, fault.reason) if isinstance(fault, Away) else (400, fault.reason)
+        names = {call.event_id for call in calls}
+        for name in before:
+            if name not in names:
+                await self.door.cancel(name, self._who(record))
         return None
 
     async def withdraw(self, record: Record) -> str | None:
