@@ -225,7 +225,9 @@ class Recorder:
                     if self.trouble:
                         break
         except TimeoutError:
-            log.error("recorder.unwritten", rows=len(self._batch))  # noqa: TRY400  one line says it all
+            log.warning("recorder.slow", patience_s=_LAST_WORD_S)
+        if len(self._batch):
+            log.error("recorder.unwritten", rows=len(self._batch), reason=self.trouble)
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _written(self, batch: Batch) -> None:

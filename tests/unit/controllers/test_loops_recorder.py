@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 from sqlalchemy import event
+from structlog.testing import capture_logs
 
 from controllers.loops import batch as waiting
 from controllers.loops.batch import AlarmWord, Batch, Loss, Said
@@ -231,6 +232,18 @@ async def test_what_was_lost_is_an_alarm_that_stands_until_it_is_seen(tmp_path: 
     kept = store.series(BESS, "power_mw", START, START + timedelta(seconds=60), timedelta(seconds=1))[1]
     assert [k for k, value in enumerate(kept) if value == value] == list(range(35, 60))
     await recorder.last_word()
+    store.close()
+
+
+async def test_who_ends_while_the_disk_is_full_says_what_goes_with_it(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'a.sqlite3'}")
+    recorder, room = recorder_on(store), _with_room(store)
+    await _away(recorder, room)
+    with capture_logs() as logs:
+        await recorder.last_word()
+    (line,) = [line for line in logs if line["event"] == "recorder.unwritten"]
+    assert line["rows"] == 2  # what was to be remembered, and the alarm
+    assert "full" in line["reason"]
     store.close()
 
 
