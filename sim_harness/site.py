@@ -14,6 +14,7 @@ from controllers.client import SchedulerClient
 from controllers.clock import Clock
 from controllers.edge import Device, Edge
 from sim_harness.clusters.job_stream import Trace
+from sim_harness.clusters.moved import Exchange
 from sim_harness.faults import Injector
 from sim_harness.grid.gateway import GridGateway
 from sim_harness.plants.ammonia_loop import AmmoniaLoop
@@ -214,6 +215,7 @@ class Site:
         self.gateway = GridGateway(self.faults.bus(bus_of(None)), park, self.world.grid, scenario.seed)
         self.edges: list[Edge] = []
         self.clusters: list[ComputeCluster] = []
+        self._exchange = Exchange(self.clusters)
         for plant in self.world.plants:
             if isinstance(plant, ComputeCluster):
                 self._connect(plant, self.faults.bus(bus_of(plant.asset_id)))
@@ -233,6 +235,7 @@ class Site:
         self.faults.begin_period()
         for edge in self.edges:
             edge.tick()
+        self._exchange.carry(at)
         for cluster in self.clusters:
             cluster.report()
         flows: Flows | None = self.world.flows

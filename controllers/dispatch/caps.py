@@ -18,7 +18,6 @@ __all__ = ["LOCKED", "Lowering", "kept_caps", "lowering"]
 #: So far ahead a cap is a promise.
 LOCKED: Final = timedelta(hours=4)
 _EVENT, _OVERRIDE = "grid_event", "override"
-_TINY_MW: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def kept_caps(
             least_mw = 0.0
             if allowed is None or not (allowed.start <= piece.start and piece.end <= allowed.end):
                 least_mw = max((mw for start, end, mw in promised if start < piece.end and piece.start < end), default=0.0)
-            found.append(structs.replace(piece, cap_mw=least_mw) if piece.cap_mw < least_mw - _TINY_MW else piece)
+            found.append(structs.replace(piece, cap_mw=least_mw) if piece.cap_mw < least_mw else piece)
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from vpp.ids import AssetId, ConnectionId
-from vpp.wire.messages import Reason
+from vpp.wire.messages import Placement, Reason
 
 __all__ = [
     "BandGuidance",
@@ -104,6 +104,7 @@ class ShiftGuidance:
         carbon_kg_per_mwh: Of the area's supply, T of them.
         price_cny_per_mwh: Of one more MWh, T of them.
         confidence_frac: Chance that the green supply behind the target comes, T of them.
+        placements: Work to send to other clusters and to take from them.
     """
 
     edges: tuple[datetime, ...]
@@ -114,6 +115,7 @@ class ShiftGuidance:
     carbon_kg_per_mwh: tuple[float, ...]
     price_cny_per_mwh: tuple[float, ...]
     confidence_frac: tuple[float, ...]
+    placements: tuple[Placement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

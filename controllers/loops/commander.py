@@ -18,7 +18,19 @@ from controllers.loops.ear import Mouth, Mute
 from vpp.ids import AssetId, ConnectionId
 from vpp.units import MS_PER_S
 from vpp.wire.codec import decode, encode
-from vpp.wire.messages import Ack, Arm, Command, ComputeShift, GridEvent, GridEventAnswer, Message, Reason, Shed, ShiftInterval
+from vpp.wire.messages import (
+    Ack,
+    Arm,
+    Command,
+    ComputeShift,
+    GridEvent,
+    GridEventAnswer,
+    Message,
+    Placement,
+    Reason,
+    Shed,
+    ShiftInterval,
+)
 from vpp.wire.topics import Channel, filter_of, topic_of
 
 __all__ = ["Commander", "CommandCounters", "ShiftOrder", "Stamp"]
@@ -35,6 +47,7 @@ class ShiftOrder:
     valid_until: datetime
     cap_now_mw: float
     intervals: tuple[ShiftInterval, ...]
+    placements: tuple[Placement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +183,7 @@ class Commander:
             cap_now_mw=caps[0] if caps else order.cap_now_mw,
             intervals=intervals,
             event=allowed.event() if allowed is not None else None,
+            placements=order.placements,
         )
         self._shifts[order.cluster] = signal
         self.counters.sent += 1

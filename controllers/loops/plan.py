@@ -293,4 +293,4 @@ def _shift_order(cluster: AssetId, shift: ShiftGuidance, at: datetime) -> ShiftO
         )
         for i, (start, end) in enumerate(zip(shift.edges, shift.edges[1:], strict=False))
     )
-    return ShiftOrder(cluster, at + _SHIFT_VALID, shift.cap_mw[0], intervals)
+    return ShiftOrder(cluster, at + _SHIFT_VALID, shift.cap_mw[0], intervals, shift.placements)

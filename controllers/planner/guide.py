@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
+from msgspec import structs
 
 from controllers.dispatch.guidance import (
     ConnectionGuidance,
@@ -16,6 +18,7 @@ from controllers.dispatch.guidance import (
     StoreGuidance,
     TailPoint,
 )
+from controllers.planner.placement import Move, placed, sites_of
 from controllers.planner.problem import ConnectionTerms, Problem
 from controllers.planner.read import GRID_FACTOR
 from controllers.planner.result import Result
@@ -23,6 +26,7 @@ from forecasting.forecast import Forecast
 from vpp.ids import AreaId, AssetId, PlanId
 from vpp.park import Asset, Park
 from vpp.units import KW_PER_MW, FloatArray
+from vpp.wire.messages import Placement
 
 __all__ = ["GRID_FACTOR", "PEAK_PRICE_CNY_PER_MWH", "grid_carbon_kg_per_mwh", "guidance_of"]
 
@@ -31,6 +35,10 @@ __all__ = ["GRID_FACTOR", "PEAK_PRICE_CNY_PER_MWH", "grid_carbon_kg_per_mwh", "g
 PEAK_PRICE_CNY_PER_MWH = 3_000.0
 #: How many intervals of the plan a device keeps for the time when nobody renews its lease.
 _TAIL_STEPS = 3
+#: Work that is to go elsewhere is asked for until the next plan.
+_PLACE_WITHIN = timedelta(minutes=15)
+#: Less than this that running work is to lose needs no cap. [MW]
+_SLOWED_MW = 0.05
 
 
 def guidance_of(plan_id: PlanId, problem: Problem, result: Result, forecast: Forecast, at: datetime) -> Guidance:
@@ -67,7 +75,12 @@ def guidance_of(plan_id: PlanId, problem: Problem, result: Result, forecast: For
             for a in park.assets_of("electrolyser")
         },
         heats=heats,
-        shifts={a.id: _shift(problem, result, forecast, a, t) for a in park.assets_of("compute")},
+        shifts=_with_placements(
+            {a.id: _shift(problem, result, forecast, a, t) for a in park.assets_of("compute")},
+            # A plan that goes on has said so already: work is not to be sent twice.
+            placed(sites_of(problem, result), problem.grid) if t == 0 else (),
+            at + _PLACE_WITHIN,
+        ),
         held_mw={a.id: float(result.assets[a.id].power_mw[t]) for a in slow},
         tails={a.id: _tail(result, a, t) for a in park.assets},
         curtail_cny_per_mwh=problem.curtail_cny_per_mwh,
@@ -113,9 +126,12 @@ def _shift(problem: Problem, result: Result, forecast: Forecast, asset: Asset, t
     firm, cap_mw = problem.compute[asset.id].firm_mw[t:], problem.compute[asset.id].max_mw
     green, sure = _green_share(problem, result, asset.area)[t:], _confidence(problem, result, forecast, asset.area)[t:]
     capped = np.clip(target, 0.0, cap_mw)
+    # Running work gives way to a cap, not to a target; where it is promised higher already, that stands (see `dispatch.caps`).
+    slowed = result.assets[asset.id].quantities["slowed_mw"][t:] > _SLOWED_MW
+    caps = np.where(slowed, capped, cap_mw)
     return ShiftGuidance(
         edges=result.grid.edges[t:],
-        cap_mw=(cap_mw,) * len(target),
+        cap_mw=tuple(caps.tolist()),
         target_mw=tuple(capped.tolist()),
         floor_mw=tuple(np.minimum(firm, capped).tolist()),
         green_share_frac=tuple(green.tolist()),
@@ -123,6 +139,21 @@ def _shift(problem: Problem, result: Result, forecast: Forecast, asset: Asset, t
         price_cny_per_mwh=tuple(result.area_price_cny_per_mwh[asset.area][t:].tolist()),
         confidence_frac=tuple(sure.tolist()),
     )
+
+
+def _with_placements(
+    shifts: dict[AssetId, ShiftGuidance], moves: tuple[Move, ...], until: datetime
+) -> dict[AssetId, ShiftGuidance]:
+    """Each move stands in the signals of both of its clusters."""
+    found = dict(shifts)
+    for move in moves:
+        sent = Placement(
+            job_class=move.job_class, direction="send", peer=move.target, energy_mwh=round(move.energy_mwh, 3), until=until
+        )
+        taken = structs.replace(sent, direction="take", peer=move.source)
+        for cluster, place in ((move.source, sent), (move.target, taken)):
+            found[cluster] = replace(found[cluster], placements=(*found[cluster].placements, place))
+    return found
 
 
 def grid_carbon_kg_per_mwh(park: Park) -> float:

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from heapq import heappop, heappush
+from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
 from typing import Final
 
 import numpy as np
@@ -23,11 +23,13 @@ import numpy as np
 from sim_harness.clusters.fluid_work import RAMP_UP_FRAC_PER_MIN
 from sim_harness.clusters.hardware import GPUS_PER_NODE, Hardware, Nodes
 from sim_harness.clusters.job_profile import DueProfile, due_profile
-from sim_harness.clusters.job_stream import JobStream
+from sim_harness.clusters.job_stream import JobStream, NewJobs
 from sim_harness.clusters.job_table import JobState, JobTable
+from sim_harness.clusters.moved import LEAST_SLACK_S, Cargo, JobCargo
 from sim_harness.clusters.quarter_sums import AsItComes
 from sim_harness.clusters.work import Bucket, Due, Order, Ran
 from sim_harness.plants.base import Balance
+from vpp.errors import ScenarioError
 from vpp.park.plates import ComputePlate
 from vpp.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE, FloatArray, IntArray
 
@@ -48,6 +50,7 @@ BAND_FRAC: Final = 0.005
 #: Jobs behind one that does not fit that may overtake it in a cycle.
 OVERTAKING: Final = 4
 _NOTHING_GPU_S: Final = 1.0
+_COUNTED: Final = ("arrived", "opening", "done", "done_late", "paused", "killed", "started", "sent", "taken")
 
 
 @dataclass(slots=True)
@@ -98,8 +101,12 @@ class DiscreteWork:
         self._idle_left, self._delayed = [0.0] * n, [0.0] * n
         self._overhead = self._lost = 0.0
         self._opening = [0.0] * n
+        self._moved = [0.0] * n
+        self._guests: list[NewJobs] = []
         self.deadline_misses = 0
-        self._count = dict.fromkeys(("arrived", "opening", "done", "done_late", "paused", "killed", "started"), 0)
+        self._count = dict.fromkeys(
+            ("arrived", "opening", "done", "done_late", "paused", "killed", "started", "sent", "taken"), 0
+        )
         self._jobs_of = [0, 0, 0]  # waiting, running, paused
         self._comes = AsItComes(n, stream.arrivals)
         self._ran = Ran(0.0, 0.0, 0.0, 0.0)
@@ -120,7 +127,9 @@ class DiscreteWork:
     @property
     def waiting_mwh(self) -> list[float]:
         """Work left of each class, running jobs' included."""
-        return [(o + a - d) * self._mwh for o, a, d in zip(self._opening, self._arrived, self._done, strict=True)]
+        return [
+            (o + a + m - d) * self._mwh for o, a, m, d in zip(self._opening, self._arrived, self._moved, self._done, strict=True)
+        ]
 
     @property
     def arrived_mwh(self) -> list[float]:
@@ -212,13 +221,13 @@ class DiscreteWork:
         left = np.bincount(
             jobs.job_class[rows], jobs.need_s(rows, self._virtual_s) * jobs.gpus[rows], minlength=len(self.classes)
         ).tolist()
-        came = [a + o for a, o in zip(self._arrived, self._opening, strict=True)]
+        came = [a + o + m for a, o, m in zip(self._arrived, self._opening, self._moved, strict=True)]
         work = [
             Balance(f"{owner}.work.{c.name}", (came[i] - self._done[i] - left[i]) * self._mwh, came[i] * self._mwh, "MWh")
             for i, c in enumerate(self.classes)
         ]
         count = self._count
-        all_jobs = count["arrived"] + count["opening"]
+        all_jobs = count["arrived"] + count["opening"] + count["taken"] - count["sent"]
         by_state = np.bincount(jobs.state[rows], minlength=len(JobState)).tolist()
         stray = sum(abs(a - b) for a, b in zip(self._jobs_of, (by_state[0], by_state[1] + by_state[2], by_state[3]), strict=True))
         runs = rows[(jobs.state[rows] == JobState.RUNNING) | (jobs.state[rows] == JobState.LEAVING)]
@@ -228,6 +237,50 @@ class DiscreteWork:
             Balance(f"{owner}.jobs.states", float(stray), float(all_jobs), "jobs"),
             Balance(f"{owner}.gpus", float(self._busy - int(jobs.gpus[runs].sum())), float(self._hardware.gpus), "GPUs"),
         )
+
+    # Work that goes elsewhere -----------------------------------------------------------------------------------------------
+
+    @property
+    def moved_mwh(self) -> list[float]:
+        """Work that came from other clusters, less what went there, per class."""
+        return [x * self._mwh for x in self._moved]
+
+    def hand_over(self, index: int, work_mwh: float, most_gpus: int) -> Cargo | None:
+        """Jobs that wait or are paused leave the queue, those with the latest start first."""
+        table, now_s = self._jobs, self._now_s
+        rows: list[int] = []
+        left_gpu_s = work_mwh / self._mwh
+        for latest_s, row in sorted(self._waiting, reverse=True):
+            need = table.at_gpus[row] * table.at_left_s[row]
+            if latest_s < now_s + LEAST_SLACK_S or left_gpu_s <= 0.0:
+                break
+            if table.at_class[row] == index and table.at_gpus[row] <= most_gpus and need <= left_gpu_s:
+                rows.append(row)
+                left_gpu_s -= need
+        if not rows:
+            return None
+        at, gone = np.array(rows), frozenset(rows)
+        job_class, checkpoint_s = table.job_class[at], table.checkpoint_s[at]
+        jobs = NewJobs(np.full(at.size, now_s), table.gpus[at], table.left_s[at], table.deadline_s[at], job_class, checkpoint_s)
+        self._waiting = [entry for entry in self._waiting if entry[1] not in gone]
+        heapify(self._waiting)
+        gpu_s = float((jobs.gpus * jobs.run_s).sum())
+        paused = int((table.state[at] == JobState.PAUSED).sum())
+        self._jobs_of[0] -= at.size - paused
+        self._jobs_of[2] -= paused
+        table.state[at] = JobState.DONE
+        self._idle_left[index] -= gpu_s
+        self._moved[index] -= gpu_s
+        self._count["sent"] += at.size
+        self._profile = None
+        return JobCargo(jobs)
+
+    def take_in(self, index: int, cargo: Cargo) -> None:
+        """Jobs come; they are in the queue with the next quarter of an hour."""
+        if not isinstance(cargo, JobCargo):
+            raise ScenarioError(["a cluster counted job by job takes no fluid"])
+        jobs = replace(cargo.jobs, job_class=np.full(cargo.jobs.gpus.size, index))
+        self._guests.append(jobs)
 
     # A step -----------------------------------------------------------------------------------------------------------------
 
@@ -303,11 +356,12 @@ class DiscreteWork:
     def _arrive(self, now_s: float) -> None:
         while self._stream.arrivals.begin_s(self._quarter) <= now_s:
             self._drop_old()
+            guests_s = self._add_guests(now_s)
             jobs = self._stream.quarter(self._quarter)
             self._jobs.add(jobs)
             self._comes.add(jobs)
-            # A quarter is drawn when it begins: what the last one left over is released first.
-            self._coming = self._coming[self._next :] + jobs.release_s.tolist()
+            # A quarter is drawn when it begins: what the last one left over is released first, then what has come from elsewhere.
+            self._coming = self._coming[self._next :] + guests_s + jobs.release_s.tolist()
             self._next = 0
             self._quarter += 1
         coming, i = self._coming, self._next
@@ -318,13 +372,27 @@ class DiscreteWork:
             row = self._next_row
             need = table.at_gpus[row] * table.at_left_s[row]
             c = table.at_class[row]
-            self._arrived[c] += need
+            if table.at_guest[row]:
+                self._moved[c] += need
+                self._count["taken"] += 1
+            else:
+                self._arrived[c] += need
+                self._count["arrived"] += 1
             self._delayed[c] += need * (now_s - coming[i])
             self._queue(row, JobState.WAITING)
-            self._count["arrived"] += 1
             self._next_row = row + 1
             i += 1
         self._next = i
+
+    def _add_guests(self, now_s: float) -> list[float]:
+        """Rows for jobs that have come from other clusters; when each is released."""
+        found: list[float] = []
+        for jobs in self._guests:
+            first = self._jobs.add(jobs)
+            self._jobs.guest[first : first + jobs.gpus.size] = 1
+            found += [max([now_s, *self._coming[self._next :]])] * jobs.gpus.size  # none before what the last quarter left over
+        self._guests = []
+        return found
 
     def _queue(self, row: int, state: JobState) -> None:
         table = self._jobs

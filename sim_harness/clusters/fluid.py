@@ -54,6 +54,8 @@ class FluidJobs:
         self.waiting_mwh = [0.0] * n
         self.arrived_mwh, self.done_mwh, self.missed_mwh = [0.0] * n, [0.0] * n, [0.0] * n
         self.delayed_mwh_h = [0.0] * n
+        #: Work that came from other clusters, less what went there.
+        self.moved_mwh = [0.0] * n
         #: Work whose deadline has passed, done or not.
         self.due_mwh = [0.0] * n
         self._falls_due: tuple[deque[tuple[float, float]], ...] = tuple(deque() for _ in classes)
@@ -132,7 +134,33 @@ class FluidJobs:
     def left_over_mwh(self, index: int) -> float:
         """Zero: arrived work of a class is done or waits in a cohort."""
         waiting_mwh = math.fsum(cohort.left_mwh for cohort in self._cohorts[index])
-        return self.arrived_mwh[index] - self.done_mwh[index] - waiting_mwh
+        return self.arrived_mwh[index] + self.moved_mwh[index] - self.done_mwh[index] - waiting_mwh
+
+    def hand_over(self, index: int, work_mwh: float, before_s: float) -> tuple[tuple[float, float, float], ...]:
+        """Takes work out, the latest deadline first, none that is due before a second; `(release_s, deadline_s, work_mwh)`."""
+        row, gone = self._cohorts[index], []
+        while row and work_mwh > _NOTHING_MWH and row[-1].deadline_s >= before_s:
+            last = row[-1]
+            taken = min(last.left_mwh, work_mwh)
+            gone.append((last.release_s, last.deadline_s, taken))
+            last.left_mwh -= taken
+            work_mwh -= taken
+            if last.left_mwh <= _NOTHING_MWH:
+                row.pop()
+        total = math.fsum(mwh for _, _, mwh in gone)
+        self.moved_mwh[index] -= total
+        self.waiting_mwh[index] = self.waiting_mwh[index] - total if row else 0.0
+        return tuple(gone)
+
+    def take_in(self, index: int, cohorts: Sequence[tuple[float, float, float]]) -> None:
+        """Puts work in among its own, by deadline."""
+        late = list(self._cohorts[index])[: self._late[index]]
+        rest = [*list(self._cohorts[index])[self._late[index] :], *(Cohort(*cohort) for cohort in cohorts)]
+        self._cohorts[index].clear()
+        self._cohorts[index].extend([*late, *sorted(rest, key=lambda cohort: cohort.deadline_s)])
+        total = math.fsum(mwh for _, _, mwh in cohorts)
+        self.moved_mwh[index] += total
+        self.waiting_mwh[index] += total
 
     def _most_urgent(self) -> int | None:
         best, earliest_s = None, math.inf

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 
 from sim_harness.clusters.arrivals import Arrivals
 from sim_harness.clusters.fluid import FluidJobs
+from sim_harness.clusters.moved import LEAST_SLACK_S, Cargo, FluidCargo
 from sim_harness.clusters.work import Bucket, Due, Order, Ran
 from sim_harness.plants.base import Balance
+from vpp.errors import ScenarioError
 from vpp.park.plates import ComputePlate
 from vpp.units import SECONDS_PER_MINUTE, s_to_h
 
@@ -92,6 +94,23 @@ class FluidWork:
         size = max(1, math.ceil(len(cohorts) / BUCKETS_PER_CLASS))
         rows = (cohorts[i : i + size] for i in range(0, len(cohorts), size))
         return tuple(Bucket(row[0].release_s, row[0].deadline_s, sum(c.left_mwh for c in row)) for row in rows)
+
+    @property
+    def moved_mwh(self) -> list[float]:
+        """Work that came from other clusters, less what went there."""
+        return self.jobs.moved_mwh
+
+    def hand_over(self, index: int, work_mwh: float, most_gpus: int) -> Cargo | None:
+        """A fluid has no widths."""
+        del most_gpus
+        cohorts = self.jobs.hand_over(index, work_mwh, self._time_s + LEAST_SLACK_S)
+        return FluidCargo(cohorts) if cohorts else None
+
+    def take_in(self, index: int, cargo: Cargo) -> None:
+        """At once: in runs of a year a step is as long as the move."""
+        if not isinstance(cargo, FluidCargo):
+            raise ScenarioError(["a cluster counted as a fluid takes no single jobs"])
+        self.jobs.take_in(index, cargo.cohorts)
 
     def most_urgent(self) -> int | None:
         """The class whose work is due first."""

@@ -25,7 +25,7 @@ from vpp.errors import ScenarioError
 from vpp.park.plates import ComputePlate
 from vpp.units import HOURS_PER_DAY, SECONDS_PER_HOUR, FloatArray, IntArray, h_to_s
 
-__all__ = ["JobStream", "NewJobs", "Trace", "open_trace", "sizes_or_fitted"]
+__all__ = ["JobStream", "NewJobs", "Trace", "open_trace", "sizes_or_fitted", "widest_gpus"]
 
 #: Checkpoints come every 15-30 min (DESIGN section 11): each job has its own interval, in this band around the plate's.
 CHECKPOINT_BAND: Final = (0.75, 1.5)
@@ -108,8 +108,7 @@ class JobStream:
     def __init__(
         self, plate: ComputePlate, hardware: Hardware, arrivals: Arrivals, sizes: JobSizes, rng: np.random.Generator
     ) -> None:
-        widest = max(8, hardware.nodes // 4 * 8)
-        self.sizes = JobSizes(np.minimum(sizes.gpus, widest), sizes.run_s, sizes.source)
+        self.sizes = JobSizes(np.minimum(sizes.gpus, widest_gpus(hardware)), sizes.run_s, sizes.source)
         self.arrivals = arrivals
         self._plate, self._rng = plate, rng
         self._slack_s = np.array([h_to_s(c.slack_h) for c in plate.job_classes])
@@ -141,6 +140,11 @@ class JobStream:
         checkpoint_s = self._plate.checkpoint_s * (low + (high - low) * self._rng.random(gpus.size))
         deadline_s = release_s + run_s + self._slack_s[job_class]
         return NewJobs(release_s, gpus, run_s, deadline_s, job_class, checkpoint_s)
+
+
+def widest_gpus(hardware: Hardware) -> int:
+    """No job is wider than a quarter of the nodes."""
+    return max(8, hardware.nodes // 4 * 8)
 
 
 def sizes_or_fitted(trace: Trace | None) -> JobSizes:

@@ -47,7 +47,7 @@ class JobTable:
         old, self._floats, self._ints, self._flags = self._columns(), {}, {}, {}
         self._floats = {name: np.zeros(rows) for name in ("deadline_s", "checkpoint_s", "left_s", "end_v", "from_s")}
         self._ints = {name: np.zeros(rows, dtype=np.int64) for name in ("gpus", "job_class", "node")}
-        self._flags = {name: np.zeros(rows, dtype=np.int8) for name in ("state", "missed", "resumed")}
+        self._flags = {name: np.zeros(rows, dtype=np.int8) for name in ("state", "missed", "resumed", "guest")}
         for name, column in self._columns().items():
             if name in old:
                 column[: self.n] = old[name][: self.n]
@@ -55,10 +55,12 @@ class JobTable:
         self.deadline_s, self.checkpoint_s, self.left_s = f["deadline_s"], f["checkpoint_s"], f["left_s"]
         self.end_v, self.from_s = f["end_v"], f["from_s"]
         self.gpus, self.job_class, self.state, self.missed = i["gpus"], i["job_class"], b["state"], b["missed"]
+        self.guest = b["guest"]
         self.at_end_v, self.at_from_s, self.at_left_s = _cells(f["end_v"]), _cells(f["from_s"]), _cells(f["left_s"])
         self.at_deadline_s, self.at_checkpoint_s = _cells(f["deadline_s"]), _cells(f["checkpoint_s"])
         self.at_gpus, self.at_class, self.at_node = _cells(i["gpus"]), _cells(i["job_class"]), _cells(i["node"])
         self.at_state, self.at_missed, self.at_resumed = _cells(b["state"]), _cells(b["missed"]), _cells(b["resumed"])
+        self.at_guest = _cells(b["guest"])
 
     def _columns(self) -> dict[str, Any]:
         return {**self._floats, **self._ints, **self._flags}
@@ -72,7 +74,7 @@ class JobTable:
         self.gpus[rows], self.job_class[rows] = jobs.gpus, jobs.job_class
         self.left_s[rows] = jobs.run_s
         self.deadline_s[rows], self.checkpoint_s[rows] = jobs.deadline_s, jobs.checkpoint_s
-        for name in ("end_v", "from_s", "state", "missed", "resumed"):
+        for name in ("end_v", "from_s", "state", "missed", "resumed", "guest"):
             self._columns()[name][rows] = 0
         self.n = first + count
         return first

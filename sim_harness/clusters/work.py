@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from sim_harness.clusters.moved import Cargo
 from sim_harness.plants.base import Balance
 from vpp.park.plates import JobClass
 from vpp.units import FloatArray
@@ -142,6 +143,19 @@ class Work(Protocol):
 
     def due(self) -> Due:
         """What has to be done by when."""
+        ...
+
+    @property
+    def moved_mwh(self) -> Sequence[float]:
+        """Work of each class that came from other clusters, less what went there. [MWh]."""
+        ...
+
+    def hand_over(self, index: int, work_mwh: float, most_gpus: int) -> Cargo | None:
+        """Work of a class leaves the queue, that with the most time first: up to so much, and only what stands still."""
+        ...
+
+    def take_in(self, index: int, cargo: Cargo) -> None:
+        """Work comes from another cluster."""
         ...
 
     def buckets(self, index: int) -> tuple[Bucket, ...]:

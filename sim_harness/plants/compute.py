@@ -18,8 +18,9 @@ from sim_harness.clusters.discrete import DiscreteWork
 from sim_harness.clusters.firm import TIERS, FirmTiers, Slowed
 from sim_harness.clusters.fluid_work import FluidWork
 from sim_harness.clusters.hardware import Hardware
-from sim_harness.clusters.job_stream import CHECKPOINT_BAND, JobStream, Trace, sizes_or_fitted
+from sim_harness.clusters.job_stream import CHECKPOINT_BAND, JobStream, Trace, sizes_or_fitted, widest_gpus
 from sim_harness.clusters.latest import LOOK_AHEAD_S, LatestSchedule, with_arrivals
+from sim_harness.clusters.moved import Cargo
 from sim_harness.clusters.promise import Needs, Promise, promise
 from sim_harness.clusters.shifted import Shifted
 from sim_harness.clusters.work import Due, Order, Ran, Work
@@ -167,6 +168,32 @@ class ComputeCluster:
         note = f"{refused} caps are too low for protected tiers or deadlines" if refused else ""
         self._client.respond(shift.revision, "part" if instead else "all", instead=instead, note=note)
 
+    @property
+    def shift(self) -> ComputeShift | None:
+        """The signal that it follows; None without one that is valid."""
+        return self._client.shift if self._client is not None and self._client.is_valid else None
+
+    @property
+    def widest_gpus(self) -> int:
+        """No job is wider than a quarter of the machines."""
+        return widest_gpus(self._hardware)
+
+    def hand_over(self, job_class: str, energy_mwh: float, most_gpus: int) -> Cargo | None:
+        """Work of a class leaves for another cluster: up to so much energy at the meter, none where the class is not mobile."""
+        index = self._index_of_mobile(job_class)
+        return None if index is None else self.work.hand_over(index, energy_mwh / self._pue, most_gpus)
+
+    def take_in(self, job_class: str, cargo: Cargo) -> None:
+        """Work of a class comes from another cluster."""
+        index = self._index_of_mobile(job_class)
+        if index is None:
+            raise ScenarioError([f"{self.asset_id}: {job_class} is no mobile class here"])
+        self.work.take_in(index, cargo)
+
+    def _index_of_mobile(self, job_class: str) -> int | None:
+        classes = self._plate.job_classes
+        return next((i for i, c in enumerate(classes) if c.name == job_class and c.mobile), None)
+
     def report(self) -> None:
         """Telemetry, and every minute the backlog; to be called once a control period when a client is connected."""
         if self._client is None:
@@ -253,6 +280,7 @@ class ComputeCluster:
             "work_done_mwh": work.done_mwh,
             "delayed_mwh_h": work.delayed_mwh_h,
             "missed_mwh": work.missed_mwh,
+            "work_moved_mwh": work.moved_mwh,
         }
         for name, values in rows.items():
             totals[name] = sum(values)

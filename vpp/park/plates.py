@@ -246,7 +246,10 @@ class FlexibleLoadPlate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobClass:
-    """One class of deferrable computing work (可延迟算力任务): how long it may wait and what waiting costs."""
+    """One class of deferrable computing work (可延迟算力任务): how long it may wait and what waiting costs.
+
+    `mobile` work may run in any cluster that has a mobile class of the same name: its tier and its data permit it.
+    """
 
     __pydantic_config__ = _STRICT
     name: Annotated[str, Field(min_length=1)]
@@ -255,6 +258,7 @@ class JobClass:
     delay_cny_per_mwh: NonNegative
     miss_cny_per_mwh: NonNegative
     tier: Annotated[int, Field(ge=0, le=3)] = 3
+    mobile: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

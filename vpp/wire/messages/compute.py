@@ -56,6 +56,24 @@ class ShiftEvent(Dated, frozen=True, kw_only=True):
     reason: Reason
 
 
+class Placement(Dated, frozen=True, kw_only=True):
+    """Work that may run anywhere, to go from one cluster to another; which jobs, the two schedulers decide.
+
+    Args:
+        job_class: Its name in both clusters.
+        direction: `send` it to the peer, or `take` it from there.
+        peer: The other cluster.
+        energy_mwh: At the sender's meter. [MWh]
+        until: Later it is no longer asked for.
+    """
+
+    job_class: Annotated[str, Meta(min_length=1, max_length=80)]
+    direction: Literal["send", "take"]
+    peer: Id
+    energy_mwh: Positive
+    until: Instant
+
+
 class ComputeShift(Issued, frozen=True, kw_only=True):
     """The compute-shift signal: the only channel that commands a cluster.
 
@@ -66,6 +84,7 @@ class ComputeShift(Issued, frozen=True, kw_only=True):
         cap_now_mw: The cap at this moment.
         intervals: One after another without gaps, 48 h ahead.
         event: Set while a grid event lowers the caps.
+        placements: Work to send to other clusters and to take from them, once for each revision.
     """
 
     cluster: Id
@@ -74,6 +93,7 @@ class ComputeShift(Issued, frozen=True, kw_only=True):
     cap_now_mw: MagnitudeMw
     intervals: tuple[ShiftInterval, ...]
     event: ShiftEvent | None = None
+    placements: tuple[Placement, ...] = ()
 
     def faults(self) -> Iterator[str]:
         """Intervals that overlap, leave a gap or run backwards; floor, target and cap out of order."""
