@@ -153,6 +153,15 @@ def test_wind_serves_load_then_export_and_the_rest_is_curtailed() -> None:
     assert plan.area_price_cny_per_mwh[AreaId("a")] == pytest.approx([-50.0])
 
 
+def test_a_store_is_filled_with_the_first_surplus_and_not_with_a_later_one() -> None:
+    problem = with_store([300.0] * 6, load_mw=50.0, end=400.0)
+    farm = asset(FARM, "wind", WIND, "a")
+    park = replace(problem.park, assets=(*problem.park.assets, farm))
+    plan = solve(replace(problem, park=park, available_mw={FARM: np.full(6, 90.0)}))
+    # 20 MWh of room, ten MW: 22.2 MWh at the meter fill it.
+    assert moved(plan) == pytest.approx([10.0, 10.0, 20.0 / 0.9 - 20.0, 0.0, 0.0, 0.0])
+
+
 def test_an_area_helps_another_up_to_the_limit_of_their_connection() -> None:
     far_wind = asset("wind.b", "wind", WIND, "b")
     plan = solve(
