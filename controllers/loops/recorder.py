@@ -269,33 +269,38 @@ class Recorder:
                 self.alarm(key, None)
 
     def _write(self, batch: Batch) -> None:
-        """In the thread; what is done twice after a failure half way ends the same."""
-        ledger, before = self._ledger, len(batch)
+        """In the thread; what is written is taken out, so that after a failure half way only the rest is tried again.
+
+        Readings come last: they are the most, and what people and the next controller need does not wait for them.
+        """
+        before = len(batch)
         try:
+            self._write_words(batch)
             self._write_rows(batch)
         finally:
             self.written += before - len(batch)
-        for row in batch.events.values():
+
+    def _write_words(self, batch: Batch) -> None:
+        ledger = self._ledger
+        for key, value in tuple(batch.memory.items()):
+            ledger.remember(key, value())
+            del batch.memory[key]
+        for event_id, row in tuple(batch.events.items()):
             known = ledger.event(row.event_id)
             if known is None or known.revision < row.revision or (row.state == "cancelled" and known.state != row.state):
                 ledger.ask_event(row)
-        for key, words in batch.alarms.items():
-            for word in words:
+            del batch.events[event_id]
+        for key, words in tuple(batch.alarms.items()):
+            while words:
+                word = words[0]
                 if word.text is None:
                     ledger.clear_alarm(key, word.at)
                 else:
                     ledger.raise_alarm(key, level="alarm", text=word.text, at=word.at)
-        for key, value in batch.memory.items():
-            ledger.remember(key, value())
-        self.written += len(batch)
+                words.popleft()
+            del batch.alarms[key]
 
     def _write_rows(self, batch: Batch) -> None:
-        """What is written is taken out, so that it is not tried again."""
-        while batch.readings:
-            chunk = tuple(islice(batch.readings, _AT_ONCE))
-            self._ledger.write_readings(chunk)
-            for _ in chunk:
-                batch.readings.popleft()
         if batch.said:
             self._save_said(tuple(batch.said))
             batch.said.clear()
@@ -305,6 +310,11 @@ class Recorder:
         while batch.plans:
             self._ledger.save_plan(batch.plans[0].row())
             batch.plans.popleft()
+        while batch.readings:
+            chunk = tuple(islice(batch.readings, _AT_ONCE))
+            self._ledger.write_readings(chunk)
+            for _ in chunk:
+                batch.readings.popleft()
 
     def _read(self, subject: str, quantity: str, measured_at: datetime, value: float) -> None:
         row = Reading(subject=subject, quantity=quantity, measured_at=measured_at, received_at=self._now(), value=value)

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from controllers.loops import batch as waiting
 from controllers.loops.batch import AlarmWord, Batch, Loss, Said
 from controllers.loops.recorder import Recorder
-from controllers.store import Store, open_store
+from controllers.store import PlanRow, Store, open_store
 from sim_harness.clock import SimClock
 from tests.world_builders import START
 from vpp.ids import AssetId, ConnectionId
@@ -250,12 +250,21 @@ async def test_who_ends_while_the_disk_is_full_says_what_goes_with_it(tmp_path: 
 async def test_what_was_written_before_the_disk_was_full_is_not_written_again(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'a.sqlite3'}")
     recorder, room = recorder_on(store), _with_room(store)
-    recorder.telemetry(BESS, reading(0))
-    await _away(recorder, room)
+    recorder.alarm("came.and.went", "look")
+    recorder.alarm("came.and.went", None)
+    recorder.plan(
+        "p", lambda: PlanRow(plan_id="p", made_at=START, source="mpc", gap_frac=None, cost_cny=None, facts=b"x" * 500_000)
+    )
+    room[0] = 1
+    for failures in (1, 2):
+        await handed_over(recorder)
+        assert recorder.failures == failures
     assert recorder.written == 2
     room[0] = 4_000
     await handed_over(recorder)
-    assert recorder.written == 4
+    assert recorder.written == 3
+    assert [alarm.key for alarm in store.alarms_open()].count("came.and.went") == 1
+    assert store.plan("p") is not None
     await recorder.last_word()
     store.close()
 
