@@ -146,7 +146,8 @@ class GridDoor:
                 before[name] = known
         made: list[str] = []
         for one in calls:
-            answer = await self.call(one, who)
+            stands = before.get(one.event_id)
+            answer = await (self.call(one, who) if stands is None else self._changed(stands, one, who))
             if isinstance(answer, Taken):
                 made.append(one.event_id)
                 continue
@@ -159,6 +160,10 @@ class GridDoor:
         known = await self.event(asked.event_id, who)
         if isinstance(known, Refused | Away):
             return known
+        return await self._changed(known, asked, who)
+
+    async def _changed(self, known: EventFacts, asked: GridCall, who: str) -> Called:
+        """What differs from a call that stands, by PATCH."""
         if (known.connection, known.kind) != (asked.connection, asked.kind):
             return Refused("event_differs", f"{asked.event_id}: is a {known.kind} on {known.connection}; cancel it and call anew")
         wanted = asked.body()
