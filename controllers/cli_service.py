@@ -122,7 +122,8 @@ def status(service: Service, told: argparse.Namespace) -> Outcome:
     """The park at this moment."""
     live = service.ask("GET", "/v1/live")
     alarms = service.ask("GET", "/v1/alarms")["alarms"]
-    return {"live": live, "alarms": alarms}, tables.show_status
+    standing = service.ask("GET", "/v1/forecasts/standing")
+    return {"live": live, "alarms": alarms, "forecasts": standing}, tables.show_status
 
 
 def overrides(service: Service, told: argparse.Namespace) -> Outcome:

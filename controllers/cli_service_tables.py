@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -33,6 +34,13 @@ _MODES: Final = {
     "offline": "[red]offline 离线[/]",
     "silent": "[red]silent 失联[/]",
     "awaited": "[dim]awaited 待上线[/]",
+}
+_S_PER_H: Final = timedelta(hours=1).total_seconds()
+_QUALITIES: Final = {
+    "fresh": "[green]fresh 正常[/]",
+    "stale": "[yellow]stale 输入不全[/]",
+    "persistence": "[red]persistence 惯性外推[/]",
+    "climatology": "[red]climatology 气候均值[/]",
 }
 _LEVELS: Final = {"alarm": "red", "warning": "yellow", "note": "dim"}
 _DONE: Final = {"accepted": "[green]✓[/]", "clamped": "[yellow]≈[/]", "rejected": "[red]✗[/]", None: "[dim]…[/]"}
@@ -65,10 +73,13 @@ def show_status(console: Console, answer: Row) -> None:
     console.print(_areas(live))
     console.print(_connections(live["connections"]))
     console.print(_assets(live["assets"]))
+    console.print(f"\n{_forecasts(answer['forecasts'], live['at'])}", soft_wrap=True)
     for alarm in alarms:
         colour = _LEVELS.get(alarm["level"], "red")
         seen = f"  seen by {alarm['acknowledged_by']}" if alarm["acknowledged_at"] else ""
         console.print(f"[{colour}]{alarm['number']:>5} {alarm['level']:<8}[/] {escape(alarm['text'])}{seen}", soft_wrap=True)
+        if alarm["text_zh"] not in ("", alarm["text"]):
+            console.print(f"{'':>15}{escape(alarm['text_zh'])}", soft_wrap=True)
     if not alarms:
         console.print("no alarm stands 无告警")
 
@@ -150,6 +161,45 @@ def show_keys(console: Console, answer: Row) -> None:
 def show_revoked(console: Console, row: Row) -> None:
     """A key that opens nothing any more."""
     console.print(f"key {row['id']} of {escape(row['name'])} is revoked", soft_wrap=True)
+
+
+def _forecasts(row: Row, at: datetime) -> str:
+    """Where forecasts stand, in a few lines: how old, how good, by which models."""
+    if row["issued_at"] is None and not row["enough_days"]:
+        return "[bold]Forecasts 预测[/]  this service does not forecast by itself 本服务未自行预测"
+    issued = "none yet 尚无" if row["issued_at"] is None else f"{_time(row['issued_at'])} ({_old(row['issued_at'], at)})"
+    models = row["version"] or "[yellow]no models yet: by rules 尚无模型，按规则运行[/]"
+    run = "none 无" if row["run_received_at"] is None else f"{_time(row['run_received_at'])} ({_old(row['run_received_at'], at)})"
+    failing = f" [red]fetch failed 获取失败 x{row['weather_failures']}[/]" if row["weather_failures"] else ""
+    source = " [yellow]no source 未配置来源[/]" if row["weather"] == "none" else ""
+    lines = [f"[bold]Forecasts 预测[/]  {issued}  models 模型 {models}  weather run 天气预报 {run}{source}{failing}"]
+    by_quality = Counter(farm["quality"] for farm in row["farms"])
+    if by_quality:
+        lines.append("farms 场站 " + ", ".join(f"{n} {_QUALITIES.get(name, name)}" for name, n in by_quality.items()))
+    lines += [f"  {farm['id']} {farm['quality']}: {', '.join(farm['flags'])}" for farm in row["farms"] if farm["flags"]]
+    lines.append(_training(row))
+    return "\n".join(lines)
+
+
+def _training(row: Row) -> str:
+    last = row["training"]
+    if row["training_since"] is not None:
+        return f"training 训练 since {_time(row['training_since'])}"
+    if row["training_failure"]:
+        return f"[red]training failed 训练失败[/] {escape(row['training_failure'])}"
+    if not row["trains"]:
+        return "training 训练 by hand 人工: `vpp forecast train`"
+    if not row["version"]:
+        days = 0.0 if last is None else last["measured_days"]
+        return f"training 训练 by itself after {row['enough_days']} measured days, {days:.1f} are there 已有 {days:.1f} 天"
+    if last is None or not last["version"]:
+        return "training 训练 looked at daily 每日检查"
+    said = "in use 已启用" if last["promoted"] else "not better, not used 未优于现用"
+    return f"training 训练 {last['version']} {said} ({escape(last['reason'])})"
+
+
+def _old(since: datetime, at: datetime) -> str:
+    return f"{max((at - since).total_seconds(), 0.0) / _S_PER_H:.1f} h"
 
 
 def _areas(live: Row) -> Table:

@@ -16,7 +16,8 @@ import msgspec
 import uvicorn
 from fastapi import FastAPI
 
-from controllers.api.bodies import OverrideBody, PinBody
+from controllers.api.bodies import OverrideBody, PinBody, ReleaseBody
+from controllers.api.forecast_facts import FarmStanding, ForecastStanding
 from controllers.api.ledger_facts import AlarmFacts, EventFacts, Measurement, OverrideFacts, PlanFacts
 from controllers.api.limits import override_faults
 from controllers.api.live import LiveView
@@ -142,16 +143,17 @@ class ShownPark:
             raise AccessError(f"{caller.name}: may not")
         faults = tuple(fault.line() for fault in override_faults(self.park, body, self.at))
         if not faults:
-            number = len(self.held_overrides) + 1
+            number = max((one.number for one in self.held_overrides), default=0) + 1
             power = body.power_mw if isinstance(body, PinBody) else None
-            end = body.end if isinstance(body, PinBody) else None
+            start = None if isinstance(body, ReleaseBody) else body.start
+            end = None if isinstance(body, ReleaseBody) else body.end
             self.held_overrides.append(
                 OverrideFacts(
                     number=number,
                     asset_id=body.asset_id,
                     kind=body.kind,
                     power_mw=power,
-                    start=self.at,
+                    start=start or self.at,
                     end=end,
                     by=caller.name,
                     why=body.why,
@@ -159,6 +161,26 @@ class ShownPark:
                 )
             )
         return faults
+
+    async def close_override(self, number: int, caller: Caller) -> None:
+        if not caller.may(Right.OVERRIDE):
+            raise AccessError(f"{caller.name}: may not")
+        self.held_overrides = [one for one in self.held_overrides if one.number != number]
+
+    async def standing(self) -> ForecastStanding:
+        farms = [a.id for a in self.park.assets if category_of(a.kind) in ("wind", "sun")]
+        late = (FarmStanding(id=farms[0], quality="stale", flags=("run_late",)),)
+        return ForecastStanding(
+            weather="service",
+            weather_failures=3,
+            run_received_at=self.at - timedelta(hours=7),
+            issued_at=floor_to(self.at, QUARTER),
+            version="20300920T1600Z-0f1e2d3c4b",
+            learnt_until=datetime(2030, 9, 20, 16, tzinfo=UTC),
+            farms=(*late, *(FarmStanding(id=farm, quality="fresh") for farm in farms[1:])),
+            trains=True,
+            enough_days=30,
+        )
 
     async def acknowledge(self, number: int, caller: Caller) -> None:
         if self.refusing or not caller.may(Right.ACKNOWLEDGE):
@@ -267,7 +289,14 @@ def shown_park(at: datetime = START) -> ShownPark:
     shown = ShownPark(load(default_park_path(), at=at.date()), at=at)
     shown.held_alarms = [
         AlarmFacts(number=1, key="silent.ccus", level="alarm", text="ccus.jiulian: silent for 65 s <b>", raised_at=at),
-        AlarmFacts(number=2, key="forecast", level="warning", text="forecast: last weather run is 7 h old", raised_at=at),
+        AlarmFacts(
+            number=2,
+            key="weather.late",
+            level="warning",
+            text="the newest weather run came 7 h ago",
+            text_zh="天气预报迟到；最近一次在 7 小时前",
+            raised_at=at,
+        ),
     ]
     shown.held_events = [
         EventFacts(
@@ -299,7 +328,18 @@ def shown_park(at: datetime = START) -> ShownPark:
             by="operator",
             why="cell house check",
             asked_at=at,
-        )
+        ),
+        OverrideFacts(
+            number=2,
+            asset_id="bess.hongshan",
+            kind="maintenance",
+            power_mw=None,
+            start=at + timedelta(hours=6),
+            end=at + timedelta(hours=14),
+            by="operator",
+            why="inverter exchange",
+            asked_at=at,
+        ),
     ]
     shown.bus.post(
         topic_of(shown.park.id, Channel.PLAN_CURRENT), encode(plan_of(shown.park, floor_to(at, QUARTER), 192)), retain=True

@@ -169,7 +169,8 @@ def _with_our_structures(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parts(settings: Settings, park: Park, store: Store, live: LiveView, clock: Clock, real_clock: Clock) -> Parts:
-    ledger = Ledger(store)
+    names = {str(a.id): a.name_zh for a in park.assets} | {str(c.id): c.name_zh for c in park.connections}
+    ledger = Ledger(store, names)
     keys = KeyBook(store)
     tokens = TokenDesk(token_secret(settings.state_dir), keys, store)
     return Parts(

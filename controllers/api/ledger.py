@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from controllers.alarm_words import alarm_zh
 from controllers.api.bodies import EventBody, LocalBody, MaintenanceBody, PinBody
 from controllers.api.ledger_facts import (
     AlarmFacts,
@@ -46,10 +47,11 @@ class Ledger:
 
     Args:
         store: Open.
+        names: Chinese names of assets and connections, by id.
     """
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, names: Mapping[str, str] | None = None) -> None:
+        self.store, self._names = store, names or {}
 
     def check(self) -> None:
         """Asks for a sign of life.
@@ -143,7 +145,7 @@ class Ledger:
 
     def alarms_open(self) -> tuple[AlarmFacts, ...]:
         """Those that stand, or that nobody has seen."""
-        return tuple(_alarm(row) for row in self.store.alarms_open())
+        return tuple(self._alarm(row) for row in self.store.alarms_open())
 
     def acknowledge(self, row: AlarmFacts, by: str, note: str, at: datetime) -> AlarmFacts:
         """Somebody has seen it."""
@@ -151,6 +153,9 @@ class Ledger:
             return row
         self.store.acknowledge_alarm(row.number, by, at, note)
         return msgspec.structs.replace(row, acknowledged_at=at, acknowledged_by=by)
+
+    def _alarm(self, row: AlarmRow) -> AlarmFacts:
+        return AlarmFacts(**asdict(row), text_zh=alarm_zh(row.key, row.text, self._names))
 
     # Records
 
@@ -243,10 +248,6 @@ def _override(row: OverrideRow) -> OverrideFacts:
 def _event(row: EventRow) -> EventFacts:
     values = asdict(row)
     return EventFacts(by=values.pop("who"), **values)
-
-
-def _alarm(row: AlarmRow) -> AlarmFacts:
-    return AlarmFacts(**asdict(row))
 
 
 def _facts(row: KeptPlan) -> dict[str, Any]:

@@ -134,6 +134,7 @@ class AlarmFacts(msgspec.Struct, frozen=True, kw_only=True):
         key: What it is about; raised again it stays one alarm.
         level: note, warning or alarm.
         text: One line.
+        text_zh: The same in Chinese.
         raised_at: When.
         acknowledged_at: When somebody saw it.
         acknowledged_by: Who.
@@ -148,6 +149,7 @@ class AlarmFacts(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     cleared_at: datetime | None = None
+    text_zh: str = ""
 
 
 class AlarmList(msgspec.Struct, frozen=True, kw_only=True):

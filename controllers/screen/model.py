@@ -12,13 +12,15 @@ from typing import Any, Final
 import numpy as np
 import structlog
 
+from controllers.api.forecast_facts import ForecastStanding
 from controllers.api.ledger_facts import AlarmFacts, EventFacts, Measurement, OverrideFacts
 from controllers.console.flows import category_of
 from controllers.console.palette import SOURCES
+from controllers.screen.asked import forecast_panel, override_list
 from controllers.screen.curves import QUARTER, Matrix, PlanMemory, area_curves, columns_of, span_of
 from controllers.screen.options import chart_options
 from controllers.screen.source import ScreenSource
-from controllers.screen.view import Seen, asset_rows, event_list, header_chips, override_list, park_tiles
+from controllers.screen.view import Seen, asset_rows, event_list, header_chips, park_tiles
 from controllers.screen.words import LANGUAGES, Language
 from vpp.errors import VppError
 from vpp.units import FloatArray
@@ -46,6 +48,7 @@ class Words:
     assets: str = ""
     events: str = ""
     overrides: str = ""
+    forecasts: str = ""
 
 
 @dataclass(slots=True)
@@ -65,6 +68,7 @@ class ScreenModel:
     looked_at_s: float = -1e9
     _events: Sequence[EventFacts] = ()
     _overrides: Sequence[OverrideFacts] = ()
+    _standing: ForecastStanding = field(default_factory=ForecastStanding)
     _memory: PlanMemory = field(default_factory=PlanMemory)
     _plan_id: str | None = None
     _drawn: tuple[datetime | None, str | None] = (None, None)
@@ -89,6 +93,11 @@ class ScreenModel:
         """What stands in the ledger: alarms, calls, overrides."""
         self.alarms = await self.source.alarms()
         self._events, self._overrides = await self.source.events(), await self.source.overrides()
+        self._standing = await self.source.standing()
+
+    def override(self, number: int) -> OverrideFacts | None:
+        """One that stands or is to come, as it was last read."""
+        return next((one for one in self._overrides if one.number == number), None)
 
     async def refresh(self) -> None:
         """Everything, now: what a first visitor waits for; without the ledger they see the present."""
@@ -122,6 +131,7 @@ class ScreenModel:
             alarms=self.alarms,
             events=self._events,
             overrides=self._overrides,
+            standing=self._standing,
             ledger_away=bool(self._failing),
         )
         for language in LANGUAGES:
@@ -132,6 +142,7 @@ class ScreenModel:
                 assets=asset_rows(seen, language),
                 events=event_list(seen, language),
                 overrides=override_list(seen, language),
+                forecasts=forecast_panel(seen, language),
             )
         if self._drawn[0] is not None and self._plan_id != self._drawn[1]:
             await self._curves()

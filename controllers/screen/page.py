@@ -28,6 +28,7 @@ _TICK_S: Final = 1.0
 _MOST_ALARMS: Final = 12
 #: Tells which row was clicked; the rows themselves are made anew each second.
 _ROW: Final = "(event) => { const row = event.target.closest('[data-asset]'); if (row) emit(row.dataset.asset) }"
+_ASKED: Final = "(event) => { const row = event.target.closest('[data-override]'); if (row) emit(row.dataset.override) }"
 _MANY_OVER: Final = 3
 _LEVELS: Final = {"alarm": 0, "warning": 1, "note": 2}
 #: Every so many ticks the credential is shown at the door again.
@@ -80,19 +81,27 @@ class _Page:
         self._head()
         self._parts["tiles"] = ui.html("", sanitize=False).classes("tiles")
         self._bell = ui.element("div").classes("bell")
-        self._chart("")
-        with ui.element("div").classes("charts"):
-            for area in self._model.source.park.area_ids:
-                self._chart(area)
-        with ui.element("div").classes("board"):
-            self._panel("assets", "card")
+        with ui.element("div").classes("top"):
+            with ui.element("div").classes("curves"):
+                self._chart("")
+                with ui.element("div").classes("charts"):
+                    for area in self._model.source.park.area_ids:
+                        self._chart(area)
+            # Beside the curves, so that a wall that nobody scrolls shows what was asked for.
             with ui.element("div").classes("side"):
-                self._panel("events", "card")
-                self._panel("overrides", "card")
+                for name in ("overrides", "events", "forecasts"):
+                    self._panel(name, "card")
+        self._panel("assets", "card")
         hand = Hand(self._model.source, self._caller, self._language, self._model.look_at_asks)
         self._parts["assets"].on("click", lambda event: hand.open(str(event.args)), js_handler=_ROW)
+        self._parts["overrides"].on("click", lambda event: self._open_override(hand, str(event.args)), js_handler=_ASKED)
         self._tick()
         ui.timer(_TICK_S, self._tick)
+
+    def _open_override(self, hand: Hand, number: str) -> None:
+        one = self._model.override(int(number)) if number.isdigit() else None
+        if one is not None:
+            hand.open_override(one)
 
     def _head(self) -> None:
         park, other = self._model.source.park, "en" if self._language == "zh" else "zh"
@@ -152,7 +161,7 @@ class _Page:
         words = model.words[self._language]
         if words.number != self._number:
             self._number = words.number
-            for name in ("chips", "tiles", "assets", "events", "overrides"):
+            for name in ("chips", "tiles", "assets", "events", "overrides", "forecasts"):
                 self._parts[name].set_content(getattr(words, name))
         self._ring(model)
         if model.charts_number != self._charts_number:
@@ -211,7 +220,8 @@ class _Page:
         if seen:
             notes.append(f"{word('acknowledged', self._language)} {alarm.acknowledged_by or ''}")
         with ui.element("div").classes(f"alarm {alarm.level} {'seen' if seen else ''}").props('data-testid="alarm"'):
-            text = f"{escape(alarm.text)}<span>{escape(' · '.join(notes))}</span>"
+            said = alarm.text_zh if self._language == "zh" and alarm.text_zh else alarm.text
+            text = f"{escape(said)}<span>{escape(' · '.join(notes))}</span>"
             ui.html(text, sanitize=False).classes("text")
             if not seen and self._caller.may(Right.ACKNOWLEDGE):
                 click: Any = partial(self._acknowledge, alarm.number)

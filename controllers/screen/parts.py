@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from controllers.api.bodies import OverrideBody, ReleaseBody
 from controllers.api.context import Parts
+from controllers.api.forecast_facts import ForecastStanding, standing_of
 from controllers.api.ledger_facts import AlarmFacts, EventFacts, Measurement, OverrideFacts, PlanFacts
 from controllers.api.limits import override_faults
 from controllers.api.live_state import LiveState
@@ -103,6 +104,25 @@ class PartsSource:
             number = (await self._parts.in_thread(ledger.ask_override, body, caller.name, at)).number
         self._parts.told("override", number)
         return ()
+
+    async def close_override(self, number: int, caller: Caller) -> None:
+        """Ends one override, as by `DELETE /v1/overrides/{number}`.
+
+        Raises:
+            AccessError: The caller's role may not, or their credential has ended.
+            StoreError: It could not be written.
+        """
+        if not caller.may(Right.OVERRIDE) or not self.still(caller):
+            raise AccessError(f"{caller.role} {caller.name} may not override assets")
+        at = self.now()
+        row = next((one for one in await self.overrides() if one.number == number), None)
+        if row is not None:
+            await self._parts.in_thread(self._parts.ledger.close_override, row, caller.name, at)
+            self._parts.told("override", number)
+
+    async def standing(self) -> ForecastStanding:
+        """Where forecasts stand."""
+        return standing_of(await self._parts.in_thread(self._parts.ledger.controller_health))
 
     async def acknowledge(self, number: int, caller: Caller) -> None:
         """Somebody has seen an alarm.

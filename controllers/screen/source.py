@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from controllers.api.bodies import OverrideBody
+from controllers.api.forecast_facts import ForecastStanding
 from controllers.api.ledger_facts import AlarmFacts, EventFacts, Measurement, OverrideFacts, PlanFacts
 from controllers.api.live_state import LiveState
 from controllers.api.roles import Caller
@@ -75,6 +76,18 @@ class ScreenSource(Protocol):
         Raises:
             AccessError: The caller's role may not, or their credential has ended.
         """
+        ...
+
+    async def close_override(self, number: int, caller: Caller) -> None:
+        """Ends one override, now or before it begins; one that is over already stays so.
+
+        Raises:
+            AccessError: The caller's role may not, or their credential has ended.
+        """
+        ...
+
+    async def standing(self) -> ForecastStanding:
+        """Where forecasts stand, as the controller last noted it."""
         ...
 
     async def acknowledge(self, number: int, caller: Caller) -> None:

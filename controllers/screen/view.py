@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from html import escape
 from typing import Final
 
+from controllers.api.forecast_facts import ForecastStanding
 from controllers.api.ledger_facts import AlarmFacts, EventFacts, OverrideFacts
 from controllers.api.live_state import AssetLive, LiveState
 from controllers.console.flows import area_flows, category_of, green_shares
 from controllers.console.palette import GRID, LINK, SOURCES, STORE
 from controllers.screen.told import MISSING, answer_of, mw, reason_of, setpoint_of, shift_of
-from controllers.screen.words import COLOURS, LANGUAGES, MODES, Language, kind_words, word
+from controllers.screen.words import COLOURS, LANGUAGES, MODES, Language, kind_words, quality_words, word
 from vpp.park import Park
 from vpp.park.rating import rating
 from vpp.wire.messages import ComputeShift, PlanCurrent
 
-__all__ = ["Seen", "asset_rows", "event_list", "header_chips", "override_list", "park_tiles"]
+__all__ = ["Seen", "asset_rows", "clock_text", "event_list", "header_chips", "park_tiles", "worst_quality"]
 
+#: From good to poor.
+QUALITIES: Final = ("fresh", "stale", "persistence", "climatology")
 _FRESH_S: Final = 15.0
 _SHOWN: Final = 8
 
@@ -36,6 +39,7 @@ class Seen:
     alarms: Sequence[AlarmFacts]
     events: Sequence[EventFacts]
     overrides: Sequence[OverrideFacts]
+    standing: ForecastStanding = field(default_factory=ForecastStanding)
     ledger_away: bool = False
 
 
@@ -50,6 +54,9 @@ def header_chips(seen: Seen, language: Language) -> str:
     plan = seen.plan
     text = word("no_plan", language) if plan is None else f"{plan.source} {plan.issued_at.astimezone(seen.park.zone):%H:%M}"
     chips.append(_chip(word("plan", language), text, good=plan is not None and plan.source not in ("rules", "last_plan")))
+    if seen.standing.issued_at is not None:
+        worst = worst_quality(seen.standing)
+        chips.append(_chip(word("forecasts", language), quality_words(worst, language), good=worst in ("fresh", "stale")))
     if seen.ledger_away:
         chips.append(_chip(word("ledger", language), word("away", language), good=False))
     if seen.stale_forecast:
@@ -57,6 +64,11 @@ def header_chips(seen: Seen, language: Language) -> str:
     unseen = sum(1 for alarm in seen.alarms if alarm.acknowledged_at is None)
     chips.append(_chip(word("alarms", language), str(unseen), good=unseen == 0))
     return "".join(chips)
+
+
+def worst_quality(standing: ForecastStanding) -> str:
+    """Of all farms' forecasts: a forecast is as good as its weakest farm."""
+    return max((farm.quality for farm in standing.farms), key=QUALITIES.index, default=QUALITIES[0])
 
 
 def park_tiles(seen: Seen, language: Language) -> str:
@@ -110,26 +122,11 @@ def event_list(seen: Seen, language: Language) -> str:
         return f'<p class="quiet">{escape(word("no_events", language))}</p>'
     rows = []
     for event in list(reversed(seen.events))[:_SHOWN]:
-        span = f"{_clock(seen, event.start)}–{_clock(seen, event.end)}"
+        span = f"{clock_text(seen, event.start)}–{clock_text(seen, event.end)}"
         rows.append(
-            f'<div class="item {escape(event.state)}"><b>{escape(event.event_id)}</b> {escape(event.kind)} '
-            f"{escape(event.connection)} → {mw(event.target_mw)} MW<span>{span} · {escape(event.state)}"
+            f'<div class="item {escape(event.state)}"><b>{escape(event.event_id)}</b> {escape(word(event.kind, language))} '
+            f"{escape(event.connection)} → {mw(event.target_mw)} MW<span>{span} · {escape(word(event.state, language))}"
             f"{' · ' + escape(event.reason) if event.reason else ''}</span></div>"
-        )
-    return "".join(rows)
-
-
-def override_list(seen: Seen, language: Language) -> str:
-    """What people decided, and by whom."""
-    if not seen.overrides:
-        return f'<p class="quiet">{escape(word("no_overrides", language))}</p>'
-    rows = []
-    for one in list(reversed(seen.overrides))[:_SHOWN]:
-        until = "" if one.end is None else f"–{_clock(seen, one.end)}"
-        power = "" if one.power_mw is None else f" {mw(one.power_mw)} MW"
-        rows.append(
-            f'<div class="item"><b>{escape(one.asset_id)}</b> {escape(one.kind)}{power}'
-            f"<span>{_clock(seen, one.start)}{until} · {escape(one.by)}: {escape(one.why)}</span></div>"
         )
     return "".join(rows)
 
@@ -210,6 +207,7 @@ def _gauge(live: AssetLive, rated_mw: float, language: Language) -> str:
     )
 
 
-def _clock(seen: Seen, at: datetime) -> str:
+def clock_text(seen: Seen, at: datetime) -> str:
+    """The time of a day in park time; with the day unless it is today."""
     local, today = at.astimezone(seen.park.zone), seen.state.at.astimezone(seen.park.zone).date()
     return f"{local:%H:%M}" if local.date() == today else f"{local:%m-%d %H:%M}"

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["CATEGORY_WORDS", "COLOURS", "LANGUAGES", "Language", "MODES", "REASONS", "kind_words", "word"]
+__all__ = [
+    "CATEGORY_WORDS",
+    "COLOURS",
+    "FLAGS",
+    "LANGUAGES",
+    "MODES",
+    "REASONS",
+    "Language",
+    "kind_words",
+    "quality_words",
+    "word",
+]
 
 Language: TypeAlias = Literal["zh", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("zh", "en")
@@ -91,6 +102,41 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "pin": ("定功率", "Hold power"),
     "local": ("转就地", "Take to local"),
     "release": ("交回", "Give back"),
+    "maintenance": ("检修", "Maintenance"),
+    "from": ("开始（空为现在）", "from (empty: now)"),
+    "until_released": ("交回为止", "until released"),
+    "end_it": ("结束此项", "End it"),
+    "needs_start": ("检修请填写开始时间", "say when the maintenance begins"),
+    "bad_start": ("开始时间无法识别", "that is no time"),
+    "peak": ("削峰", "peak"),
+    "valley": ("填谷", "valley"),
+    "import_limit": ("限下网", "import limit"),
+    "export_limit": ("限上网", "export limit"),
+    "emergency": ("紧急", "emergency"),
+    "received": ("已收到", "received"),
+    "assessed": ("已评估", "assessed"),
+    "refused": ("已拒绝", "refused"),
+    "running": ("执行中", "running"),
+    "delivered": ("已执行", "delivered"),
+    "settled": ("已结算", "settled"),
+    "cancelled": ("已取消", "cancelled"),
+    "forecasts": ("预测", "Forecasts"),
+    "no_forecasts": ("本服务未自行预测", "This service does not forecast by itself"),
+    "models": ("模型", "models"),
+    "none_by_rules": ("尚无，按规则运行", "none yet: by rules"),
+    "learnt": ("学习截至", "learnt until"),
+    "issued": ("发布", "issued"),
+    "weather_run": ("天气预报", "weather run"),
+    "no_weather": ("未配置来源", "no source is set"),
+    "failing": ("获取失败", "fetch failed"),
+    "training": ("训练", "training"),
+    "in_training": ("训练中", "training now"),
+    "failed_training": ("训练失败", "failed"),
+    "by_hand": ("人工训练", "by hand"),
+    "days_measured": ("天实测", "days measured"),
+    "daily_look": ("每日检查", "looked at daily"),
+    "promoted": ("已启用", "in use"),
+    "not_better": ("未优于现用模型", "not better, not used"),
 }
 
 #: Categories of `controllers.console.palette`.
@@ -147,6 +193,27 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "override": ("人工干预", "override"),
 }
 
+#: Of a forecast, from good to poor.
+_QUALITIES: Final[Mapping[str, tuple[str, str]]] = {
+    "fresh": ("正常", "fresh"),
+    "stale": ("输入不全", "input incomplete"),
+    "persistence": ("惯性外推", "persistence"),
+    "climatology": ("气候均值", "climatology"),
+}
+
+#: What a forecast's input lacks.
+FLAGS: Final[Mapping[str, tuple[str, str]]] = {
+    "power_missing": ("无实测功率", "no measured power"),
+    "power_late": ("实测功率迟到", "measured power is late"),
+    "power_stuck": ("实测功率不变", "measured power is stuck"),
+    "clock_shift": ("时钟偏移", "its clock was shifted"),
+    "history_missing": ("无历史", "no history"),
+    "run_missing": ("无天气预报", "no weather run"),
+    "run_late": ("天气预报迟到", "weather run is late"),
+    "run_partial": ("天气预报不全", "weather run is partial"),
+    "drift": ("模型偏移", "the model drifts"),
+}
+
 _KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "wind": ("风电", "wind"),
     "solar": ("光伏", "sun"),
@@ -170,6 +237,11 @@ _KINDS: Final[Mapping[str, tuple[str, str]]] = {
 def word(name: str, language: Language) -> str:
     """A word of the screen; a name that it does not know is shown as it is."""
     return _WORDS.get(name, (name, name))[LANGUAGES.index(language)]
+
+
+def quality_words(quality: str, language: Language) -> str:
+    """How good a forecast is."""
+    return _QUALITIES.get(quality, (quality, quality))[LANGUAGES.index(language)]
 
 
 def kind_words(kind: str, language: Language) -> str:

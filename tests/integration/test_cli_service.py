@@ -62,6 +62,7 @@ def test_status_shows_each_asset_with_power_command_and_reason_and_the_alarms(te
     line = next(line for line in out.splitlines() if line.startswith("bess.hongshan"))
     assert all(word in line for word in ("remote", "-12.0", "target -12.0", "✓", "mpc", "312 CNY/MWh"))
     assert "the broker was away for 5 min" in out
+    assert "Forecasts 预测" in out
 
 
 def test_status_writes_the_same_facts_for_machines(terminal: Terminal, api: RunningApi) -> None:

@@ -171,8 +171,54 @@ def test_an_operator_holds_an_asset_at_a_power_and_absurd_powers_are_refused(
     expect(page.locator(".q-notification")).to_contain_text("5000")
     page.get_by_label("power, MW").fill("-12")
     page.locator("[data-testid=pin]").click()
-    expect(page.locator("[data-testid=overrides]")).to_contain_text("bess.songshan pin −12 MW")
-    expect(page.locator("[data-testid=overrides]")).to_contain_text("operator.test: inverter test")
+    expect(page.locator("[data-testid=overrides]")).to_contain_text("Hold power −12 MW")
+    expect(page.locator("[data-testid=overrides]")).to_contain_text("operator.test: inverter test · bess.songshan")
+
+
+def test_an_operator_books_a_maintenance_window_sees_it_on_the_coming_day_and_ends_it(
+    wall: Page, context: BrowserContext, address: str
+) -> None:
+    page = opened(context, address, "operator", "?lang=en")
+    page.locator("[data-asset='wind.envision']").click()
+    page.get_by_label("why (needed)").fill("gearbox oil")
+    page.get_by_label("for, min").fill("180")
+    page.locator("[data-testid=maintenance]").click()
+    expect(page.locator(".q-notification")).to_contain_text("say when the maintenance begins")
+    page.get_by_label("from (empty: now)").fill("2030-10-12T20:00")
+    page.locator("[data-testid=maintenance]").click()
+    booked = page.locator(".item.asked").filter(has_text="gearbox oil")
+    expect(booked).to_contain_text("20:00–23:00", timeout=SOON_MS)
+    left, width = booked.locator(".bar i").evaluate("bar => [parseFloat(bar.style.left), parseFloat(bar.style.width)]")
+    # In the park it is 10:40 and goes on by a second each second: nine hours and a third ahead, three hours long.
+    assert left == pytest.approx(100.0 * (9.0 + 1.0 / 3.0) / 24.0, abs=1.0)
+    assert width == pytest.approx(100.0 * 3.0 / 24.0, abs=0.1)
+    wall.keyboard.press("Escape")
+    expect(wall.locator("[data-testid=hand]")).to_have_count(0)
+    seen = wall.locator(".item.asked").filter(has_text="gearbox oil")
+    seen.click()
+    expect(wall.locator("[data-testid=asked]")).to_contain_text("operator.test: gearbox oil")
+    expect(wall.locator("[data-testid=end-it]")).to_have_count(0)
+    booked.click()
+    page.locator("[data-testid=end-it]").click()
+    expect(booked).to_have_count(0, timeout=SOON_MS)
+    expect(seen).to_have_count(0, timeout=SOON_MS)
+
+
+def test_the_screen_says_where_forecasts_stand_and_what_a_farm_lacks(wall: Page) -> None:
+    panel = wall.locator("[data-testid=forecasts]")
+    expect(panel).to_contain_text("20300920T1600Z-0f1e2d3c4b")
+    expect(panel).to_contain_text("(7.0 h) · fetch failed ×3")
+    expect(panel.locator(".item")).to_have_count(1)
+    expect(panel.locator(".item")).to_contain_text("weather run is late")
+    expect(wall.locator(".chips")).to_contain_text("input incomplete")
+
+
+def test_an_alarm_is_read_in_the_language_of_the_page(context: BrowserContext, address: str) -> None:
+    page = opened(context, address, "viewer", "?lang=zh")
+    late = page.locator("[data-testid=alarm]").filter(has_text="天气预报迟到")
+    expect(late).to_have_count(1)
+    page.goto(f"{address}/screen/?lang=en")
+    expect(page.locator("[data-testid=alarm]").filter(has_text="the newest weather run came 7 h ago")).to_have_count(1)
 
 
 def test_both_languages_are_there_and_logging_out_closes_the_door(context: BrowserContext, address: str) -> None:
