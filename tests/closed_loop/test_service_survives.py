@@ -180,7 +180,7 @@ def test_what_a_person_has_pinned_stays_pinned(story: Story) -> None:
 
 def test_after_broker_and_database_every_device_follows_again(story: Story) -> None:
     assert story.phases == [Phase.HELD, Phase.HELD]
-    assert story.rows["readings"] > 1_000
+    assert story.rows["readings"] > 500
 
 
 def test_each_part_was_begun_again_by_itself(story: Story) -> None:
