@@ -12,6 +12,7 @@ from vpp.wire.codec import decode, encode
 from vpp.wire.messages import (
     AcceptedInterval,
     Backlog,
+    BacklogAnswer,
     BacklogItem,
     ComputeShift,
     ComputeTelemetry,
@@ -20,10 +21,12 @@ from vpp.wire.messages import (
 )
 from vpp.wire.topics import Channel, topic_of
 
-__all__ = ["OnShift", "SchedulerClient"]
+__all__ = ["OnRefused", "OnShift", "SchedulerClient"]
 
 #: Called with each new signal; short and synchronous, as every handler of a bus.
 OnShift: TypeAlias = Callable[[ComputeShift], None]
+#: Called with what of a backlog does not count.
+OnRefused: TypeAlias = Callable[[BacklogAnswer], None]
 
 
 class SchedulerClient:
@@ -39,9 +42,10 @@ class SchedulerClient:
         fallback_cap_mw: The cap without any signal, as contracted: a cluster does not jump uncapped when the park
             falls silent. [MW]
         on_shift: Called with each new signal.
+        on_refused: Called when items of the backlog are refused, or all count again.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  whom it serves and whom it calls, each by its name
         self,
         bus: Bus,
         park: str,
@@ -50,15 +54,18 @@ class SchedulerClient:
         *,
         fallback_cap_mw: float,
         on_shift: OnShift | None = None,
+        on_refused: OnRefused | None = None,
     ) -> None:
         self._bus, self._cluster, self._clock = bus, cluster, clock
-        self._fallback_cap_mw, self._on_shift = fallback_cap_mw, on_shift
+        self._fallback_cap_mw, self._on_shift, self._on_refused = fallback_cap_mw, on_shift, on_refused
         self._shift: ComputeShift | None = None
         self._held: ShiftInterval | None = None
         self._backlog = topic_of(park, Channel.COMPUTE_BACKLOG, cluster)
         self._response = topic_of(park, Channel.COMPUTE_RESPONSE, cluster)
         self._telemetry = topic_of(park, Channel.COMPUTE_TELEMETRY, cluster)
         bus.subscribe(topic_of(park, Channel.COMPUTE_SHIFT, cluster), self._on_message, qos=1)
+        if on_refused is not None:
+            bus.subscribe(topic_of(park, Channel.COMPUTE_BACKLOG_ANSWER, cluster), self._on_answer, qos=1)
 
     @property
     def shift(self) -> ComputeShift | None:
@@ -161,6 +168,10 @@ class SchedulerClient:
         self._shift, self._held = shift, None
         if self._on_shift is not None:
             self._on_shift(shift)
+
+    def _on_answer(self, topic: str, payload: bytes) -> None:
+        if self._on_refused is not None:
+            self._on_refused(decode(BacklogAnswer, topic, payload))
 
     def _is_newer(self, shift: ComputeShift) -> bool:
         """A greater pair; or, when the signal held has run out, another leader's that was issued later.

@@ -174,6 +174,7 @@ class Controller:
             self.guide = DayAheadGuide(plans, rules) if settings.day_ahead else plans
         self.guard = Guard(park, self.commander, lambda: self.inbox.snapshot(clock.now()), self.dispatch_wakes.bell.ring)
         self.commander.may_lower = self._may_lower
+        self.inbox.on_backlog = self.commander.answer_backlog
         if settings.reserves.arrivals_level is not None:
             watch = ArrivalsWatch(park)
             self.inbox.on_cluster, self.inbox.arriving = watch.heard, watch.outlook

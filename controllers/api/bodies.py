@@ -152,7 +152,7 @@ class BacklogBody(_Body):
     """All deferrable work of a cluster; replaces what was said before. Items are judged one by one."""
 
     fast_band_mw: MagnitudeMw = Field(0.0, description="band within which power may be modulated in seconds [MW]")
-    items: list[dict[str, Any]] = Field(max_length=2_000, description="see BacklogItem; each is taken or refused by itself")
+    items: list[dict[str, Any]] = Field(max_length=20_000, description="see BacklogItem; each is taken or refused by itself")
 
 
 class AcceptedIntervalBody(_Body):

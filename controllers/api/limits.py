@@ -13,6 +13,8 @@ from controllers.api.problem import Fault, fault_of
 from vpp.park import Asset, Connection, Park
 from vpp.park.rating import rating
 from vpp.units import hours
+from vpp.wire.backlog import MOST_ITEMS, contradictions
+from vpp.wire.messages import BacklogItem
 from vpp.wire.messages.fields import MAX_MW
 
 __all__ = ["backlog_items", "event_faults", "override_faults", "plate_band_mw"]
@@ -121,6 +123,9 @@ def backlog_items(
     taken: list[BacklogItemBody] = []
     faults: list[Fault] = []
     for i, row in enumerate(rows):
+        if i >= MOST_ITEMS:
+            faults.append(Fault(where=f"items.{i}", value="", rule=f"more than {MOST_ITEMS} classes; merge some"))
+            continue
         try:
             item = BacklogItemBody.model_validate(row)
         except ValidationError as error:
@@ -140,5 +145,8 @@ def _item(item: BacklogItemBody, rated_mw: float, now: datetime, i: int) -> Iter
     elif item.deadline <= now:
         where, rule = f"items.{i}.deadline", f"is past; in the park it is {now.isoformat()}"
         yield Fault(where=where, value=item.deadline.isoformat(), rule=rule)
+    else:
+        for name, rule in contradictions(BacklogItem(**item.model_dump())):
+            yield Fault(where=f"items.{i}.{name}", value=f"{getattr(item, name)}", rule=rule)
     if item.max_mw > rated_mw:
         yield Fault(where=f"items.{i}.max_mw", value=f"{item.max_mw:g}", rule=f"the cluster has {rated_mw:g} MW")

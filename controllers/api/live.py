@@ -13,6 +13,7 @@ from controllers.api.live_state import AreaLive, AssetLive, AssetMode, CommandLi
 from controllers.bus.base import Bus
 from vpp.park import Asset, Park
 from vpp.wire import messages as m
+from vpp.wire.backlog import read_backlog
 from vpp.wire.codec import decode
 from vpp.wire.topics import Channel, filter_of, parse
 
@@ -243,7 +244,7 @@ class LiveView:
         self.on_news("shift", shift.cluster, shift)
 
     def _on_backlog(self, topic: str, payload: bytes) -> None:
-        self.backlogs[parse(topic).subject] = decode(m.Backlog, topic, payload)
+        self.backlogs[parse(topic).subject] = read_backlog(topic, payload)[0]
 
     def _on_response(self, topic: str, payload: bytes) -> None:
         self.responses[parse(topic).subject] = decode(m.ShiftResponse, topic, payload)

@@ -69,7 +69,8 @@ def _device(park: str, asset: str) -> Right:
 
 def _scheduler(park: str, cluster: str) -> Right:
     said = (Channel.COMPUTE_BACKLOG, Channel.COMPUTE_RESPONSE, Channel.COMPUTE_TELEMETRY)
-    return _right(f"scheduler.{cluster}", _own(park, cluster, *said), _own(park, cluster, Channel.COMPUTE_SHIFT))
+    heard = (Channel.COMPUTE_SHIFT, Channel.COMPUTE_BACKLOG_ANSWER)
+    return _right(f"scheduler.{cluster}", _own(park, cluster, *said), _own(park, cluster, *heard))
 
 
 def _gateway(park: str, name: str, connections: tuple[str, ...]) -> Right:

@@ -16,6 +16,7 @@ from controllers.console.journal import Journal
 from controllers.console.palette import Mode
 from controllers.console.receipts import Receipts, lease_end
 from vpp.park import Area, Asset, Park
+from vpp.wire.backlog import read_backlog
 from vpp.wire.codec import decode
 from vpp.wire.messages import (
     Ack,
@@ -209,7 +210,7 @@ class Board:
         self._issued(shift.issued_at)
 
     def _on_backlog(self, topic: str, payload: bytes) -> None:
-        self._backlogs[parse(topic).subject] = decode(Backlog, topic, payload)
+        self._backlogs[parse(topic).subject] = read_backlog(topic, payload)[0]
 
     def _on_grid(self, topic: str, payload: bytes) -> None:
         connection, said = parse(topic).subject, decode(GridMeasurement, topic, payload)

@@ -21,6 +21,8 @@ from vpp.wire.codec import decode, encode
 from vpp.wire.messages import (
     Ack,
     Arm,
+    Backlog,
+    BacklogAnswer,
     Command,
     ComputeShift,
     GridEvent,
@@ -28,6 +30,7 @@ from vpp.wire.messages import (
     Message,
     Placement,
     Reason,
+    RefusedItem,
     Shed,
     ShiftInterval,
 )
@@ -37,6 +40,8 @@ __all__ = ["Commander", "CommandCounters", "ShiftOrder", "Stamp"]
 
 #: More than a day of a large park's commands; a service that runs for months must not remember them all.
 _DELAYS_KEPT: Final = 100_000
+#: So many faults of a backlog are told one by one; a flood has one rule for all of them.
+_MOST_FAULTS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ class Commander:
         self._last: dict[tuple[AssetId, str], _Sent] = {}
         self._waiting: dict[int, tuple[AssetId, _Sent]] = {}
         self._shifts: dict[str, ComputeShift] = {}
+        self._refused: dict[AssetId, tuple[int, tuple[RefusedItem, ...]]] = {}
         #: What allows the cap of a cluster to fall inside the hours for which it is promised.
         self.may_lower: Callable[[AssetId], Lowering | None] = _never
         self.counters = CommandCounters()
@@ -189,6 +195,25 @@ class Commander:
         self.counters.sent += 1
         self._bus.post(topic_of(self._park, Channel.COMPUTE_SHIFT, order.cluster), encode(signal), qos=1, retain=True)
         self.mouth.published(Channel.COMPUTE_SHIFT, signal)
+
+    def answer_backlog(self, cluster: AssetId, said: Backlog, refused: tuple[RefusedItem, ...]) -> None:
+        """Tells a scheduler which items of its backlog do not count, and when they do again."""
+        told = (len(said.items), tuple(refused))
+        if not refused and cluster not in self._refused:
+            return  # all is in order, as always
+        if self._refused.get(cluster) == told:
+            return  # said already; a backlog is told again every minute
+        self._refused[cluster] = told
+        if not refused:
+            del self._refused[cluster]
+        answer = BacklogAnswer(
+            cluster=cluster,
+            reported_at=said.reported_at,
+            accepted=len(said.items),
+            refused=len(refused),
+            reasons=refused[:_MOST_FAULTS],
+        )
+        self._bus.post(topic_of(self._park, Channel.COMPUTE_BACKLOG_ANSWER, cluster), encode(answer), qos=1, retain=True)
 
     def _on_shift(self, topic: str, payload: bytes) -> None:
         signal = decode(ComputeShift, topic, payload)

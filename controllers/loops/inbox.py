@@ -17,8 +17,19 @@ from vpp.events import Override
 from vpp.ids import AssetId, ConnectionId
 from vpp.spot import SpotPrices
 from vpp.timegrid import TimeGrid
+from vpp.wire.backlog import read_backlog
 from vpp.wire.codec import decode
-from vpp.wire.messages import Ack, Backlog, ComputeTelemetry, GridEvent, GridMeasurement, GridPrice, Status, Telemetry
+from vpp.wire.messages import (
+    Ack,
+    Backlog,
+    ComputeTelemetry,
+    GridEvent,
+    GridMeasurement,
+    GridPrice,
+    RefusedItem,
+    Status,
+    Telemetry,
+)
 from vpp.wire.topics import Channel, filter_of, parse
 
 __all__ = ["Inbox", "InboxSettings"]
@@ -63,6 +74,8 @@ class Inbox:
         self.on_measured: Callable[[ConnectionId, GridMeasurement], None] = _nobody
         #: Told of every word of a cluster, and who knows what is expected to come to it.
         self.on_cluster: Callable[[AssetId, ComputeTelemetry], None] = _no_cluster
+        #: Told of every backlog, with what of it was refused.
+        self.on_backlog: Callable[[AssetId, Backlog, tuple[RefusedItem, ...]], None] = _no_backlog
         self.arriving: Callable[[AssetId, datetime], ArrivalOutlook | None] = _nothing_known
         #: Change of power that is news, by asset; one that is not here is none. [MW]
         self.matters_mw: Mapping[AssetId, float] = {}
@@ -237,7 +250,8 @@ class Inbox:
         self.ear.cluster(cluster, said)
 
     def _on_backlog(self, topic: str, payload: bytes) -> None:
-        cluster, said = AssetId(parse(topic).subject), decode(Backlog, topic, payload)
+        cluster, (said, refused) = AssetId(parse(topic).subject), read_backlog(topic, payload)
+        self.on_backlog(cluster, said, refused)
         self._backlogs[cluster] = said
         self._work[cluster] = tuple(
             Work(item.job_class, item.energy_mwh, item.release, item.deadline, item.max_mw)
@@ -274,6 +288,10 @@ def _nothing() -> None:
 
 def _no_cluster(cluster: AssetId, said: ComputeTelemetry) -> None:
     """Nobody counts."""
+
+
+def _no_backlog(cluster: AssetId, said: Backlog, refused: tuple[RefusedItem, ...]) -> None:
+    """Nobody answers."""
 
 
 def _nothing_known(cluster: AssetId, at: datetime) -> ArrivalOutlook | None:

@@ -42,6 +42,7 @@ _TRAFFIC: Final = {
     Channel.SHED: Traffic("controller", 0, retain=False, subject="ladder"),
     Channel.COMPUTE_SHIFT: Traffic("controller", 1, retain=True, subject="cluster"),
     Channel.COMPUTE_BACKLOG: Traffic("scheduler", 1, retain=True, subject="cluster"),
+    Channel.COMPUTE_BACKLOG_ANSWER: Traffic("controller", 1, retain=True, subject="cluster"),
     Channel.COMPUTE_RESPONSE: Traffic("scheduler", 1, retain=False, subject="cluster"),
     Channel.COMPUTE_TELEMETRY: Traffic("scheduler", 0, retain=False, subject="cluster"),
     Channel.GRID_MEASUREMENT: Traffic("grid gateway", 0, retain=False, subject="connection"),

@@ -35,6 +35,7 @@ MESSAGE_OF: Final[Mapping[Channel, type[m.Message]]] = MappingProxyType(
         Channel.SHED: m.Shed,
         Channel.COMPUTE_SHIFT: m.ComputeShift,
         Channel.COMPUTE_BACKLOG: m.Backlog,
+        Channel.COMPUTE_BACKLOG_ANSWER: m.BacklogAnswer,
         Channel.COMPUTE_RESPONSE: m.ShiftResponse,
         Channel.COMPUTE_TELEMETRY: m.ComputeTelemetry,
         Channel.GRID_MEASUREMENT: m.GridMeasurement,

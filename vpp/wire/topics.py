@@ -30,6 +30,7 @@ class Channel(Enum):
     SHED = "shed/{id}"
     COMPUTE_SHIFT = "compute/{id}/shift"
     COMPUTE_BACKLOG = "compute/{id}/backlog"
+    COMPUTE_BACKLOG_ANSWER = "compute/{id}/backlog_answer"
     COMPUTE_RESPONSE = "compute/{id}/response"
     COMPUTE_TELEMETRY = "compute/{id}/telemetry"
     GRID_MEASUREMENT = "grid/{id}/measurement"

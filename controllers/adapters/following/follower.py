@@ -25,7 +25,7 @@ from controllers.client import SchedulerClient
 from controllers.edge.edge import Timepiece
 from vpp.errors import SchedulerError
 from vpp.units import KW_PER_MW
-from vpp.wire.messages import AcceptedInterval, ComputeShift
+from vpp.wire.messages import AcceptedInterval, BacklogAnswer, ComputeShift
 
 __all__ = ["Follower", "FollowerCounters"]
 
@@ -61,7 +61,13 @@ class Follower:
         self._contract = Contract(settings.rules, settings.power, settings.margin_frac)
         self._wake = asyncio.Event()
         self._client = SchedulerClient(
-            bus, settings.park, settings.cluster, clock, fallback_cap_mw=settings.fallback_cap_mw, on_shift=self._on_shift
+            bus,
+            settings.park,
+            settings.cluster,
+            clock,
+            fallback_cap_mw=settings.fallback_cap_mw,
+            on_shift=self._on_shift,
+            on_refused=self._on_refused,
         )
         self._held = Held()
         self._watchdog: asyncio.subprocess.Process | None = None
@@ -72,6 +78,10 @@ class Follower:
     def _on_shift(self, shift: ComputeShift) -> None:
         self.counters.revisions += 1
         self._wake.set()
+
+    def _on_refused(self, answer: BacklogAnswer) -> None:
+        for why in answer.reasons:
+            log.warning("follower.refused cluster=%s item=%d where=%s rule=%s", answer.cluster, why.item, why.where, why.rule)
 
     async def run(self) -> None:
         """Follows until cancelled, then gives back all it holds.

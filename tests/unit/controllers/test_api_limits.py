@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from controllers.api.bodies import EventBody, OverrideBody
 from controllers.api.limits import backlog_items, event_faults, override_faults, plate_band_mw
 from tests.console_builders import two_areas
+from vpp.wire.backlog import MOST_ITEMS
 
 NOW = datetime(2030, 10, 7, 2, 15, tzinfo=UTC)
 PARK = two_areas()
@@ -156,3 +157,15 @@ def test_each_item_of_a_backlog_is_taken_or_refused_by_itself() -> None:
         "items.4.urgent",
     ]
     assert faults[1].line() == "items.2.max_mw: 10000: the cluster has 40 MW"
+
+
+def test_an_item_whose_energy_does_not_fit_its_window_is_refused() -> None:
+    taken, faults = backlog_items([_item(energy_mwh=41.0), _item(energy_mwh=43.0)], 40.0, NOW)
+    assert [item.energy_mwh for item in taken] == [41.0]
+    assert faults[0].line() == "items.1.energy_mwh: 43.0: 43 MWh do not fit between release and deadline at 5 MW: 42.5"
+
+
+def test_of_a_flood_the_first_classes_count_and_each_one_beyond_is_named() -> None:
+    taken, faults = backlog_items([_item(job_class=f"c{i}") for i in range(10_000)], 40.0, NOW)
+    assert len(taken) == MOST_ITEMS
+    assert [fault.where for fault in faults] == [f"items.{i}" for i in range(MOST_ITEMS, 10_000)]

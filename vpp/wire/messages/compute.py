@@ -158,6 +158,38 @@ class Backlog(Message, frozen=True, kw_only=True):
                 yield f"$.items[{i}].deadline: does not come after release"
 
 
+class RefusedItem(Dated, frozen=True, kw_only=True):
+    """One item of a backlog that does not count, and why.
+
+    Args:
+        item: Its place in the list, from 0.
+        where: The field; empty for the item as a whole.
+        rule: What it breaks.
+    """
+
+    item: Count
+    where: Text
+    rule: Text
+
+
+class BacklogAnswer(Message, frozen=True, kw_only=True):
+    """What of a backlog counts; retained, each replaces the one before.
+
+    Args:
+        cluster: Whose backlog.
+        reported_at: As the backlog says: which one this answers.
+        accepted: Items that count.
+        refused: How many do not.
+        reasons: Why, the first of them.
+    """
+
+    cluster: Id
+    reported_at: Instant
+    accepted: Count
+    refused: Count
+    reasons: tuple[RefusedItem, ...] = ()
+
+
 class AcceptedInterval(Dated, frozen=True, kw_only=True):
     """The power a scheduler takes on for one interval where it differs from the target."""
 
