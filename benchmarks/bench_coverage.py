@@ -28,6 +28,7 @@ from forecasting.forecast import QUANTILE_LEVELS
 from forecasting.journal import Journal
 from forecasting.known import CheckedDoor, FarmSite, KnownDoor
 from forecasting.predict import grid_middles, predict_raw
+from forecasting.report import band_block
 from forecasting.scores import bootstrap_band, coverage_frac
 from forecasting.settings import ForecastSettings
 from forecasting.train import ForecastModels, train
@@ -52,6 +53,7 @@ class Bands:
     low: dict[str, FloatArray]
     high: dict[str, FloatArray]
     group: IntArray
+    horizon_h: FloatArray
 
 
 def main() -> int:
@@ -103,10 +105,10 @@ def replay(door: KnownDoor, first: datetime, days: int) -> Bands:
         by_day = np.stack([scale_frac(site, grid_middles(grid)) for site in models.farms]) > 0
         truth = np.stack([outcomes_frac(door, site.asset_id, grid, end) for site in models.farms])
         outcome.append(np.where(by_day, truth, np.nan))
-    group = horizon_group(grid.offset_h + grid.step_h / 2.0)
+    horizon_h = grid.offset_h + grid.step_h / 2.0
     stacked = {name: np.stack(one) for name, one in quantile.items()}
     low, high = ({name: one[..., side] for name, one in stacked.items()} for side in (LOW, HIGH))
-    return Bands(origins, np.stack(outcome), low, high, group)
+    return Bands(origins, np.stack(outcome), low, high, horizon_group(horizon_h), horizon_h)
 
 
 def report(bands: Bands) -> dict[str, Any]:
@@ -145,7 +147,7 @@ def _month(bands: Bands, farm: int, part: BoolArray, rows: BoolArray) -> dict[st
     known = ~np.isnan(outcome)
     hits, count = ((outcome >= low) & (outcome <= high) & known).sum(axis=1), known.sum(axis=1)
     by_origin = np.divide(hits, count, out=np.full(count.shape, np.nan), where=count > 0)
-    below, above = bootstrap_band(by_origin, block=DAY_ORIGINS)
+    below, above = bootstrap_band(by_origin, block=band_block(bands.horizon_h[part], HOUR_APART))
     found = coverage_frac(outcome, low, high)
     return {
         "coverage_frac": found,

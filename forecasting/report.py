@@ -29,7 +29,7 @@ from vpp.series import StampArray, to_stamp
 from vpp.timegrid import TimeGrid
 from vpp.units import BoolArray, FloatArray, IntArray
 
-__all__ = ["Replay", "Said", "replay_span", "report_of", "span_of"]
+__all__ = ["Replay", "Said", "band_block", "replay_span", "report_of", "span_of"]
 
 #: 09:00 park time, when dispatch is told, is one of the origins.
 BETWEEN: Final = timedelta(hours=1)
@@ -197,11 +197,20 @@ def _banded(said: Said, number: int, chosen: BoolArray) -> dict[str, Any]:
     inside = (outcome >= quantile[..., LOW]) & (outcome <= quantile[..., HIGH])
     count = known.sum(axis=1)
     hits = np.divide((inside & known).sum(axis=1), count, out=np.full(count.shape, np.nan), where=count > 0)
-    # Blocks of a day: hits hang together within one weather.
-    low, high = bootstrap_band(hits, block=round(timedelta(days=1) / BETWEEN))
+    low, high = bootstrap_band(hits, block=band_block(said.horizon_h[chosen.any(axis=0)], BETWEEN))
     found = _coverage(said, number, chosen)
     band = [max(0.0, NOMINAL_FRAC + low), min(1.0, NOMINAL_FRAC + high)]
     return {"coverage90_frac": found, "band99_frac": band, "inside": None if found is None else band[0] <= found <= band[1]}
+
+
+def band_block(horizon_h: FloatArray, between: timedelta) -> int:
+    """Origins in a block of the bootstrap: a day of weather, and as long as two forecasts have outcomes in common.
+
+    Args:
+        horizon_h: Leads of a horizon group. [h]
+        between: From one origin to the next.
+    """
+    return round((timedelta(days=1) + timedelta(hours=float(horizon_h.max()))) / between)
 
 
 def _seasons(month: IntArray) -> Iterator[tuple[str, BoolArray]]:
