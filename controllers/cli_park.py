@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -17,7 +18,7 @@ from vpp.errors import ParkError
 from vpp.park import GRID, Park, ParkRecord, load, load_record
 from vpp.park.rating import Rating, rating
 
-__all__ = ["check", "default_park_path", "show"]
+__all__ = ["add_park_commands", "check", "default_park_path", "park_command", "show"]
 
 _WIDTH_WITHOUT_TERMINAL: Final = 100
 _TABLE_WIDTH: Final = 120
@@ -45,6 +46,21 @@ def default_park_path() -> Path:
     """The `seeds/` folder beside the packages, or in the working folder where the packages are installed elsewhere."""
     beside = Path(__file__).resolve().parents[1] / "seeds"
     return beside if beside.is_dir() else Path("seeds")
+
+
+def add_park_commands(commands: Any) -> None:
+    """Adds `check` and `park` to the command line."""
+    one = commands.add_parser("check", help="validate a park file or folder; every fault in one line")
+    one.add_argument("path", nargs="?", help="park file or folder; without it the park that travels with the project")
+    park = commands.add_parser("park", help="show a park: by area what there is, totals, what is assumed")
+    park.add_argument("--park", help="park file or folder")
+    park.add_argument("--at", help="day as of which it is shown, as in 2030-01-01")
+    park.add_argument("--json", action="store_true", help="the same facts for machines")
+
+
+def park_command(told: argparse.Namespace) -> int:
+    """Runs one of them; the exit status."""
+    return check(told.path) if told.command == "check" else show(told.park, at=told.at, as_json=told.json)
 
 
 def check(path: Path | str | None = None) -> int:

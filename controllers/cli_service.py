@@ -9,17 +9,20 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+from urllib.error import HTTPError
 from urllib.parse import quote
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 from zoneinfo import ZoneInfo
-
-import httpx
-from rich.console import Console
 
 from controllers import cli_service_tables as tables
 from controllers.settings import ClientSettings, client_settings
 from vpp.errors import VppError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["COMMANDS", "add_service_commands", "service_command"]
 
@@ -27,6 +30,7 @@ COMMANDS: Final = ("status", "override", "event", "token")
 _TIMEOUT_S: Final = 10.0
 _FAILED: Final = 1
 _BAD_INPUT: Final = 2
+_REFUSED: Final = 400
 _INVALID: Final = 422
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)(s|min|m|h|d)")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
@@ -52,11 +56,9 @@ class Service:
     """The API from outside.
 
     Args:
-        client: Connected to its address.
         settings: Where that is, and with which token.
     """
 
-    client: httpx.Client
     settings: ClientSettings
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
@@ -69,17 +71,17 @@ class Service:
             raise AskError(
                 "no key or token: give --token or VPP_TOKEN; `vpp token operator` makes one on the service's own machine"
             )
-        headers = {"Authorization": f"Bearer {self.settings.token}"}
+        headers = {"Authorization": f"Bearer {self.settings.token}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
         try:
-            said = self.client.request(method, path, json=body, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            status, said = _exchanged(Request(f"{self.settings.url}{path}", data, headers, method=method))
+        except (OSError, ValueError, HTTPException) as error:
             raise AskError(
                 f"{self.settings.url}: no service answers ({_short(error)}); is it running? `vpp serve` starts it"
             ) from error
-        if said.is_success:
+        if status < _REFUSED:
             return _read(said, self.settings.url)
-        problem = _problem(said, self.settings.url)
-        raise AskError(problem, _BAD_INPUT if said.status_code == _INVALID else _FAILED)
+        raise AskError(_problem(status, said, self.settings.url), _BAD_INPUT if status == _INVALID else _FAILED)
 
     def zone(self) -> ZoneInfo:
         """In which people of the park read the clock."""
@@ -92,19 +94,17 @@ class Service:
 
 def service_command(told: argparse.Namespace) -> int:
     """Runs one of the commands; the exit status is 0 only if it did what was asked."""
-    settings = client_settings(told.url, told.token)
+    # Only what is shown to people takes the tables' library.
+    from rich.console import Console
+
+    service = Service(client_settings(told.url, told.token))
     console = Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
     try:
-        inside = any(f"://{host}" in settings.url for host in _LOOPBACK)
-        # Plain HTTP needs no certificates, and reading all of them takes longer than the question.
-        is_tls = settings.url.startswith("https:")
-        with httpx.Client(base_url=settings.url, timeout=_TIMEOUT_S, trust_env=not inside, verify=is_tls) as client:
-            service = Service(client, settings)
-            answer, show = told.act(service, told)
-            if told.json:
-                sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
-            else:
-                show(console, answer if told.act is make_token else tables.in_zone(answer, service.zone()))
+        answer, show = told.act(service, told)
+        if told.json:
+            sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
+        else:
+            show(console, answer if told.act is make_token else tables.in_zone(answer, service.zone()))
     except AskError as error:
         sys.stderr.write(f"{error}\n")
         return error.status
@@ -115,7 +115,7 @@ def service_command(told: argparse.Namespace) -> int:
 
 
 #: What a command answers, and how it is shown to people.
-Outcome = tuple[Any, Callable[[Console, Any], None]]
+Outcome = tuple[Any, Callable[["Console", Any], None]]
 
 
 def status(service: Service, told: argparse.Namespace) -> Outcome:
@@ -248,20 +248,42 @@ def _end(told: argparse.Namespace, start: datetime, now: datetime) -> datetime |
     return None if told.span is None else start + _length(told.span, "--for")
 
 
-def _read(said: httpx.Response, url: str) -> Any:
+class _Stays(HTTPRedirectHandler):
+    """Follows nobody: a token is shown to no other address than the one that was named."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Never."""
+
+
+def _exchanged(request: Request) -> tuple[int, bytes]:
+    """Status and body; a refusal is an answer like any other."""
+    if request.type not in ("http", "https"):
+        raise ValueError(f"{request.type}: only http and https are asked")
+    inside = any(f"://{host}" in request.full_url for host in _LOOPBACK)
+    # On this machine no proxy is asked, whatever the environment says.
+    opener = build_opener(_Stays, ProxyHandler({})) if inside else build_opener(_Stays)
     try:
-        return said.json()
+        with opener.open(request, timeout=_TIMEOUT_S) as said:
+            return said.status, said.read()
+    except HTTPError as refused:
+        with refused:
+            return refused.code, refused.read()
+
+
+def _read(said: bytes, url: str) -> Any:
+    try:
+        return json.loads(said)
     except ValueError as error:
         raise AskError(f"{url}: answers, but not as this service does; is the address right?") from error
 
 
-def _problem(said: httpx.Response, url: str) -> str:
+def _problem(status: int, said: bytes, url: str) -> str:
     """The service's own line; of something that is not the service, what it said."""
     try:
-        problem = said.json()
+        problem = json.loads(said)
         return str(problem["detail"])
     except (ValueError, KeyError, TypeError):
-        return f"{url}: answers {said.status_code}, and not as this service does; is the address right?"
+        return f"{url}: answers {status}, and not as this service does; is the address right?"
 
 
 def _short(error: Exception) -> str:

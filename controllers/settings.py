@@ -17,14 +17,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from controllers.clock import WallClock
 from vpp.errors import SettingsError
-from vpp.park import Park
+
+if TYPE_CHECKING:
+    # A command that asks the service reads settings and no park.
+    from vpp.park import Park
 
 __all__ = [
     "ApiSettings",
