@@ -18,6 +18,7 @@ from controllers.dispatch.guidance import (
     StoreGuidance,
     TailPoint,
 )
+from controllers.planner.blocks.source import SOONER_FRAC
 from controllers.planner.placement import Move, placed, sites_of
 from controllers.planner.problem import ConnectionTerms, Problem
 from controllers.planner.read import GRID_FACTOR
@@ -83,7 +84,8 @@ def guidance_of(plan_id: PlanId, problem: Problem, result: Result, forecast: For
         ),
         held_mw={a.id: float(result.assets[a.id].power_mw[t]) for a in slow},
         tails={a.id: _tail(result, a, t) for a in park.assets},
-        curtail_cny_per_mwh=problem.curtail_cny_per_mwh,
+        # As the plan's first interval: at the plain price what a store gives up later would tie with wasting wind now.
+        curtail_cny_per_mwh=problem.curtail_cny_per_mwh * (1.0 + SOONER_FRAC),
     )
 
 
