@@ -34,7 +34,7 @@ _TOKEN_LIFE: Final = timedelta(minutes=15)
 #: A token is not shown in the last minute of its life.
 _TOKEN_REST: Final = timedelta(minutes=1)
 #: Callers whose tokens are kept.
-_TOKENS_MAX: Final = 1_000
+_TOKENS_MAX: Final = 500
 #: States of a call that is not over.
 STANDING: Final = ("received", "assessed", "accepted", "running")
 

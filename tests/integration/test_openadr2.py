@@ -19,6 +19,7 @@ from tests.api_service import running_api, until
 from tests.openadr_rig import SECRETS, RunningVtn, event_words, running_vtn
 
 pytest.importorskip("openleadr", reason="openleadr is not installed (extra openadr2)")
+OLD_PATH = "/OpenADR2/Simple/2.0b"
 SITE = Path(__file__).resolve().parents[1] / "old_site.py"
 
 
@@ -57,7 +58,7 @@ def _bridge(vtn: RunningVtn, folder: Path) -> Iterator[str]:
     config.write_text(f'vtn_url = "{vtn.url}"\nport = {port}\npoll_s = 0.3\n{site}', encoding="utf-8")
     with _running("-m", "controllers.cli", "openadr", "old", "--config", config) as lines:
         until(lambda: any(line.startswith("openadr2") for line in list(lines)), 20.0)
-        yield f"http://127.0.0.1:{port}/OpenADR2/Simple/2.0b"
+        yield f"http://127.0.0.1:{port}" + OLD_PATH
 
 
 def _soon(minutes: int) -> str:

@@ -67,7 +67,7 @@ class BridgeSettings:
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8087
     vtn_id: str = "chifeng"
-    poll_s: Annotated[float, Field(ge=0.1, le=3_600.0)] = 10.0
+    poll_s: Annotated[float, Field(ge=0.1, le=7_200.0)] = 10.0
     sites: tuple[OldSite, ...] = ()
 
 
@@ -213,7 +213,7 @@ async def run_bridge(settings: BridgeSettings, on_ready: Callable[[str], None] |
             raise SettingsError([f"openadr2: {settings.host}:{settings.port}: {error.strerror or error}"]) from error
         try:
             if on_ready is not None:
-                on_ready(f"openadr2 http://{settings.host}:{settings.port}/OpenADR2/Simple/2.0b")
+                on_ready(f"openadr2 http://{settings.host}:{settings.port}" + server.http_path_prefix)
             await bridge.run()
         finally:
             await server.stop()

@@ -27,7 +27,7 @@ SIGNALS: Final = frozenset({"PRICE", "GHG"})
 _MW_IN: Final[Mapping[str, float]] = MappingProxyType({"KW": 1.0 / KW_PER_MW, "MW": 1.0})
 _CALLS_MAX: Final = 300
 #: Whoever says no priority goes last.
-_LAST: Final = 1_000
+_LAST: Final = 999
 _NOTE_MAX: Final = 400
 #: A call that runs already is taken from now on; up to this age it is called with its own start.
 _JUST_BEGUN: Final = timedelta(minutes=10)

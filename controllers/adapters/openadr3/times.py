@@ -11,7 +11,7 @@ from vpp.units import SECONDS_PER_HOUR, SECONDS_PER_MINUTE
 __all__ = ["FOR_EVER", "duration_of", "duration_text", "instant_of", "instant_text", "uri_text"]
 
 #: "A duration of P9999Y may indicate infinity", as a span that may still be added to any date of ours.
-FOR_EVER: Final = timedelta(days=365 * 1_000)
+FOR_EVER: Final = timedelta(days=365_000)
 _INSTANT: Final = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})[Tt]([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
 )

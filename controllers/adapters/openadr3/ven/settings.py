@@ -65,7 +65,7 @@ class VenSettings:
     ven_name: Annotated[str, Field(min_length=1, max_length=128)]
     programs: tuple[str, ...] = ()
     agreements: tuple[Agreement, ...] = ()
-    poll_s: Annotated[float, Field(ge=0.1, le=3_600.0)] = 30.0
+    poll_s: Annotated[float, Field(ge=0.1, le=7_200.0)] = 30.0
     report_s: Annotated[float, Field(ge=0.1, le=86_400.0)] = 60.0
     ca_file: Path | None = None
     callback: CallbackSettings | None = None

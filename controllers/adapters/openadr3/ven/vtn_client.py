@@ -25,7 +25,7 @@ _PAGES_MAX: Final = 40
 #: A token is renewed this long before it ends, but at the latest after so much of its life.
 _REST_S: Final = 30.0
 _REST_FRAC: Final = 0.1
-_LIFE_S: Final = 3_600.0
+_LIFE_S: Final = 1_800.0
 _BYTES_MAX: Final = 8_000_000
 #: Clocks that differ by more are worth a word: starts of events are read by our own.
 _SKEW_S: Final = 30.0

@@ -26,7 +26,7 @@ _TIMEOUT_S: Final = 5.0
 _ATTEMPTS: Final = 4
 _PAUSE_S: Final = 0.5
 #: Notices that wait for one address; of more the oldest are given up, and that is logged.
-_WAITING_MAX: Final = 1_000
+_WAITING_MAX: Final = 500
 #: Addresses that are told at the same time.
 _AT_ONCE: Final = 16
 

@@ -63,7 +63,7 @@ class VtnSettings:
     agreements: tuple[Agreement, ...] = ()
     park_program: Annotated[str, Field(min_length=1, max_length=128)] = "park"
     callbacks: tuple[str, ...] = ()
-    token_life_s: Annotated[int, Field(ge=30, le=86_400)] = 3_600
+    token_life_s: Annotated[int, Field(ge=30, le=86_400)] = 1_800
     objects_max: Annotated[int, Field(ge=1)] = 5_000
     refusals_max: Annotated[int, Field(ge=1)] = 20
     look_s: Annotated[float, Field(ge=0.1, le=600.0)] = 5.0
