@@ -104,7 +104,8 @@ def test_the_server_keeps_to_the_specification(vtn: RunningVtn, tmp_path: Path, 
     spec.write_text(yaml.safe_dump(mended_spec(_ids(vtn))), encoding="utf-8")
     command = [Path(sys.executable).with_name("schemathesis"), "run", spec, "--url", vtn.url, "--seed", "3"]
     command += ["--header", f"Authorization: Bearer {vtn.token(name)}", "--phases", "examples,fuzzing", "--max-examples", "1"]
-    command += ["--continue-on-failure", "--warnings", "off"]
+    # A slow machine draws its requests slowly; that is no fault of the server.
+    command += ["--continue-on-failure", "--warnings", "off", "--suppress-health-check", "all"]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240)
     assert ran.returncode == 0, ran.stdout[-6000:]
     assert "No issues found" in ran.stdout, ran.stdout[-2000:]
