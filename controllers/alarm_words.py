@@ -17,6 +17,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "clock": ("{name}的时钟超前；其读数按收到时刻计", ""),
     "plan.missing": ("没有新计划；现按{source}运行", r"; (?P<source>\w+) in force"),
     "forecast.stale": ("预测已过期，最近一次为 {at}", r"is of (?P<at>\S+)"),
+    "forecast.failed": ("没有新预测，上一预测逐渐过期：{why}", r"new forecast: (?P<why>.+)"),
     "forecast.no_models": ("尚无预测模型，园区按规则运行；{until}", r"by rules; (?P<until>.+)"),
     "forecast.training_failed": ("预测模型训练失败：{why}", r"trained: (?P<why>.+)"),
     "weather.late": ("天气预报迟到；{newest}", r"^(?P<newest>.+)$"),

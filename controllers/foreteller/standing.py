@@ -18,7 +18,7 @@ from forecasting.forecast import MODEL_LEVELS, Forecast
 from forecasting.known import CheckedDoor, FarmSite
 from forecasting.predict import grid_middles
 from forecasting.registry import Registry
-from vpp.errors import ForecastError
+from vpp.errors import ForecastError, WorkerError
 from vpp.timegrid import TimeGrid
 
 __all__ = ["StandingForecaster", "StandingForeteller", "covering", "standing_forecaster"]
@@ -76,6 +76,8 @@ class StandingForeteller:
         self.setup = setup
         #: Whether there were models when it was last asked; None before.
         self.has_models: bool | None = None
+        #: Why the last forecast failed; empty if it did not.
+        self.failure = ""
         self._resident = ResidentForecaster(partial(standing_forecaster, setup), worker)
 
     async def tell(self, grid: TimeGrid) -> Told | None:
@@ -85,9 +87,15 @@ class StandingForeteller:
             ForecastError: The models cannot be read.
             WorkerError: The process died.
         """
-        registry = await asyncio.to_thread(Registry.open, self.setup.models_dir)
-        self.has_models = registry.current is not None
-        return await self._resident.tell(grid) if self.has_models else None
+        try:
+            registry = await asyncio.to_thread(Registry.open, self.setup.models_dir)
+            self.has_models = registry.current is not None
+            told = await self._resident.tell(grid) if self.has_models else None
+        except (ForecastError, WorkerError) as error:
+            self.failure = str(error)
+            raise
+        self.failure = ""
+        return told
 
 
 def covering(forecast: Forecast, farms: tuple[FarmSite, ...]) -> Forecast:

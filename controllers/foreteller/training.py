@@ -9,9 +9,11 @@ on the newest fortnight (`forecasting.registry.challenge`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
+
+import structlog
 
 from controllers.foreteller.door import open_door
 from controllers.foreteller.ledger_power import LedgerPower
@@ -19,10 +21,12 @@ from controllers.foreteller.setup import ForecastSetup
 from forecasting.known import CheckedDoor
 from forecasting.registry import TRIAL, Registry, challenge
 from forecasting.settings import ForecastSettings
-from vpp.errors import StoreError
+from vpp.errors import ForecastError, StoreError
 from vpp.ids import AssetId
 
 __all__ = ["Training", "due", "half_measured_days", "look_and_train", "too_young"]
+
+log = structlog.get_logger(__name__)
 
 _DRIFT_APART: Final = timedelta(days=7)
 
@@ -80,10 +84,8 @@ def look_and_train(setup: ForecastSetup, at: datetime, drifting: Sequence[AssetI
     door = open_door(setup, training=True)
     registry = Registry.open(setup.models_dir)
     days = half_measured_days({f.asset_id: door.measured_days(f.asset_id, at) for f in setup.farms}, setup.capacity_mw)
-    unknown: tuple[AssetId, ...] = ()
-    if registry.current is not None:
-        known = {farm.asset_id for farm in registry.models().farms}
-        unknown = tuple(farm.asset_id for farm in setup.farms if farm.asset_id not in known)
+    registry, known = in_use(registry)
+    unknown = tuple(farm.asset_id for farm in setup.farms if registry.current is not None and farm.asset_id not in known)
     reason = due(setup, registry, at, timedelta(days=days), drifting=drifting, unknown=unknown)
     if not reason:
         return Training(at=at, measured_days=days)
@@ -98,6 +100,17 @@ def look_and_train(setup: ForecastSetup, at: datetime, drifting: Sequence[AssetI
         pinball=version.pinball,
         rival_pinball=version.rival_pinball,
     )
+
+
+def in_use(registry: Registry) -> tuple[Registry, frozenset[AssetId]]:
+    """The register and the farms that its models know; models that cannot be read, as after an upgrade, count as none."""
+    if registry.current is None:
+        return registry, frozenset()
+    try:
+        return registry, frozenset(farm.asset_id for farm in registry.models().farms)
+    except ForecastError as error:
+        log.warning("training.models_unread", version=registry.current, reason=str(error))
+        return replace(registry, current=None), frozenset()
 
 
 def due(

@@ -20,6 +20,7 @@ __all__ = ["ForecastRoom"]
 
 #: Alarms of this room.
 NO_MODELS: Final = "forecast.no_models"
+FAILED: Final = "forecast.failed"
 TRAINING_FAILED: Final = "forecast.training_failed"
 _TRAINING_BUDGET_S: Final = 21_600.0
 
@@ -82,6 +83,8 @@ class ForecastRoom:
         found = self.weather.conditions(at)
         if self.foreteller.has_models is False:
             found |= {NO_MODELS: f"no forecast models yet: the park runs by rules; {self._until()}"}
+        if self.foreteller.failure:
+            found[FAILED] = f"no new forecast: {self.foreteller.failure}"
         if self.training.failure:
             found[TRAINING_FAILED] = f"forecast models could not be trained: {self.training.failure}"
         return found

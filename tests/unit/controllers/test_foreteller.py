@@ -16,7 +16,7 @@ from controllers.foreteller import ForecastSetup, RunShelf, too_young
 from controllers.foreteller.door import open_door
 from controllers.foreteller.setup import place_of
 from controllers.foreteller.standing import covering
-from controllers.foreteller.training import due, half_measured_days
+from controllers.foreteller.training import due, half_measured_days, in_use
 from controllers.loops.weather import WeatherDesk
 from controllers.settings import WeatherSettings
 from controllers.store import Reading, RegisterRow, open_store
@@ -175,6 +175,14 @@ def test_a_training_is_due_by_the_rule(
     registry = Registry(tmp_path, trained[0].name if trained else None, trained)
     measured = timedelta(days=measured_days)
     assert due(setup_in(tmp_path), registry, at, measured, drifting=drifting, unknown=unknown) == expected
+
+
+def test_models_that_cannot_be_read_any_more_count_as_none_and_are_trained_anew(tmp_path: Path) -> None:
+    (tmp_path / "v0").mkdir()
+    (tmp_path / "v0" / "models.json").write_text('{"form": 1}', encoding="utf-8")
+    registry, known = in_use(Registry(tmp_path, "v0", versions(START)))
+    assert (registry.current, known) == (None, frozenset())
+    assert due(setup_in(tmp_path), registry, START + timedelta(days=1), timedelta(days=30)) == "no models yet"
 
 
 def test_a_large_farm_alone_is_half_of_the_capacity() -> None:
