@@ -209,8 +209,8 @@ class Commander:
         answer = BacklogAnswer(
             cluster=cluster,
             reported_at=said.reported_at,
-            accepted=len(said.items),
-            refused=len(refused),
+            accepted_items=len(said.items),
+            refused_items=len(refused),
             reasons=refused[:_MOST_FAULTS],
         )
         self._bus.post(topic_of(self._park, Channel.COMPUTE_BACKLOG_ANSWER, cluster), encode(answer), qos=1, retain=True)

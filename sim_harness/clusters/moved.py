@@ -13,12 +13,13 @@ from typing import Final, Protocol
 
 from sim_harness.clusters.job_stream import NewJobs
 from vpp.ids import AssetId
+from vpp.units import SECONDS_PER_HOUR
 from vpp.wire.messages import ComputeShift, Placement
 
 __all__ = ["LEAST_SLACK_S", "Cargo", "Exchange", "FluidCargo", "JobCargo"]
 
 #: What could be late because of the move stays.
-LEAST_SLACK_S: Final = 3600.0
+LEAST_SLACK_S: Final = SECONDS_PER_HOUR
 
 
 @dataclass(frozen=True, slots=True)

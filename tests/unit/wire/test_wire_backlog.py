@@ -119,9 +119,9 @@ def test_the_scheduler_is_told_what_does_not_count_and_once_more_when_all_does()
     for _ in range(3):
         side.say(row(), row(tier=7), row(deadline=AT.isoformat()))
     (answer,) = side.answers
-    assert (answer.accepted, answer.refused, [why.where for why in answer.reasons]) == (1, 2, ["tier", "deadline"])
+    assert (answer.accepted_items, answer.refused_items, [why.where for why in answer.reasons]) == (1, 2, ["tier", "deadline"])
     side.say(row())
-    assert (len(side.answers), side.answers[-1].refused) == (2, 0)
+    assert (len(side.answers), side.answers[-1].refused_items) == (2, 0)
 
 
 def test_the_plan_sees_what_counts() -> None:

@@ -178,15 +178,15 @@ class BacklogAnswer(Message, frozen=True, kw_only=True):
     Args:
         cluster: Whose backlog.
         reported_at: As the backlog says: which one this answers.
-        accepted: Items that count.
-        refused: How many do not.
+        accepted_items: So many count.
+        refused_items: So many do not.
         reasons: Why, the first of them.
     """
 
     cluster: Id
     reported_at: Instant
-    accepted: Count
-    refused: Count
+    accepted_items: Count
+    refused_items: Count
     reasons: tuple[RefusedItem, ...] = ()
 
 
