@@ -46,6 +46,7 @@ __all__ = [
 
 _STRICT: Final = ConfigDict(extra="forbid")
 _SECRET_BYTES: Final = 32
+_HOUR_S: Final = timedelta(hours=1).total_seconds()
 _SECRET_FILE: Final = "token.secret"
 
 #: Names in the environment and the keys of the file that they stand for.
@@ -183,9 +184,9 @@ class WeatherSettings:
     __pydantic_config__ = _STRICT
     url: str | None = field(default=None, repr=False)  # it may carry a key
     folder: Path | None = None
-    every_s: Annotated[float, Field(ge=60.0, le=86_400.0)] = 3_600.0
+    every_s: Annotated[float, Field(ge=60.0, le=86_400.0)] = _HOUR_S
     timeout_s: Annotated[float, Field(ge=1.0, le=120.0)] = 20.0
-    budget_s: Annotated[float, Field(ge=5.0, le=3_600.0)] = 300.0
+    budget_s: Annotated[float, Field(ge=5.0, le=_HOUR_S)] = 300.0
     late_s: Annotated[float, Field(ge=600.0)] = 21_600.0
 
 

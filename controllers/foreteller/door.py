@@ -104,15 +104,22 @@ def open_door(setup: ForecastSetup, *, training: bool = False) -> ServiceDoor:
         training: All runs are read, and a ledger that fails is an error.
 
     Raises:
-        ForecastError: A file is none of ours.
+        ForecastError: Training, and a file is none of ours; a forecast goes on without it.
     """
     try:
         ledger: LedgerPower | None = LedgerPower.at(setup.store_url)
     except StoreError:
         ledger = None
     kinds = {farm.asset_id: farm.kind for farm in setup.farms}
-    past = {} if setup.history_file is None else read_power(setup.history_file)
-    told = {} if setup.runs_file is None else read_runs(setup.runs_file)
+    past: Mapping[AssetId, Series] = {}
+    told: Mapping[AssetId, WeatherRuns] = {}
+    try:
+        past = {} if setup.history_file is None else read_power(setup.history_file)
+        told = {} if setup.runs_file is None else read_runs(setup.runs_file)
+    except ForecastError as error:
+        if training:
+            raise
+        log.warning("forecast.file_unread", reason=str(error))
     past_runs = {farm: conformed(runs, kinds[farm]) for farm, runs in told.items() if farm in kinds}
     back = TRAINING if training else PREDICTING
     return ServiceDoor(setup, ledger, past, past_runs, RunShelf(setup.weather_dir), back, not training)

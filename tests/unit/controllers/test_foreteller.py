@@ -24,6 +24,7 @@ from forecasting.forecast import QUANTILE_LEVELS, Forecast
 from forecasting.known import CheckedDoor, FarmSite
 from forecasting.registry import TRIAL, Registry, Version
 from forecasting.weather import Answer
+from vpp.errors import ForecastError
 from vpp.ids import AssetId
 from vpp.timegrid import TimeGrid
 
@@ -142,6 +143,13 @@ def test_a_folder_that_somebody_else_fills_is_read_too(tmp_path: Path) -> None:
     folder.mkdir()
     shutil.copy(RECORDED / "chifeng_20301001T0012Z.json", folder / f"{PLACE}_20301001T0012Z.json")
     assert open_door(setup_in(tmp_path)).weather_runs(SUN, known_at=START + timedelta(hours=1)).n == 1
+
+
+def test_a_history_file_that_is_gone_stops_a_training_and_no_forecast(tmp_path: Path) -> None:
+    setup = replace(setup_in(tmp_path), history_file=tmp_path / "gone.csv")
+    assert open_door(setup).power(WIND, known_at=START, start=START - QUARTER, end=START).value.size == 0
+    with pytest.raises(ForecastError, match=r"gone\.csv"):
+        open_door(setup, training=True)
 
 
 def versions(*trained_at: datetime) -> tuple[Version, ...]:
