@@ -51,20 +51,25 @@ def machines(park: Park, snapshot: Snapshot, guidance: Guidance, hold_s: float =
     the area's meters see beside all that was heard.
     """
     found = [m for asset in park.assets if (m := _machine(asset, snapshot, guidance, s_to_h(hold_s))) is not None]
-    found += [_connection(c, guidance.connections[c.id], snapshot) for c in park.connections if c.is_grid]
+    found += [_connection(c, guidance.connections[c.id], snapshot, margin_frac(hold_s)) for c in park.connections if c.is_grid]
     if snapshot.silent:
         found += _unheard(park, snapshot)
     return tuple(found)
 
 
-def ties_of(park: Park, snapshot: Snapshot) -> tuple[Tie, ...]:
+def margin_frac(hold_s: float) -> float:
+    """Share of a limit that is left to what moves between two commands, more where they are further apart than usual."""
+    return LIMIT_MARGIN_FRAC * max(1.0, hold_s / STORE_HOLD_S)
+
+
+def ties_of(park: Park, snapshot: Snapshot, hold_s: float = STORE_HOLD_S) -> tuple[Tie, ...]:
     """Connections between areas, inside their limits less what moves between two periods, and inside what events ask of them."""
     place = {area: i for i, area in enumerate(park.area_ids)}
     found = []
     for connection in park.connections:
         if not connection.is_grid:
             bounds = bounds_of(snapshot.events, connection, snapshot.at) if snapshot.events else EventBounds()
-            high, low = ((1.0 - LIMIT_MARGIN_FRAC) * mw for mw in (connection.import_limit_mw, -connection.export_limit_mw))
+            high, low = ((1.0 - margin_frac(hold_s)) * mw for mw in (connection.import_limit_mw, -connection.export_limit_mw))
             high = high if bounds.at_most_mw is None else min(high, max(bounds.at_most_mw, low))
             low = low if bounds.at_least_mw is None else max(low, min(bounds.at_least_mw, high))
             found.append(Tie(place[connection.area], place[AreaId(connection.to)], high, -low))
@@ -159,9 +164,9 @@ def _split(low: float, high: float, worth: float, planned: float | None) -> tupl
     return ((at - low, worth + TIE_CNY_PER_MWH), (high - at, worth - TIE_CNY_PER_MWH))
 
 
-def _connection(connection: Connection, terms: ConnectionGuidance, snapshot: Snapshot) -> Machine:
+def _connection(connection: Connection, terms: ConnectionGuidance, snapshot: Snapshot, kept_frac: float) -> Machine:
     """A connection to the grid: giving up import is worth its price, export earns; the import that raises the peak is dear."""
-    margin = LIMIT_MARGIN_FRAC * connection.import_limit_mw
+    margin = kept_frac * connection.import_limit_mw
     free = min(max(terms.free_import_mw, 0.0), connection.import_limit_mw - margin)
     segments: tuple[Segment, ...] = (
         (margin, max(terms.above_cny_per_mwh, terms.import_cny_per_mwh + MARGIN_CNY_PER_MWH)),

@@ -25,7 +25,7 @@ def decide(park: Park, snapshot: Snapshot, guidance: Guidance, leases: LeaseTime
     """The pure part: what every asset shall do now."""
     snapshot, guidance = with_overrides(park, snapshot, guidance)
     bidders = machines(park, snapshot, guidance, leases.hold_s)
-    cleared = clear(bids_of(bidders, park.area_ids), len(park.area_ids), ties_of(park, snapshot))
+    cleared = clear(bids_of(bidders, park.area_ids), len(park.area_ids), ties_of(park, snapshot, leases.hold_s))
     price: dict[str, float] = {area: float(cleared.price_cny_per_mwh[i]) for i, area in enumerate(park.area_ids)}
     return orders(park, snapshot, guidance, powers(bidders, cleared.power_mw), price, leases)
 

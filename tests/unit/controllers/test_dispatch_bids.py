@@ -221,6 +221,11 @@ def test_a_connection_between_areas_is_a_tie_within_its_limits_less_a_margin_for
     assert ties_of(TIED, Snapshot(START, {}, {}, {})) == (Tie(0, 1, 0.98 * 200.0, 0.98 * 50.0),)
 
 
+def test_commands_that_are_far_apart_leave_more_of_a_limit_to_what_moves_between_them() -> None:
+    [often], [seldom] = (ties_of(TIED, Snapshot(START, {}, {}, {}), hold_s) for hold_s in (10.0, 300.0))
+    assert (often.import_limit_mw, seldom.import_limit_mw) == (0.98 * 200.0, 0.95 * 200.0)
+
+
 def test_an_event_on_a_tie_narrows_it() -> None:
     event = Event("e", "capacity", ConnectionId("tie.ab"), 30.0, START, START + timedelta(hours=1), START, START)
     [tie] = ties_of(TIED, Snapshot(START, {}, {}, {}, events=(event,)))
