@@ -15,7 +15,7 @@ INSTALLED := $(VENV)/.installed
 TOOLS := .tools
 
 # What make setup installs; rivals of the benchmarks have a lock of their own beside them.
-LOCKED_EXTRAS := model planner forecast cluster modbus postgres service harness dev
+LOCKED_EXTRAS := model planner forecast cluster modbus kube postgres service iec104 openadr2 harness dev
 # make run: park seconds in a second; a folder of measured series.
 SPEED ?= 1
 DATA ?=
