@@ -89,7 +89,9 @@ class Oracle:
         loads = {i: resample(mw, future.grid, grid) for i, mw in future.load_mw.items()}
         compute = {i: self._compute(problem, self.park.asset(i), need) for i, need in problem.compute.items()}
         charging = {i: self._charging(problem, i, need) for i, need in problem.charging.items()}
-        known = replace(problem, load_mw={**problem.load_mw, **loads}, compute=compute, charging=charging)
+        # Whoever knows what tomorrow needs does not pay twice for fear of it: one highest import over the whole horizon.
+        terms = {c: replace(one, near_steps=0) for c, one in problem.connections.items()}
+        known = replace(problem, load_mw={**problem.load_mw, **loads}, compute=compute, charging=charging, connections=terms)
         if future.spot_cny_per_mwh is not None:
             known = self._priced(known)
         return known if self.until is None else self._billed(known)
@@ -125,7 +127,7 @@ class Oracle:
             if connection.tariff is not None:
                 charge = self.park.tariff(connection.tariff).demand_charge_cny_per_mw_month
                 share = min(1.0, days / ELECTRICITY_DAYS_PER_MONTH)
-                terms[connection.id] = replace(terms[connection.id], demand_cny_per_mw=charge * share, near_steps=0)
+                terms[connection.id] = replace(terms[connection.id], demand_cny_per_mw=charge * share)
         return replace(problem, end_values=end_values, connections=terms, curtail_cny_per_mwh=0.0, published=None)
 
     def _priced(self, problem: Problem) -> Problem:

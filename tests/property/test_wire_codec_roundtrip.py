@@ -122,7 +122,7 @@ def shifts(draw: st.DrawFn) -> m.ComputeShift:
                 confidence_frac=draw(frac),
             )
         )
-    event = maybe(st.builds(m.ShiftEvent, event_id=ids, start=instants, end=instants, reason=reasons))
+    event = maybe(st.builds(m.ShiftEvent, event_id=ids | st.just("Call-7:a"), start=instants, end=instants, reason=reasons))
     head = st.builds(
         m.ComputeShift,
         **issued,

@@ -10,6 +10,7 @@ from msgspec import Meta, field
 from vpp.wire.messages.base import Dated, Issued, Message, Reason
 from vpp.wire.messages.fields import (
     Count,
+    EventId,
     Fraction,
     Id,
     Instant,
@@ -50,7 +51,7 @@ class ShiftInterval(Dated, frozen=True, kw_only=True):
 class ShiftEvent(Dated, frozen=True, kw_only=True):
     """The event that makes a cap fall inside the next hours."""
 
-    event_id: Id
+    event_id: EventId
     start: Instant
     end: Instant
     reason: Reason

@@ -22,6 +22,8 @@ Count: TypeAlias = Annotated[int, Meta(ge=0)]
 Instant: TypeAlias = Annotated[datetime, Meta(tz=True, description="instant with a zone; UTC inside")]
 #: The pattern of `vpp.ids`; its tail because `$` alone would let a line break pass, and `\Z` is no JSON Schema.
 Id: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$(?!\n)", max_length=120)]
+#: The caller's own name of an event; it never travels in a topic.
+EventId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$(?!\n)")]
 Code: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_.]*$", max_length=60)]
 Text: TypeAlias = Annotated[str, Meta(max_length=400)]
 

@@ -8,13 +8,11 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import Meta
 
 from vpp.wire.messages.base import Issued, Message, Reason, edge_faults
-from vpp.wire.messages.fields import Count, Instant, MagnitudeMw, Mw, Quantity
+from vpp.wire.messages.fields import Count, EventId, Instant, MagnitudeMw, Mw, Quantity
 
 #: Less import at the peak; more at the valley; a limit on import or export; at once and above all else.
 GridEventKind: TypeAlias = Literal["peak", "valley", "import_limit", "export_limit", "emergency"]
 GridEventOutcome: TypeAlias = Literal["acknowledged", "accepted", "refused"]
-#: The caller's own name of an event; it never travels in a topic.
-EventId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$(?!\n)")]
 
 
 class GridPrice(Message, frozen=True, kw_only=True):
