@@ -404,15 +404,15 @@ def _work(**said: Any) -> dict[str, Any]:
 
 
 def test_a_backlog_is_taken_item_by_item_and_stands_at_the_broker(api: RunningApi, scheduler: httpx.Client) -> None:
-    body = {"fast_band_mw": 2.0, "items": [_work(), _work(max_mw=1e4), _work(energy_mwh=20.0)]}
+    body = {"fast_band_mw": 2.0, "items": [_work(), _work(max_mw=1e4), _work(energy_mwh=9.0)]}
     said = scheduler.post(f"/v1/compute/{CLUSTER}/backlog", json=body).json()
-    assert (said["accepted"], said["accepted_mwh"]) == (2, 30.0)
+    assert (said["accepted"], said["accepted_mwh"]) == (2, 19.0)
     assert [fault["where"] for fault in said["refused"]] == ["items.1.max_mw"]
     kept = api.heard(topic_of(api.park.id, Channel.COMPUTE_BACKLOG, CLUSTER))
     until(lambda: bool(kept))
     backlog = decode_any(*kept[0])
     assert isinstance(backlog, m.Backlog)
-    assert [item.energy_mwh for item in backlog.items] == [10.0, 20.0]
+    assert [item.energy_mwh for item in backlog.items] == [10.0, 9.0]
     found = until(lambda: scheduler.get(f"/v1/compute/{CLUSTER}/backlog").json()["backlog"])
     assert len(found["items"]) == 2
 

@@ -224,6 +224,14 @@ STRATEGIES: dict[str, Callable[[], st.SearchStrategy[Any]]] = {
     "Shed": lambda: st.builds(m.Shed, **issued, ladder=ids, step=count, until=instants, reason=reasons),
     "ComputeShift": shifts,
     "Backlog": lambda: st.builds(m.Backlog, cluster=ids, reported_at=instants, fast_band_mw=size_mw, items=rows(backlog_items())),
+    "BacklogAnswer": lambda: st.builds(
+        m.BacklogAnswer,
+        cluster=ids,
+        reported_at=instants,
+        accepted_items=count,
+        refused_items=count,
+        reasons=rows(st.builds(m.RefusedItem, item=count, where=st.just("max_mw"), rule=st.just("above the rating"))),
+    ),
     "ShiftResponse": responses,
     "ComputeTelemetry": lambda: st.builds(
         m.ComputeTelemetry,
