@@ -131,7 +131,9 @@ class Follower:
                 log.info("openadr.vtn_back", failures=self._failures)
                 self._failures = 0
             try:
-                await asyncio.wait_for(self.wake.wait(), pause_s)
+                # Not `wait_for`: in Python 3.11 it loses a cancellation that comes with the knock.
+                async with asyncio.timeout(pause_s):
+                    await self.wake.wait()
             except TimeoutError:
                 continue
             self.wake.clear()
