@@ -123,7 +123,10 @@ async def field_process(url: str, assets: int, connections: int, *, quiet: bool 
     words += ["--quiet"] if quiet else []
     child = await asyncio.create_subprocess_exec(*words, stdout=subprocess.PIPE)
     try:
-        if child.stdout is None or await asyncio.wait_for(child.stdout.readline(), _PATIENCE_S) != b"ready\n":
+        assert child.stdout is not None  # asked for above
+        async with asyncio.timeout(_PATIENCE_S):
+            said = await child.stdout.readline()
+        if said != b"ready\n":
             raise SystemExit("bench_bus: the field did not come up")
         yield child.pid
     finally:
@@ -257,7 +260,8 @@ async def _round(bus: MqttBus, controller: Controller) -> Round:
     controller.done.clear()
     bus.post(POKE, b"now")
     try:
-        await asyncio.wait_for(controller.done.wait(), _ROUND_S)
+        async with asyncio.timeout(_ROUND_S):
+            await controller.done.wait()
     except TimeoutError:
         print(f"bench_bus: {len(controller.round.acked_s)} of {len(controller.round.sent_s)} acknowledged", file=sys.stderr)
     return controller.round

@@ -27,7 +27,7 @@ from controllers.adapters.iec104.points import Kind, address, points_of
 from controllers.adapters.openadr3.vtn.settings import new_secret
 from controllers.api.roles import Caller, Role
 from controllers.api.tokens import mint
-from controllers.settings import token_secret
+from controllers.token_secret import token_secret
 from vpp.park import load
 from vpp.units import MS_PER_S
 

@@ -21,7 +21,8 @@ from controllers.bus.broker import EmbeddedBroker
 from controllers.clock import WallClock
 from controllers.family import Call, Child, Family, Word
 from controllers.log import log_to
-from controllers.settings import Settings, token_secret
+from controllers.settings import Settings
+from controllers.token_secret import token_secret
 from vpp.errors import SettingsError, VppError
 from vpp.park import Park
 

@@ -6,10 +6,8 @@ environment (`VPP_...`), the command line. All of it is read once, at the start,
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import secrets
 import ssl
 import time
 import tomllib
@@ -23,6 +21,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from controllers.clock import WallClock
+from controllers.forecast_settings import ForecastPart
 from vpp.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -34,20 +33,13 @@ __all__ = [
     "BrokerSettings",
     "ClientSettings",
     "ClockSettings",
-    "ForecastPart",
-    "PlaceSettings",
     "Settings",
     "StoreSettings",
-    "WeatherSettings",
     "client_settings",
     "load_settings",
-    "token_secret",
 ]
 
 _STRICT: Final = ConfigDict(extra="forbid")
-_SECRET_BYTES: Final = 32
-_HOUR_S: Final = timedelta(hours=1).total_seconds()
-_SECRET_FILE: Final = "token.secret"
 
 #: Names in the environment and the keys of the file that they stand for.
 _ENVIRONMENT: Final[Mapping[str, tuple[str, ...]]] = {
@@ -156,68 +148,6 @@ class ClockSettings:
             return WallClock(self.speed)
         gone_s = 0.0 if self.began_s is None else (time.monotonic() - self.began_s) * self.speed
         return WallClock(self.speed, self.start.astimezone(UTC) + timedelta(seconds=gone_s))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceSettings:
-    """Where a farm stands; north and east are positive."""
-
-    __pydantic_config__ = _STRICT
-    latitude_deg: Annotated[float, Field(ge=-90.0, le=90.0, allow_inf_nan=False)]
-    longitude_deg: Annotated[float, Field(ge=-180.0, le=180.0, allow_inf_nan=False)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeatherSettings:
-    """Where weather runs come from; nothing of it: PV is forecast from its own past, wind by climatology.
-
-    Args:
-        url: Forecast endpoint of a service of the Open-Meteo kind.
-        folder: Of answers that somebody else fetches, named `PLACE_YYYYMMDDTHHMMZ.json`; with `url`, where fetched ones are kept.
-            None: beside what is the service's own.
-        every_s: Between two fetches; after a failure it begins with a minute and doubles up to this. [s of park time]
-        timeout_s: Of connecting and of each read. [s]
-        budget_s: Of one round over all places, after which it is given up. [s of park time]
-        late_s: A newest run older than this is an alarm. [s of park time]
-    """
-
-    __pydantic_config__ = _STRICT
-    url: str | None = field(default=None, repr=False)  # it may carry a key
-    folder: Path | None = None
-    every_s: Annotated[float, Field(ge=60.0, le=86_400.0)] = _HOUR_S
-    timeout_s: Annotated[float, Field(ge=1.0, le=120.0)] = 20.0
-    budget_s: Annotated[float, Field(ge=5.0, le=_HOUR_S)] = 300.0
-    late_s: Annotated[float, Field(ge=600.0)] = 21_600.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForecastPart:
-    """How the service forecasts and learns.
-
-    Args:
-        enabled: False: it runs by rules.
-        models_dir: Versions of models, as `vpp forecast train` writes them; None: beside what is the service's own.
-        history_file: Metered power of the time before the ledger begins, as `vpp forecast train --history` reads it.
-        runs_file: Weather runs of that time, as `vpp forecast train --runs` reads them.
-        train: Whether it trains by itself.
-        enough_days: Days that farms of half the capacity must have measured before the first training. [days]
-        train_every_days: Between two trainings, where nothing drifts. [days]
-        train_at_hour: Hour of the daily look, in park time, when it is quiet.
-        places: Of farms that do not stand where the park does, by asset.
-        weather: Where weather runs come from.
-    """
-
-    __pydantic_config__ = _STRICT
-    enabled: bool = True
-    models_dir: Path | None = None
-    history_file: Path | None = None
-    runs_file: Path | None = None
-    train: bool = True
-    enough_days: Annotated[int, Field(ge=20, le=450)] = 30
-    train_every_days: Annotated[int, Field(ge=1, le=400)] = 30
-    train_at_hour: Annotated[int, Field(ge=0, le=23)] = 2
-    places: dict[str, PlaceSettings] = field(default_factory=dict)
-    weather: WeatherSettings = field(default_factory=WeatherSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,45 +294,6 @@ def client_settings(
     return ClientSettings(
         url=(url or known.get("VPP_API_URL") or here).rstrip("/"), token=token or known.get("VPP_TOKEN") or None
     )
-
-
-def token_secret(state_dir: Path) -> bytes:
-    """The secret that tokens are signed with: made once, readable by its owner alone.
-
-    Two processes that ask at the same moment get the same one.
-
-    Raises:
-        SettingsError: The folder cannot be written, or the file is open to others or too short to be a secret.
-    """
-    path = state_dir / _SECRET_FILE
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            _write_secret(path)
-        mode = path.stat().st_mode
-        secret = path.read_bytes()
-    except OSError as error:
-        raise SettingsError([f"state_dir: {path}: {error.strerror}; give a folder that can be written"]) from error
-    if mode & 0o077:
-        raise SettingsError([f"{path}: others may read it (mode {mode & 0o777:o}); chmod 600 it, or delete it for a new one"])
-    if len(secret) < _SECRET_BYTES:
-        raise SettingsError([f"{path}: {len(secret)} bytes are no secret; delete it, a new one is made"])
-    return secret
-
-
-def _write_secret(path: Path) -> None:
-    """The whole file appears at once or not at all; who comes second leaves the first one's in place."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_SECRET_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(draft)
-    finally:
-        draft.unlink()
 
 
 def _of_file(path: Path | None) -> dict[str, Any]:

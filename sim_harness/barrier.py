@@ -164,6 +164,8 @@ async def call(path: Path) -> Line:
 class TalliedBus:
     """A bus that counts what it sends to the other side and hears from it.
 
+    A side that listens where it speaks hears its own words again, which are no word of the other side; a topic has one speaker.
+
     Args:
         bus: Over the broker.
     """
@@ -172,6 +174,7 @@ class TalliedBus:
         self._bus = bus
         self._filters: list[str] = []
         self._wanted: tuple[str, ...] = ()
+        #: By topic that this side speaks on.
         self._is_wanted: dict[str, bool] = {}
         self._sent = self._heard = 0
         self._news = asyncio.Event()
@@ -214,8 +217,9 @@ class TalliedBus:
         self._filters.append(topic_filter)
 
         def arrives(topic: str, payload: bytes) -> None:
-            self._heard += 1
-            self._news.set()
+            if topic not in self._is_wanted:
+                self._heard += 1
+                self._news.set()
             handler(topic, payload)
 
         self._bus.subscribe(topic_filter, arrives, qos)
@@ -244,7 +248,8 @@ class TalliedBus:
         while self._heard < other.sent and self.connected and _now_s() < end_s:
             self._news.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), _PATIENCE_S / 10.0)
+                async with asyncio.timeout(_PATIENCE_S / 10.0):
+                    await self._news.wait()
 
     async def hand_on(self) -> None:
         """Before this side says how much it has sent: after a connection broke, all of it must be with the broker."""

@@ -21,8 +21,9 @@ from controllers.api.tokens import mint
 from controllers.bus.broker import EmbeddedBroker, find_nats_server
 from controllers.bus.mqtt import MqttBus
 from controllers.clock import WallClock
-from controllers.settings import ApiSettings, ClockSettings, Settings, token_secret
+from controllers.settings import ApiSettings, ClockSettings, Settings
 from controllers.store import Store, open_store
+from controllers.token_secret import token_secret
 from tests.console_builders import NOW, Talk, two_areas
 from vpp.errors import BrokerError
 from vpp.wire.codec import encode

@@ -22,7 +22,7 @@ from controllers.api.problem import Problem
 from controllers.api.roles import Caller, Role
 from controllers.api.tokens import mint
 from controllers.clock import Clock, WallClock
-from controllers.settings import token_secret
+from controllers.token_secret import token_secret
 from vpp.events import EventKind
 
 __all__ = ["STANDING", "Away", "Called", "GridCall", "GridDoor", "Refused", "Taken", "door_of"]

@@ -40,8 +40,9 @@ from controllers.api.tokens import TokenDesk
 from controllers.api.watch import AskWatch
 from controllers.cli_park import default_park_path
 from controllers.clock import Clock, WallClock
-from controllers.settings import Settings, token_secret
+from controllers.settings import Settings
 from controllers.store import Store
+from controllers.token_secret import token_secret
 from vpp.errors import ParkError, StoreError
 from vpp.park import Park, load
 

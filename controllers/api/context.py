@@ -114,7 +114,8 @@ class Parts:
         Raises:
             TimeoutError: It has not answered for some seconds.
         """
-        await asyncio.wait_for(self.live.bus.flush(), _BUS_S)
+        async with asyncio.timeout(_BUS_S):
+            await self.live.bus.flush()
 
     async def audited(self, who: str, action: str, subject: str, detail: str, outcome: str = "done") -> None:
         """Writes a line of the audit that belongs to no row of its own."""

@@ -64,7 +64,8 @@ async def openapi(request: Request, _caller: MayRead) -> Response:
 
 async def _store(parts: Parts) -> str:
     try:
-        await asyncio.wait_for(parts.in_thread(parts.ledger.check), _STORE_S)
+        async with asyncio.timeout(_STORE_S):
+            await parts.in_thread(parts.ledger.check)
     except TimeoutError:
         return "does not answer"
     except VppError:

@@ -9,7 +9,8 @@ from typing import Final
 from controllers.api.roles import Caller, Role
 from controllers.api.tokens import mint
 from controllers.clock import WallClock
-from controllers.settings import load_settings, token_secret
+from controllers.settings import load_settings
+from controllers.token_secret import token_secret
 from vpp.errors import AccessError
 
 __all__ = ["local_token"]

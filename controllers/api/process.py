@@ -22,8 +22,9 @@ from controllers.api.roles import Caller, Role
 from controllers.api.tokens import mint
 from controllers.bus.mqtt import MqttBus, MqttSettings
 from controllers.clock import Clock, WallClock
-from controllers.settings import ApiSettings, Settings, token_secret
+from controllers.settings import ApiSettings, Settings
 from controllers.store import Store, open_store
+from controllers.token_secret import token_secret
 from vpp.errors import SettingsError
 from vpp.park import Park
 

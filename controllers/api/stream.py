@@ -178,7 +178,8 @@ async def _woken(follower: Follower, wait_s: float) -> bool:
     if follower.journal:
         return True
     try:
-        await asyncio.wait_for(follower.woken.wait(), wait_s)
+        async with asyncio.timeout(wait_s):
+            await follower.woken.wait()
     except TimeoutError:
         return False
     return True

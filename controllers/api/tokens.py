@@ -29,7 +29,7 @@ def mint(secret: bytes, caller: Caller, at: datetime, life: timedelta, key_id: s
     """A token; whoever holds the secret can make one, as the command on the service's own machine does.
 
     Args:
-        secret: See `controllers.settings.token_secret`.
+        secret: See `controllers.token_secret`.
         caller: Whose it is.
         at: Now (UTC).
         life: How long it lives.

@@ -54,7 +54,8 @@ class AskWatch:
             except VppError as error:
                 log.warning("api.watch_failed", reason=str(error))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._parts.nudge.wait(), _EVERY_S)
+                async with asyncio.timeout(_EVERY_S):
+                    await self._parts.nudge.wait()
             self._parts.nudge.clear()
 
     async def look(self) -> None:

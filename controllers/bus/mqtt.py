@@ -409,7 +409,8 @@ async def connected_bus(
             yield bus
             if bus.connected:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(bus.flush(), limit_s)
+                    async with asyncio.timeout(limit_s):
+                        await bus.flush()
             runner.cancel()
     except BaseExceptionGroup as group:
         raise _alone(group) from None
@@ -417,7 +418,8 @@ async def connected_bus(
 
 async def _until_connected(bus: MqttBus, url: str, limit_s: float) -> None:
     try:
-        await asyncio.wait_for(bus.wait_let_in(), limit_s)
+        async with asyncio.timeout(limit_s):
+            await bus.wait_let_in()
     except TimeoutError as error:
         address = Address.of(url)
         if address.tls:

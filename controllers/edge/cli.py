@@ -110,7 +110,8 @@ class _EdgeProcess:
             # After a long halt of the machine one tick is enough, not all that were missed.
             due_s = max(due_s + self._config.period_s, loop.time())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(told_to_end.wait(), due_s - loop.time())
+                async with asyncio.timeout(due_s - loop.time()):
+                    await told_to_end.wait()
 
 
 async def _say_goodbye(edge: Edge, bus: MqttBus) -> None:
@@ -118,7 +119,8 @@ async def _say_goodbye(edge: Edge, bus: MqttBus) -> None:
     if bus.connected:
         edge.goodbye()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(bus.flush(), _GOODBYE_S)
+            async with asyncio.timeout(_GOODBYE_S):
+                await bus.flush()
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from typing import Final, Protocol
 import structlog
 
 from controllers.clock import Clock
+from controllers.forecast_settings import WeatherSettings
 from controllers.foreteller import RunShelf
-from controllers.settings import WeatherSettings
 from forecasting.weather import Answer
 
 __all__ = ["ToldSource", "WeatherDesk", "run_weather", "weather_ticks"]

@@ -87,7 +87,8 @@ class ProcessWorker:
         pool = self._pool = self._pool or self._fresh()
         try:
             future = asyncio.get_running_loop().run_in_executor(pool, _call, call, args, kwargs)
-            return await asyncio.wait_for(future, patience_s)
+            async with asyncio.timeout(patience_s):
+                return await future
         except BrokenExecutor as error:
             self._replace(pool, "died")
             raise WorkerError(f"{self._name}: its process died; a new one takes its place") from error

@@ -77,7 +77,6 @@ def test_the_same_seed_gives_the_same_run(models: Path) -> None:
     assert first == second
 
 
-@pytest.mark.xfail(reason="known fault: over a broker the bill differs, by 0.01 CNY in 4,272 under rules, by 8 % under mpc")
 def test_over_a_real_broker_the_score_is_the_same(models: Path) -> None:
     hours = timedelta(hours=1) / timedelta(days=1)
     local = run("mpc", models, days=hours, data=False)

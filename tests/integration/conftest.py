@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from controllers.bus.broker import EmbeddedBroker, find_nats_server
+from tests.api_service import FieldTalk, RunningApi, running_api
 from tests.database import Database, database
 from vpp.errors import BrokerError
 
@@ -39,3 +40,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
     server: Database = request.getfixturevalue("postgres")
     return server.emptied()
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
+    """A service whose devices have spoken and that has a plan; a file that needs more of it has one of its own."""
+    with running_api(tmp_path_factory.mktemp("api")) as service:
+        FieldTalk(service).devices()
+        FieldTalk(service).plan()
+        yield service

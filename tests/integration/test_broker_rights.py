@@ -136,10 +136,12 @@ async def test_what_a_device_may_not_say_is_not_retained_either_nor_said_by_its_
     evil = Will(topic(Channel.ASSET_STATUS, OTHER), b"offline")
     device = MqttBus(guarded.url_of(f"asset.{ONE}"), f"asset.{ONE}", will=evil, settings=QUICK)
     running = asyncio.create_task(device.run())
-    await asyncio.wait_for(device.wait_connected(), 5.0)
+    async with asyncio.timeout(5.0):
+        await device.wait_connected()
     device.post(topic(Channel.ASSET_STATUS, OTHER), b"x", qos=1, retain=True)
     device.post(topic(Channel.ASSET_ARM, OTHER), b"x", qos=1, retain=True)
-    await asyncio.wait_for(device.flush(), 5.0)
+    async with asyncio.timeout(5.0):
+        await device.flush()
     await _vanish(guarded, f"asset.{ONE}")
     async with joined(guarded, "controller") as control:
         control.subscribe(f"vpp/v1/{PARK_ID}/#", lambda name, _payload: heard.append(name), qos=1)
@@ -222,7 +224,8 @@ async def test_a_subscription_without_the_right_ends_with_the_filter_and_what_to
 
     async with nats(tmp_path) as guarded:
         with pytest.raises(BrokerError, match=r"asset/bess.envision/command: the broker refuses .* check its ACL"):
-            await asyncio.wait_for(overhear(guarded), 5.0)
+            async with asyncio.timeout(5.0):
+                await overhear(guarded)
 
 
 @asynccontextmanager
@@ -255,7 +258,8 @@ async def test_who_insists_is_let_in_once_the_broker_knows_it(tmp_path: Path) ->
         await broker.stop()
         lay_down(file, with_it)
         await broker.start()
-        await asyncio.wait_for(device.wait_connected(), 5.0)
+        async with asyncio.timeout(5.0):
+            await device.wait_connected()
         assert device.refused is None
     await broker.stop()
 
@@ -270,14 +274,16 @@ async def test_a_subscription_that_is_refused_after_a_restart_of_the_broker_is_t
     device = MqttBus(broker.url.replace("://", f"://{user}:{password}@"), user, settings=QUICK)
     device.subscribe(topic(Channel.ASSET_COMMAND, ONE), lambda _name, payload: heard.append(payload.decode()))
     async with running(device) as task:
-        await asyncio.wait_for(device.flush(), 5.0)
+        async with asyncio.timeout(5.0):
+            await device.flush()
         for known in (deaf, rights):
             await broker.stop()
             lay_down(file, known)
             await broker.start()
             if known is deaf:
                 await until(lambda: "the broker refuses the subscription" in device.last_failure)
-        await asyncio.wait_for(device.flush(), 5.0)
+        async with asyncio.timeout(5.0):
+            await device.flush()
         async with connected_bus(broker.url_for("controller"), "controller") as control:
             control.post(topic(Channel.ASSET_COMMAND, ONE), b"again")
             await until(lambda: heard == ["again"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from controllers.adapters.openadr2.bridge import load_bridge
 from controllers.adapters.openadr3.ven.settings import load_ven
 from controllers.adapters.openadr3.vtn.settings import load_vtn
 from controllers.api.roles import Role
-from tests.api_service import FieldTalk, RunningApi, running_api
+from tests.api_service import RunningApi
 from tests.console_builders import NOW, two_areas
 from tests.openadr_rig import SECRETS, running_vtn
 
@@ -28,14 +27,6 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "connect_grid.md").read_t
 def _blocks(kind: str) -> list[str]:
     found = re.findall(rf"^( *)```{kind}\n(.*?)^ *```$", PAGE, re.MULTILINE | re.DOTALL)
     return ["\n".join(line.removeprefix(indent) for line in text.splitlines()) + "\n" for indent, text in found]
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
-    with running_api(tmp_path_factory.mktemp("api")) as service:
-        FieldTalk(service).devices()
-        FieldTalk(service).plan()
-        yield service
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")

@@ -61,7 +61,8 @@ async def mbpoll(port: int, *words: str) -> str:
     process = await asyncio.create_subprocess_exec(
         *here, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    said = (await asyncio.wait_for(process.communicate(), 10.0))[0].decode()
+    async with asyncio.timeout(10.0):
+        said = (await process.communicate())[0].decode()
     assert process.returncode == 0, said
     return said
 

@@ -21,21 +21,13 @@ from controllers.adapters.iec104.hands import share_out
 from controllers.adapters.iec104.points import PARK, Kind, address, as_csv, points_of
 from controllers.adapters.iec104.settings import StationSettings, TlsFiles
 from controllers.api.roles import Role
-from tests.api_service import GRID, FieldTalk, RunningApi, running_api, until
+from tests.api_service import GRID, FieldTalk, RunningApi, until
 from tests.console_builders import NOW
 from tests.iec104_master import ACT_CON, ACT_TERM, INTERROGATED, M_ME, M_SP, SPONTANEOUS, Master
 from vpp.wire.messages import GridMeasurement
 from vpp.wire.topics import Channel
 
 c104 = pytest.importorskip("c104", reason="c104 is not installed (extra iec104)")
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
-    with running_api(tmp_path_factory.mktemp("api")) as service:
-        FieldTalk(service).devices()
-        FieldTalk(service).plan()
-        yield service
 
 
 def _free_port() -> int:

@@ -87,7 +87,8 @@ async def test_an_error_in_a_handler_of_ours_ends_the_bus_and_is_not_hidden(brok
             await asyncio.Event().wait()
 
     with pytest.raises(IndexError):
-        await asyncio.wait_for(live(), 5.0)
+        async with asyncio.timeout(5.0):
+            await live()
 
 
 async def test_an_error_inside_the_block_comes_out_as_it_is(broker: EmbeddedBroker) -> None:

@@ -16,17 +16,9 @@ import yaml
 from openadr3_client import BlClient, VenClient
 from openadr3_client.notifications import WebhookChannel
 
-from tests.api_service import GRID, FieldTalk, RunningApi, running_api, until
+from tests.api_service import GRID, RunningApi, until
 from tests.openadr_rig import SECRETS, RunningVtn, event_words, running_vtn
 from tests.openadr_spec import SPEC_PATH, mended_spec
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
-    with running_api(tmp_path_factory.mktemp("api")) as service:
-        FieldTalk(service).devices()
-        FieldTalk(service).plan()
-        yield service
 
 
 @pytest.fixture(scope="module")

@@ -24,21 +24,13 @@ from controllers.adapters.openadr3.ven.follower import Follower
 from controllers.adapters.openadr3.ven.process import follow_vtn
 from controllers.adapters.openadr3.ven.settings import CallbackSettings, VenSettings
 from controllers.api.roles import Role
-from tests.api_service import GRID, FieldTalk, RunningApi, running_api, until
+from tests.api_service import GRID, RunningApi, until
 from tests.console_builders import NOW
 from tests.openadr_rig import AGREED, SECRETS, event_words, running_vtn
 from tests.openadr_spec import SPEC_PATH, mend_answers
 
 JUDGE = SPEC_PATH.parents[2] / "tools" / "oadr3-mock"
 KEPT = Path(__file__).resolve().parents[2] / "out" / "oadr3-mock"
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
-    with running_api(tmp_path_factory.mktemp("api")) as service:
-        FieldTalk(service).devices()
-        FieldTalk(service).plan()
-        yield service
 
 
 def _file(folder: Path, name: str, text: str) -> Path:

@@ -16,18 +16,10 @@ import pytest
 from controllers.adapters.openadr3.vtn.book import ObjectBook
 from controllers.adapters.openadr3.vtn.notify import callback_fault
 from controllers.api.roles import Role
-from tests.api_service import GRID, FieldTalk, RunningApi, running_api, until
+from tests.api_service import GRID, RunningApi, until
 from tests.openadr_rig import SECRETS, RunningVtn, event_words, running_vtn
 
 THERMS = {"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": "IMPORT_CAPACITY_LIMIT", "units": "THERMS"}
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
-    with running_api(tmp_path_factory.mktemp("api")) as service:
-        FieldTalk(service).devices()
-        FieldTalk(service).plan()
-        yield service
 
 
 @pytest.fixture(scope="module")

@@ -119,7 +119,8 @@ async def test_a_command_reaches_the_device_and_its_silence_and_return_reach_the
             server.registers.answers = True
             await until(lambda: heard.status[-1].mode == "remote")
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 10.0) == 0
+            async with asyncio.timeout(10.0):
+                assert await process.wait() == 0
             await until(lambda: not heard.status[-1].online)
     assert [(ack.outcome, ack.reason.code if ack.reason else None) for ack in heard.acks] == [
         ("accepted", None),

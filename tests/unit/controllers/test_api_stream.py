@@ -19,7 +19,8 @@ class Tape:
         self._parts = parts
 
     async def next(self) -> tuple[str, object]:
-        part = await asyncio.wait_for(anext(self._parts), 5.0)
+        async with asyncio.timeout(5.0):
+            part = await anext(self._parts)
         lines = dict(line.split(": ", 1) for line in part.decode().strip().split("\n"))
         return lines["event"], msgspec.json.decode(lines["data"])
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from controllers.clock import WallClock
+from controllers.forecast_settings import WeatherSettings
 from controllers.foreteller import ForecastSetup, RunShelf, too_young
 from controllers.foreteller.door import open_door
 from controllers.foreteller.setup import place_of
 from controllers.foreteller.standing import covering
 from controllers.foreteller.training import due, half_measured_days, in_use
 from controllers.loops.weather import WeatherDesk
-from controllers.settings import WeatherSettings
 from controllers.store import Reading, RegisterRow, open_store
 from forecasting.forecast import QUANTILE_LEVELS, Forecast
 from forecasting.known import CheckedDoor, FarmSite

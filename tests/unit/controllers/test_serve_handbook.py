@@ -9,7 +9,8 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from controllers.settings import PlaceSettings, Settings, load_settings
+from controllers.forecast_settings import PlaceSettings
+from controllers.settings import Settings, load_settings
 from tests.unit.house.house_sources import ROOT
 
 HANDBOOK = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from controllers.settings import ClockSettings, Settings, client_settings, load_settings, token_secret
+from controllers.settings import ClockSettings, Settings, client_settings, load_settings
+from controllers.token_secret import token_secret
 from vpp.errors import SettingsError
 
 

@@ -30,7 +30,7 @@ from controllers.adapters.openadr3.vtn.settings import VtnSettings
 from controllers.api.counts import RequestCounts, RequestLayer
 from controllers.api.door import Attempts
 from controllers.clock import WallClock
-from controllers.settings import token_secret
+from controllers.token_secret import token_secret
 from vpp.errors import SettingsError, StoreError
 
 __all__ = ["PREFIX", "create_vtn", "serve_vtn"]
