@@ -168,17 +168,23 @@ def _forecasts(row: Row, at: datetime) -> str:
     if row["issued_at"] is None and not row["enough_days"]:
         return "[bold]Forecasts 预测[/]  this service does not forecast by itself 本服务未自行预测"
     issued = "none yet 尚无" if row["issued_at"] is None else f"{_time(row['issued_at'])} ({_old(row['issued_at'], at)})"
+    farms = _farms_of(row)
+    if row["given"]:
+        return "\n".join([f"[bold]Forecasts 预测[/]  {issued}, by a forecaster of their own 由外部预测器提供", *farms])
     models = row["version"] or "[yellow]no models yet: by rules 尚无模型，按规则运行[/]"
     run = "none 无" if row["run_received_at"] is None else f"{_time(row['run_received_at'])} ({_old(row['run_received_at'], at)})"
     failing = f" [red]fetch failed 获取失败 x{row['weather_failures']}[/]" if row["weather_failures"] else ""
     source = " [yellow]no source 未配置来源[/]" if row["weather"] == "none" else ""
     lines = [f"[bold]Forecasts 预测[/]  {issued}  models 模型 {models}  weather run 天气预报 {run}{source}{failing}"]
+    return "\n".join([*lines, *farms, _training(row)])
+
+
+def _farms_of(row: Row) -> list[str]:
     by_quality = Counter(farm["quality"] for farm in row["farms"])
+    lines = []
     if by_quality:
         lines.append("farms 场站 " + ", ".join(f"{n} {_QUALITIES.get(name, name)}" for name, n in by_quality.items()))
-    lines += [f"  {farm['id']} {farm['quality']}: {', '.join(farm['flags'])}" for farm in row["farms"] if farm["flags"]]
-    lines.append(_training(row))
-    return "\n".join(lines)
+    return lines + [f"  {farm['id']} {farm['quality']}: {', '.join(farm['flags'])}" for farm in row["farms"] if farm["flags"]]
 
 
 def _training(row: Row) -> str:

@@ -18,7 +18,7 @@ from controllers.loops.bell import Bell
 from controllers.loops.commander import Commander
 from controllers.loops.day_ahead import DayAheadGuide
 from controllers.loops.dispatch import DispatchDesk, run_dispatch
-from controllers.loops.forecast import Foreteller, Told, run_forecast
+from controllers.loops.forecast import Foreteller, Told, farm_facts, run_forecast
 from controllers.loops.foresight import Foresight, run_foresight
 from controllers.loops.guard import Guard, run_guard
 from controllers.loops.inbox import Inbox, InboxSettings
@@ -161,7 +161,7 @@ class Controller:
         self.forecast_wakes = Wakes(Bell(), gather_s=0.5, apart_s=5.0)
         #: Further conditions that are an alarm as long as they hold, and where forecasts stand, of whoever sees to them.
         self.also_watch: list[Callable[[datetime], Mapping[str, str]]] = []
-        self.forecast_facts: Callable[[], Mapping[str, object]] = dict
+        self.forecast_facts: Callable[[], Mapping[str, object]] = self._given_forecasts
         #: Whether a call of the grid is taken; set by whoever keeps a book of its own.
         self.on_called: Callable[[ConnectionId, GridEvent, bool], None] = _nobody
         rules = RuleGuide(park, settings.thresholds)
@@ -184,6 +184,13 @@ class Controller:
     @property
     def _plans(self) -> bool:
         return self._foreteller is not None or self._foresight is not None
+
+    def _given_forecasts(self) -> Mapping[str, object]:
+        """Of a forecaster that was handed in and sees to its models and its weather itself."""
+        told = self.told.value
+        return (
+            {} if told is None else {"given": True, "issued_at": told.forecast.issued_at.isoformat(), "farms": farm_facts(told)}
+        )
 
     def _may_lower(self, cluster: AssetId) -> Lowering | None:
         now = self.clock.now()

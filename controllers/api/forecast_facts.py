@@ -53,6 +53,7 @@ class ForecastStanding(msgspec.Struct, frozen=True, kw_only=True):
     """Where forecasts stand; empty where the service does not forecast by itself.
 
     Args:
+        given: A forecaster was handed in that sees to its models and its weather itself, as in a simulated park.
         weather: Where runs come from: service, folder, or none.
         weather_failures: Rounds in a row that brought no run.
         run_received_at: When the newest run came; null before the first.
@@ -67,6 +68,7 @@ class ForecastStanding(msgspec.Struct, frozen=True, kw_only=True):
         training_failure: Why the last look failed; empty if it did not.
     """
 
+    given: bool = False
     weather: str = "none"
     weather_failures: int = 0
     run_received_at: datetime | None = None

@@ -23,7 +23,7 @@ from vpp.timegrid import TimeGrid
 from vpp.wire.messages import ForecastCurrent, ForecastSeries
 from vpp.wire.topics import Channel
 
-__all__ = ["Basis", "Forecaster", "Foreteller", "Told", "forecast_message", "run_forecast"]
+__all__ = ["farm_facts", "Basis", "Forecaster", "Foreteller", "Told", "forecast_message", "run_forecast"]
 
 log = structlog.get_logger(__name__)
 #: Published quantiles are rounded to this many digits of capacity, far below any forecast error.
@@ -113,6 +113,15 @@ async def run_forecast(
         drifting = _watch_drift(told.health, drifting)
         box.value = told.forecast
         commander.publish(Channel.FORECAST_CURRENT, forecast_message(told.forecast, commander.stamp()))
+
+
+def farm_facts(told: Told) -> list[dict[str, object]]:
+    """Each farm's last forecast: how good it is, and what its input lacked."""
+    forecast = told.forecast
+    return [
+        {"id": farm, "quality": quality, "flags": list(forecast.flags_of(farm))}
+        for farm, quality in zip(forecast.asset_ids, forecast.quality, strict=True)
+    ]
 
 
 def _watch_drift(healths: Mapping[AssetId, FarmHealth], before: frozenset[AssetId]) -> frozenset[AssetId]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from controllers.foreteller import ForecastSetup, RunShelf, StandingForeteller
-from controllers.loops.forecast import Told
+from controllers.loops.forecast import farm_facts
 from controllers.loops.training import TrainingDesk, run_training, training_ticks
 from controllers.loops.weather import ToldSource, WeatherDesk, run_weather, weather_ticks
 from controllers.loops.worker import ProcessWorker
@@ -101,7 +101,7 @@ class ForecastRoom:
             "issued_at": None if told is None else told.forecast.issued_at.isoformat(),
             "version": "" if basis is None else basis.version,
             "learnt_until": None if basis is None else basis.learnt_until,
-            "farms": [] if told is None else _farms(told),
+            "farms": [] if told is None else farm_facts(told),
             "enough_days": self.setup.enough.days,
             "trains": self.settings.forecast.train,
             "training_since": None if self.training.busy_since is None else self.training.busy_since.isoformat(),
@@ -129,11 +129,3 @@ class ForecastRoom:
 
     def _watched(self, name: str, ticks: AsyncIterator[datetime], budget_s: float) -> AsyncIterator[datetime]:
         return self.controller.supervisor.watched(ticks, name, budget_s)
-
-
-def _farms(told: Told) -> list[dict[str, Any]]:
-    forecast = told.forecast
-    return [
-        {"id": farm, "quality": quality, "flags": list(forecast.flags_of(farm))}
-        for farm, quality in zip(forecast.asset_ids, forecast.quality, strict=True)
-    ]

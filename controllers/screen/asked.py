@@ -40,12 +40,15 @@ def forecast_panel(seen: Seen, language: Language) -> str:
     standing, at = seen.standing, seen.state.at
     if standing.issued_at is None and not standing.enough_days:
         return f'<p class="quiet">{escape(word("no_forecasts", language))}</p>'
+    issued = (word("issued", language), _age(seen, standing.issued_at, language))
     rows = [
         (word("models", language), escape(standing.version) or escape(word("none_by_rules", language))),
-        (word("issued", language), _age(seen, standing.issued_at, language)),
+        issued,
         (word("weather_run", language), _weather(seen, standing, language)),
         (word("training", language), escape(_training(standing, language))),
     ]
+    if standing.given:
+        rows = [(word("models", language), escape(word("given_models", language))), issued]
     if standing.learnt_until is not None:
         rows.insert(1, (word("learnt", language), f"{standing.learnt_until.astimezone(seen.park.zone):%Y-%m-%d}"))
     body = "".join(f"<tr><th>{escape(name)}</th><td>{value}</td></tr>" for name, value in rows)

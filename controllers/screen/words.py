@@ -123,6 +123,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "forecasts": ("预测", "Forecasts"),
     "no_forecasts": ("本服务未自行预测", "This service does not forecast by itself"),
     "models": ("模型", "models"),
+    "given_models": ("由外部预测器提供", "a forecaster of its own"),
     "none_by_rules": ("尚无，按规则运行", "none yet: by rules"),
     "learnt": ("学习截至", "learnt until"),
     "issued": ("发布", "issued"),

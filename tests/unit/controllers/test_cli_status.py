@@ -33,6 +33,7 @@ OLD = ForecastStanding(
     farms=(FarmStanding(id="wind.a", quality="stale", flags=("run_late",)), FarmStanding(id="pv.a", quality="fresh")),
     training=LastTraining(at=AT, measured_days=90.0, reason="wind.a drifts", version="v8", promoted=False),
 )
+GIVEN = ForecastStanding(given=True, issued_at=OLD.issued_at, farms=OLD.farms)
 
 
 def shown(standing: ForecastStanding, *alarms: dict[str, Any]) -> str:
@@ -46,6 +47,7 @@ def shown(standing: ForecastStanding, *alarms: dict[str, Any]) -> str:
     ("standing", "parts"),
     [
         (ForecastStanding(), ("does not forecast by itself",)),
+        (GIVEN, ("10-07 11:45:00 (0.2 h)", "by a forecaster of their own", "wind.a stale: run_late")),
         (NEW, ("by rules", "按规则运行", "x2", "after 30 measured days, 3.2 are there")),
         (OLD, ("v7", "10-07 11:45:00 (0.2 h)", "10-07 06:00:00 (6.0 h)", "wind.a stale: run_late", "v8 not better", "1 fresh")),
     ],
