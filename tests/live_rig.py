@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,8 @@ class LiveRig:
     broker: EmbeddedBroker
     stepped: asyncio.Condition = field(default_factory=asyncio.Condition)
     import_mw: list[float] = field(default_factory=list)
+    #: When the world told of itself; a starved machine makes it tell less often.
+    reported: list[datetime] = field(default_factory=list)
 
     async def until(self, holds: Callable[[], bool], what: str) -> None:
         """Waits for a condition, looking after every step of the world."""
@@ -98,6 +100,7 @@ async def live_rig(
     tuned: Call | None = None,
     changed: Callable[[Park], Park] | None = None,
     store_url: str | None = None,
+    speed: float = SPEED,
 ) -> AsyncIterator[LiveRig]:
     find_nats_server()
     scenario: Scenario = replace(load("first-week"), days=0.5, control_step_s=CONTROL_S)
@@ -108,7 +111,7 @@ async def live_rig(
     await broker.start()
     may_run = asyncio.Event()
     may_run.set()
-    clock = ClockSettings(speed=SPEED, start=scenario.start, began_s=time.monotonic())
+    clock = ClockSettings(speed=speed, start=scenario.start, began_s=time.monotonic())
     store = StoreSettings(url=store_url)
     settings = Settings(state_dir=folder / "state", control_s=CONTROL_S, clock=clock, store=store)
     patient = MqttSettings(first_retry_s=0.05, last_retry_s=0.5)
@@ -148,4 +151,5 @@ async def _world(rig: LiveRig, scenario: Scenario) -> None:
                 rig.import_mw.append(flows.import_mw[GRID])
                 before += step
             rig.site.report(before)
+            rig.reported.append(before)
             rig.stepped.notify_all()

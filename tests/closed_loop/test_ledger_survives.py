@@ -21,12 +21,12 @@ from tests.database import database
 from tests.live_rig import BESS, LiveRig, live_rig
 from vpp.errors import StoreError
 
-MINUTE = timedelta(minutes=1)
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 AWAY = timedelta(minutes=3)
 #: The battery speaks at every step of the control.
 STEP = timedelta(seconds=5)
-#: A device that is not told anything for so long goes to its fallback.
-LEASE = timedelta(seconds=15)
+#: A device that hears nothing for fifteen seconds goes to its fallback: slow enough that a busy machine does not take that long.
+SPEED = 15.0
 #: What a disk has left that is full.
 FULL_BYTES = 4_096
 
@@ -38,7 +38,8 @@ class Story:
     began: datetime
     ended: datetime
     acted: int = 0
-    phase: Phase | None = None
+    reported: list[datetime] = field(default_factory=list)
+    phases: set[Phase] = field(default_factory=set)
     newest_meanwhile: datetime | None = None
     times: list[datetime] = field(default_factory=list)
     alarm: AlarmRow | None = None
@@ -52,7 +53,7 @@ class Story:
 @asynccontextmanager
 async def _full_disk(folder: Path) -> AsyncIterator[tuple[LiveRig, Callable[[], None], Callable[[], None]]]:
     """No file of the controller may grow any further: what the system refuses, it refuses as a full disk does."""
-    async with live_rig(folder) as rig:
+    async with live_rig(folder, speed=SPEED) as rig:
 
         def limit(size: int) -> None:
             resource.prlimit(rig.family.pids["controller"], resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
@@ -63,7 +64,7 @@ async def _full_disk(folder: Path) -> AsyncIterator[tuple[LiveRig, Callable[[], 
 @asynccontextmanager
 async def _killed_postgres(folder: Path) -> AsyncIterator[tuple[LiveRig, Callable[[], None], Callable[[], None]]]:
     with database() as server:
-        async with live_rig(folder, store_url=server.url) as rig:
+        async with live_rig(folder, store_url=server.url, speed=SPEED) as rig:
             yield rig, server.kill, server.start
 
 
@@ -79,21 +80,28 @@ async def told(fault: str, folder: Path) -> Story:
             await rig.until(lambda: rig.clock.now() > begun + MINUTE, "a minute before")
             story, acted = Story(rig.clock.now(), rig.clock.now()), rig.edge().counters.acted
             await asyncio.to_thread(takes_away)
-            await rig.until(lambda: rig.clock.now() > story.began + AWAY, "three minutes without")
-            story.acted, story.phase = rig.edge().counters.acted - acted, rig.edge().phase
+            await rig.until(lambda: _over(story, rig), "three minutes without")
+            story.acted = rig.edge().counters.acted - acted
             story.newest_meanwhile, story.ended = _newest(store), rig.clock.now()
             await asyncio.to_thread(gives_back)
             until = rig.clock.now() + MINUTE
             await rig.until(lambda: _is_back(store, until), "the ledger is written again")
             alarms = {row.key: row for row in store.alarms_open()}
             story.alarm, story.lost = alarms.get("ledger.away"), [row for key, row in alarms.items() if key == "ledger.lost"]
-            times, values = store.series(BESS, "power_mw", begun, until, timedelta(seconds=1))
+            times, values = store.series(BESS, "power_mw", begun, until, SECOND)
+            story.reported = [at for at in rig.reported if begun < at < until]
             story.times = [at for at, value in zip(times, values, strict=True) if value == value]
             story.audit_faults = list(store.chain_faults())
         story.restarts = dict(rig.family.restarts)
         truth = rig.site.world.truth()
         story.violation_s, story.unsafe_s = sum(truth.limit_violation_s.values()), truth.unsafe_s
     return story
+
+
+def _over(story: Story, rig: LiveRig) -> bool:
+    """Looks at the battery after every step of the world."""
+    story.phases.add(rig.edge().phase)
+    return rig.clock.now() > story.began + AWAY
 
 
 def _newest(store: Store) -> datetime | None:
@@ -122,14 +130,15 @@ def test_nothing_was_written_while_it_was_away(story: Story) -> None:
 
 
 def test_devices_follow_as_if_nothing_had_been(story: Story) -> None:
-    assert story.phase is Phase.HELD
-    assert story.acted >= AWAY / LEASE
+    assert story.phases == {Phase.HELD}
+    assert story.acted > AWAY / MINUTE
 
 
 def test_no_reading_is_missing_afterwards(story: Story) -> None:
-    gaps = [after - before for before, after in zip(story.times, story.times[1:], strict=False)]
-    assert len(story.times) >= (AWAY + MINUTE) / STEP
-    assert max(gaps) <= 2 * STEP
+    # Against what the world told, which on a busy machine is not every step.
+    assert len(story.reported) > AWAY / MINUTE
+    missing = [at for at in story.reported if not any(timedelta() <= at - start < SECOND for start in story.times)]
+    assert missing == []
     assert story.lost == []
 
 
