@@ -13,7 +13,7 @@ from controllers.clock import Clock
 from controllers.loops.bell import Bell
 from vpp.timegrid import floor_to
 
-__all__ = ["Wakes", "at_once", "woken"]
+__all__ = ["Wakes", "at_once", "between", "woken"]
 
 _LOOK_AGAIN_S = 0.5
 #: Some hours of a loop that ticks every second.
@@ -63,6 +63,18 @@ async def at_once(
         # A clock may count an instant that is just now as still to come.
         if wakes is not None or at > first:
             yield floor_to(at, step)
+
+
+async def between(clock: Clock, step: timedelta) -> AsyncIterator[datetime]:
+    """The instants half way between the multiples of `step`: for work that must not stand in the way of those who tick on them.
+
+    Args:
+        clock: Whose time; not one in lock-step.
+        step: Positive.
+    """
+    async for at in clock.every(step):
+        await clock.sleep((at + step / 2 - clock.now()).total_seconds())
+        yield at + step / 2
 
 
 async def woken(clock: Clock, step: timedelta, wakes: Wakes) -> AsyncIterator[datetime]:

@@ -129,7 +129,8 @@ def _end(pool: ProcessPoolExecutor) -> None:
 def _live_and_die_with(parent: int, nice: int) -> None:
     """A worker whose parent was killed would wait for work for ever; an interrupt from the keyboard is the parent's affair."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(nice)
+    # Its own place, and not so far behind that of its parent, which may stand before everybody.
+    os.setpriority(os.PRIO_PROCESS, 0, nice)
     Thread(target=_watch, args=(parent,), daemon=True).start()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -50,6 +51,24 @@ async def test_a_flush_waits_for_the_acknowledgement_of_qos_1(broker: EmbeddedBr
         await one.flush()
         two.subscribe("vpp/v1/p/kept/+", noting(late), qos=1)
         await until(lambda: len(late) == 50)
+
+
+async def test_messages_leave_no_garbage_that_only_a_collection_can_free(broker: EmbeddedBroker) -> None:
+    seen: list[str] = []
+    async with connected_bus(broker.url, "one") as bus:
+        bus.subscribe("vpp/v1/p/#", noting(seen))
+        bus.post("vpp/v1/p/n", b"first")
+        await bus.flush()
+        gc.collect()
+        gc.disable()
+        try:
+            for number in range(500):
+                bus.post("vpp/v1/p/n", str(number).encode())
+            await bus.flush()
+            assert len(seen) == 501
+            assert gc.collect() < 100
+        finally:
+            gc.enable()
 
 
 async def test_what_was_posted_before_the_end_of_the_block_has_gone_out(broker: EmbeddedBroker) -> None:
