@@ -30,6 +30,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "settle.failed": ("无法写入 15 分钟电量：{why}", r"written: (?P<why>.+)"),
     "asks.unread": ("无法读取人工干预与电网调用：{why}", r"read: (?P<why>.+)"),
     "ledger.away": ("台账无法写入（{why}）；数据暂存内存，容量有限", r"written \((?P<why>.+)\);"),
+    "ledger.unwritten": ("控制器在运行，但自 {since} 起台账没有写入；请检查台账的磁盘或数据库", r"nothing since (?P<since>\S+):"),
     "ledger.lost": ("台账长时间无法写入，以下数据未入账：{what}", r"too long: (?P<what>.+)"),
     "store.lost": ("台账数据库丢失或损坏，已启用新库：{why}", r"(?P<why>.+)"),
 }

@@ -16,6 +16,7 @@ from controllers.api.ledger_facts import AlarmFacts, AlarmList, OverrideFacts, O
 from controllers.api.limits import override_faults
 from controllers.api.problem import Fault, Refusal
 from controllers.api.roles import Caller
+from controllers.api.unwritten import UNWRITTEN
 
 __all__ = ["refuse_faults", "router"]
 
@@ -87,19 +88,24 @@ async def close(request: Request, caller: MayOverride, number: int) -> Response:
 async def alarms(request: Request, _caller: MayRead) -> Response:
     """Alarms that stand, or that nobody has acknowledged."""
     parts = parts_of(request)
-    return answer(AlarmList(at=parts.clock.now(), alarms=await parts.in_thread(parts.ledger.alarms_open)))
+    return answer(AlarmList(at=parts.clock.now(), alarms=await parts.alarms()))
 
 
 @router.post(
-    "/alarms/{number}/acknowledge", tags=["alarms"], responses=answers(AlarmFacts, _404="no such alarm"), response_class=Raw
+    "/alarms/{number}/acknowledge",
+    tags=["alarms"],
+    responses=answers(AlarmFacts, _404="no such alarm", _409="cannot be noted now"),
+    response_class=Raw,
 )
 async def acknowledge(request: Request, caller: MayAcknowledge, number: int, body: AcknowledgeBody | None = None) -> Response:
     """Somebody has seen an alarm; seen twice, the first one's name stays."""
     parts = parts_of(request)
-    rows = await parts.in_thread(parts.ledger.alarms_open)
+    rows = await parts.alarms()
     row = next((one for one in rows if one.number == number), None)
     if row is None:
         raise Refusal(404, "unknown_alarm", f"{number}: no such alarm is open; GET /v1/alarms lists them")
+    if row.key == UNWRITTEN:
+        raise Refusal(409, "cannot_acknowledge", "the ledger is not written, and so cannot note it; this alarm ends by itself")
     note = "" if body is None else body.note
     seen = await parts.in_thread(parts.ledger.acknowledge, row, caller.name, note, parts.clock.now())
     parts.nudge.set()

@@ -16,8 +16,10 @@ from controllers.api.bell import Bell
 from controllers.api.counts import RequestCounts
 from controllers.api.door import Door
 from controllers.api.ledger import Ledger
+from controllers.api.ledger_facts import AlarmFacts
 from controllers.api.live import LiveView
 from controllers.api.stream import Hub
+from controllers.api.unwritten import unwritten
 from controllers.clock import Clock
 from controllers.settings import Settings
 from vpp.park import Park
@@ -102,6 +104,12 @@ class Parts:
         if not self.threads:
             self.threads.append(CapacityLimiter(_THREADS))
         return await to_thread.run_sync(lambda: work(*args, **more), limiter=self.threads[0])
+
+    async def alarms(self) -> tuple[AlarmFacts, ...]:
+        """Those that stand or that nobody has seen, and that the ledger is not written, which it cannot say itself."""
+        rows = await self.in_thread(self.ledger.alarms_open)
+        more = unwritten(await self.in_thread(self.ledger.controller_health), self.live.controller_heard_at, self.clock.now())
+        return rows if more is None else (more, *rows)
 
     def told(self, kind: AskKind, number: int) -> None:
         """Something was written: the controller is rung for, and those who follow the stream will see it."""

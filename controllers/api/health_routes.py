@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from controllers.api.answer import Raw, answer
 from controllers.api.context import Parts, parts_of
 from controllers.api.gate import MayRead
+from controllers.api.unwritten import unwritten
 from vpp.errors import VppError
 
 __all__ = ["router"]
@@ -45,6 +46,8 @@ async def readyz(request: Request) -> Response:
     parts = parts_of(request)
     checks = {"store": await _store(parts), "bus": _bus(parts), "controller": _controller(parts)}
     ready = all(word == "ok" for word in checks.values())
+    # What can be served does not depend on it, and whoever watches should know.
+    checks["ledger"] = await _ledger(parts) if checks["store"] == "ok" else checks["store"]
     return answer(Ready(ready=ready, checks=checks), 200 if ready else 503)
 
 
@@ -71,6 +74,12 @@ async def _store(parts: Parts) -> str:
     except VppError:
         return "cannot be read"
     return "ok"
+
+
+async def _ledger(parts: Parts) -> str:
+    health = await parts.in_thread(parts.ledger.controller_health)
+    away = unwritten(health, parts.live.controller_heard_at, parts.clock.now())
+    return "ok" if away is None else f"not written since {health['at']}"
 
 
 def _bus(parts: Parts) -> str:

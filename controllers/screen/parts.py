@@ -14,8 +14,9 @@ from controllers.api.ledger_facts import AlarmFacts, EventFacts, Measurement, Ov
 from controllers.api.limits import override_faults
 from controllers.api.live_state import LiveState
 from controllers.api.roles import Caller, Right
+from controllers.api.unwritten import UNWRITTEN
 from controllers.screen.dress import dress_with
-from vpp.errors import AccessError
+from vpp.errors import AccessError, StoreError
 from vpp.park import Park
 from vpp.wire.messages import ComputeShift, ForecastCurrent, PlanCurrent
 
@@ -75,7 +76,7 @@ class PartsSource:
 
     async def alarms(self) -> Sequence[AlarmFacts]:
         """Those that stand or that nobody has seen."""
-        return await self._parts.in_thread(self._parts.ledger.alarms_open)
+        return await self._parts.alarms()
 
     async def events(self) -> Sequence[EventFacts]:
         """Calls of the grid, oldest first."""
@@ -134,6 +135,8 @@ class PartsSource:
         if not caller.may(Right.ACKNOWLEDGE) or not self.still(caller):
             raise AccessError(f"{caller.role} {caller.name} may not acknowledge alarms")
         row = next((one for one in await self.alarms() if one.number == number), None)
+        if row is not None and row.key == UNWRITTEN:
+            raise StoreError("the ledger is not written, and so cannot note it; this alarm ends by itself")
         if row is not None:
             await self._parts.in_thread(self._parts.ledger.acknowledge, row, caller.name, "", self.now())
             self._parts.nudge.set()

@@ -167,3 +167,17 @@ def test_requests_that_wait_for_the_store_do_not_hold_up_what_is_live(tmp_path: 
                 assert not any(one.done() for one in asked)
                 other.rollback()
                 assert {one.result(20.0).status_code for one in asked} == {201}
+
+
+def test_that_the_ledger_is_not_written_is_an_alarm_that_needs_no_ledger(tmp_path: Path) -> None:
+    with running_api(tmp_path) as service:
+        operator = service.as_(Role.OPERATOR)
+        assert operator.get("/readyz").json()["checks"]["ledger"] == "ok"
+        with closing(open_store(service.settings.store_url)) as store:
+            store.remember("controller.health", b'{"at": "2020-01-01T00:00:00+00:00"}')
+        FieldTalk(service).plan()
+        alarm = until(lambda: next(iter(operator.get("/v1/alarms").json()["alarms"]), None))
+        assert (alarm["key"], alarm["number"]) == ("ledger.unwritten", 0)
+        assert "not written since 2020" in operator.get("/readyz").json()["checks"]["ledger"]
+        refused = operator.post("/v1/alarms/0/acknowledge", json={"note": "seen"})
+        assert (refused.status_code, refused.json()["code"]) == (409, "cannot_acknowledge")
