@@ -1,6 +1,8 @@
 """What a connection would have drawn without a call, as settlement rules estimate it from the days before (基线负荷).
 
-Each rule takes the 15-min registers before the event and returns the baseline over the event's own intervals. Days are park days;
+Batch loads and whatever a controller shifts anyway have no usual day; for them the schedule declared before the call is the
+baseline, which needs no estimate but has an error all the same. Each of the other rules takes the 15-min registers before the
+event and returns the baseline over the event's own intervals. Days are park days;
 days on which an event was called are left out, because they say nothing about a day without one. A rule that finds fewer days
 than it asks for uses those there are and says how many; with none there is no baseline, and none is invented.
 """
@@ -18,11 +20,25 @@ import numpy as np
 from vpp.timegrid import TimeGrid
 from vpp.units import FloatArray
 
-__all__ = ["BASELINE_RULES", "Baseline", "BaselineRule", "Registers", "baseline"]
+__all__ = [
+    "BASELINE_RULES",
+    "DECLARED_SOURCE",
+    "Baseline",
+    "BaselineError",
+    "BaselineRule",
+    "Registers",
+    "baseline",
+    "baseline_error",
+    "days_that_count",
+    "error_of",
+]
 
 BaselineRule: TypeAlias = Literal["jiangsu", "beijing", "caiso"]
 
 _SATURDAY: Final = 5
+DECLARED_SOURCE: Final = "declared schedule: the plan known before the call, for batch loads and for what we ourselves shift"
+#: An error is measured on so many of the last days.
+_ERROR_DAYS: Final = 20
 #: Same-day adjustment: the hours before the event that are compared, with a gap in which the park may already prepare.
 _ADJUST_FROM: Final = timedelta(hours=4)
 _ADJUST_UNTIL: Final = timedelta(hours=1)
@@ -122,6 +138,67 @@ def baseline(rule: BaselineRule, registers: Registers, start: datetime, end: dat
     mean_mw: FloatArray = np.mean([values for _, _, values in best], axis=0)
     factor = _adjustment(chosen, registers, start, [start.astimezone(registers.zone).date() - day for _, day, _ in best])
     return Baseline(mean_mw * factor, tuple(sorted(day for _, day, _ in best)), factor)
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineError:
+    """How far estimates lay from the meter on days without a call.
+
+    Args:
+        days: How many.
+        mean_error_mw: Estimate less meter: above zero it pays the park too much. [MW]
+        rmse_mw: Root of the mean square over all their intervals. [MW]
+        mean_abs_import_mw: Of the meter, to measure it by. [MW]
+    """
+
+    days: int
+    mean_error_mw: float
+    rmse_mw: float
+    mean_abs_import_mw: float
+
+
+def baseline_error(
+    rule: BaselineRule, registers: Registers, start: datetime, end: datetime, most_days: int = _ERROR_DAYS
+) -> BaselineError | None:
+    """A rule's error at the same hours of the last days on which nothing was called; None if there is no such day.
+
+    Each day is estimated as if it were called, from the days before it alone.
+
+    Args:
+        rule: Which one.
+        registers: Of the connection.
+        start: Of the event (UTC), on an edge of the registers.
+        end: Of the event (UTC).
+        most_days: The newest so many.
+    """
+    estimated: list[FloatArray] = []
+    metered: list[FloatArray] = []
+    for _, back in _days_before(registers, start, BASELINE_RULES[rule]):
+        found = baseline(rule, registers, start - back, end - back)
+        actual = np.array([registers.at(t - back) for t in _starts(start, end, registers.grid)])
+        if found is not None and not np.isnan(actual).any():
+            estimated.append(found.import_mw)
+            metered.append(actual)
+        if len(metered) == most_days:
+            break
+    return error_of(np.array(estimated), np.array(metered)) if metered else None
+
+
+def error_of(estimated_mw: FloatArray, metered_mw: FloatArray) -> BaselineError:
+    """The error of estimates, days by intervals, shape (D, K) each. [MW]."""
+    wrong = estimated_mw - metered_mw
+    return BaselineError(
+        days=len(wrong),
+        mean_error_mw=float(wrong.mean()),
+        rmse_mw=float(np.sqrt((wrong**2).mean())),
+        mean_abs_import_mw=float(np.abs(metered_mw).mean()),
+    )
+
+
+def days_that_count(rule: BaselineRule, registers: Registers, start: datetime) -> tuple[date, ...]:
+    """Days before an event that a rule may look at, the nearest first, whether they were metered or not."""
+    today = start.astimezone(registers.zone).date()
+    return tuple(today - back for _, back in _days_before(registers, start, BASELINE_RULES[rule]))
 
 
 def _starts(start: datetime, end: datetime, grid: TimeGrid) -> list[datetime]:

@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from controllers.bus.base import Bus
 from controllers.clock import Clock
 from controllers.dispatch.guidance import Guidance
+from controllers.dispatch.ladder import GUARD_KEY, GuardFacts
 from controllers.loops.asks import LOOK_EVERY, AskDesk, listen, run_asks
 from controllers.loops.batch import Said
 from controllers.loops.bell import Bell
@@ -162,6 +163,7 @@ class Books:
         peaks = store.recall(_PEAKS)
         if peaks is not None:
             controller.peaks.restore(msgspec.json.decode(peaks, type=PeakFacts))
+        self._hand_on_guard(controller)
         controller.inbox.ear = controller.commander.mouth = self.recorder
         controller.trouble = self.recorder.alarm
         if controller.planner is not None:
@@ -194,6 +196,16 @@ class Books:
             await run_settle(ticks, store, controller.park, controller.trouble)
 
         return Loop("recorder", record), Loop("asks", ask), Loop("resend", resend), Loop("settle", settle)
+
+    def _hand_on_guard(self, controller: Controller) -> None:
+        """Who was shed how often this year, and which ladders stand, from the guard before to this one, and on from it."""
+        armed = self.opened.store.recall(GUARD_KEY)
+        if armed is not None:
+            try:
+                controller.guard.restore(msgspec.json.decode(armed, type=GuardFacts))
+            except msgspec.DecodeError as error:  # of another version
+                log.warning("guard.unread", reason=str(error))
+        controller.guard.noted = lambda facts: self.recorder.remember(GUARD_KEY, _encoder(facts))
 
     async def close(self) -> None:
         """The last word, then the store."""

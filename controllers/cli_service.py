@@ -24,7 +24,7 @@ from vpp.errors import VppError
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["COMMANDS", "add_service_commands", "service_command"]
+__all__ = ["COMMANDS", "AskError", "Outcome", "Service", "add_service_commands", "common_words", "service_command"]
 
 COMMANDS: Final = ("status", "override", "event", "token")
 _TIMEOUT_S: Final = 10.0
@@ -296,15 +296,24 @@ def add_service_commands(commands: Any) -> None:
     Args:
         commands: What `ArgumentParser.add_subparsers` returned.
     """
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--url", help="where the service is; VPP_API_URL without it, else this machine")
-    common.add_argument("--token", help="key or token; VPP_TOKEN without it")
-    common.add_argument("--json", action="store_true", help="the same facts for machines")
+    common = common_words()
     look = commands.add_parser("status", parents=[common], help="the running park: powers, commands and reasons, alarms")
     look.set_defaults(act=status)
     _add_override(commands.add_parser("override", help="take an asset into one's own hand, pin it, give it back"), common)
-    _add_event(commands.add_parser("event", help="calls of the grid: list, call, amend, cancel"), common)
+    _add_event(commands.add_parser("event", help="calls of the grid: list, call, amend, cancel, proof"), common)
     _add_token(commands.add_parser("token", help="tokens and keys for the service"), common)
+
+
+def common_words(*, json_to_terminal: bool = True) -> argparse.ArgumentParser:
+    """Words of every command that asks the service; one that writes files has a `--json FILE` of its own."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--url", help="where the service is; VPP_API_URL without it, else this machine")
+    common.add_argument("--token", help="key or token; VPP_TOKEN without it")
+    if json_to_terminal:
+        common.add_argument("--json", action="store_true", help="the same facts for machines")
+    else:
+        common.set_defaults(json=False)
+    return common
 
 
 def _add_override(parser: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
@@ -350,6 +359,10 @@ def _add_event(parser: argparse.ArgumentParser, common: argparse.ArgumentParser)
     stop = what.add_parser("cancel", parents=[common], help="take one back")
     stop.add_argument("event_id", metavar="ID")
     stop.set_defaults(act=cancel)
+    # It asks by way of this module.
+    from controllers.cli_proof import add_proof_command
+
+    add_proof_command(what)
 
 
 def _add_span(parser: argparse.ArgumentParser) -> None:

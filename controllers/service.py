@@ -200,7 +200,8 @@ class Controller:
     def _come_alive(self, rules: RuleGuide) -> None:
         self.guide = LiveGuide(self.guide if self._plans else None, rules, self._settings.plan)
         self.inbox.on_change = self.dispatch_wakes.bell.ring
-        self.inbox.on_measured = self.guard.measured
+        self.inbox.on_measured, self.inbox.on_booked = self.guard.measured, self.guard.called
+        self.guard.events = self.inbox.events_at
         self.inbox.matters_mw = {AssetId(a.id): _MATTERS_FRAC * rating(a).power_mw for a in self.park.assets}
         self.guard.trouble = lambda key, text: self.trouble(key, text)
 

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from controllers.planner.effort import EFFORTS
+from sim_harness.cli_qualify import add_qualify_command
 from sim_harness.live import LiveOptions, run_live
 from sim_harness.registers import write_truth
 from sim_harness.run import POLICIES, RunOptions
@@ -187,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     against.add_argument("--jobs", type=int, default=1, help="runs at a time, each in a process of its own (default: 1)")
     _sample_options(against)
+    add_qualify_command(commands)
     listing = commands.add_parser("list", help="the scenarios and what they are for")
     listing.set_defaults(act=_list)
     return parser

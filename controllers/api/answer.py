@@ -12,7 +12,7 @@ from controllers.api.problem import PROBLEM_TYPE, Problem
 __all__ = ["Raw", "answer", "answers", "answer_kinds"]
 
 _REF: Final = "#/components/schemas/{name}"
-_KINDS: Final[dict[str, type[msgspec.Struct]]] = {"Problem": Problem}
+_KINDS: Final[dict[str, type]] = {"Problem": Problem}
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -28,12 +28,12 @@ def answer(what: object, status: int = 200, headers: dict[str, str] | None = Non
 
 
 def answers(
-    kind: type[msgspec.Struct], status: int = 200, said: str = "as asked", **refusals: str
+    kind: type, status: int = 200, said: str = "as asked", **refusals: str
 ) -> dict[int | str, dict[str, Any]]:
     """What a route answers, for its description.
 
     Args:
-        kind: The structure.
+        kind: The structure, or a frozen dataclass.
         status: With which status.
         said: What that means.
         refusals: Further ones, as in `_409="the event is over"`; 401, 403, 422 and 429 are there anyway.

@@ -20,9 +20,11 @@ from controllers.api import (
     ask_routes,
     compute_routes,
     event_routes,
+    guard_routes,
     health_routes,
     key_routes,
     live_routes,
+    proof_routes,
     record_routes,
 )
 from controllers.api.answer import answer_kinds, refusal
@@ -117,6 +119,8 @@ def _dressed(app: FastAPI) -> FastAPI:
         live_routes,
         ask_routes,
         event_routes,
+        guard_routes,
+        proof_routes,
         compute_routes,
         record_routes,
         account_routes,

@@ -1,7 +1,7 @@
-"""What protects connections and frequency when clearing is not enough: a shedding ladder prepared in advance, and armed reflexes.
+"""What protects connections and frequency when clearing is not enough: when the shedding ladder is climbed, and what is armed.
 
-A ladder belongs to an area with a connection of its own. Its rungs are what can give power back at once, the cheapest first:
-batteries, electrolysers, interruptible feeders. Every device knows its place beforehand, so that one broadcast is enough. Pure.
+Every device knows its place on its area's ladder beforehand (`controllers.dispatch.ladder`), so that one broadcast is enough:
+for an overload that clearing could not end, and at once for an emergency call of the grid. Pure.
 """
 
 from __future__ import annotations
@@ -11,13 +11,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from vpp.ids import AreaId, AssetId, ConnectionId
+from controllers.dispatch.ladder import Ladder, Rung, ladder_of, ladders_of
+from vpp.events import Event
+from vpp.ids import ConnectionId
 from vpp.park import Asset, Connection, Park
-from vpp.park.plates import ElectrolyserPlate
-from vpp.units import kwh_per_nm3_to_mwh_per_kg
-from vpp.wire.messages import LadderPlace, Reflex, Setpoint, Switch, Target
+from vpp.wire.messages import LadderPlace, Reflex, Switch, Target
 
-__all__ = ["GuardRule", "Ladder", "Overload", "Rung", "Watch", "arming_of", "ladder_of", "watched"]
+__all__ = [
+    "Emergency",
+    "GuardRule",
+    "Ladder",
+    "Overload",
+    "Rung",
+    "Watch",
+    "arming_of",
+    "emergency_on",
+    "ladder_of",
+    "watched",
+]
 
 #: Quantities of a reading that reflexes look at.
 _FREQUENCY: Final = "frequency_hz"
@@ -30,7 +41,9 @@ class GuardRule:
 
     Args:
         tolerance_frac: Share of a limit by which it may be passed: meters have noise.
-        patience: Clearing is given this long to end an overload, before the ladder is used.
+        patience: Clearing is given this long to end an overload, before the ladder is used; so long is also waited before it is
+            climbed further, because what was shed must first be seen at the meter.
+        near_mw: By so much the target of an emergency may be missed: meters have noise. [MW]
         hold: A step of the ladder stands this long after it was last needed; what was shed is then given back rung by rung.
         repeat: A broadcast is said again so often while it stands.
         reflex_hz: Batteries act this far from nominal frequency, electrolysers and feeders further out. [Hz]
@@ -38,6 +51,7 @@ class GuardRule:
     """
 
     tolerance_frac: float = 0.01
+    near_mw: float = 1.0
     patience: timedelta = timedelta(seconds=3)
     hold: timedelta = timedelta(seconds=60)
     repeat: timedelta = timedelta(seconds=2)
@@ -45,73 +59,20 @@ class GuardRule:
     reflex_hold_s: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Rung:
-    """One device on a ladder.
+def arming_of(
+    park: Park, asset: Asset, rule: GuardRule, ladders: Iterable[Ladder] | None = None
+) -> tuple[tuple[Reflex, ...], tuple[LadderPlace, ...]]:
+    """What is armed at a device: its reflexes on frequency and its places on ladders; both empty for most kinds.
 
     Args:
-        relief_mw: What it gives back at most. [MW]
-        cost_cny_per_mwh: What each MWh of it costs.
-        then: What it does.
+        park: What is in service.
+        asset: Which.
+        rule: When reflexes act.
+        ladders: All of them; None for those of a year in which nobody was shed yet.
     """
-
-    asset_id: AssetId
-    relief_mw: float
-    cost_cny_per_mwh: float
-    then: Setpoint
-
-
-@dataclass(frozen=True, slots=True)
-class Ladder:
-    """The rungs of an area, the cheapest first; the first one is step 1."""
-
-    area: AreaId
-    rungs: tuple[Rung, ...]
-
-    def step_for(self, relief_mw: float, drawn_mw: Iterable[float]) -> int:
-        """The lowest step that gives back so much.
-
-        Args:
-            relief_mw: Wanted. [MW]
-            drawn_mw: What each rung can give back as things are, in the order of the rungs; not negative. [MW]
-        """
-        given = 0.0
-        for step, mw in enumerate(drawn_mw, start=1):
-            given += mw
-            if given >= relief_mw:
-                return step
-        return len(self.rungs)
-
-
-def ladder_of(park: Park, area: AreaId) -> Ladder:
-    """The ladder of an area by what shedding costs."""
-    rungs = [rung for asset in park.assets if asset.area == area and (rung := _rung(park, asset)) is not None]
-    return Ladder(area, tuple(sorted(rungs, key=lambda rung: (rung.cost_cny_per_mwh, rung.asset_id))))
-
-
-def _rung(park: Park, asset: Asset) -> Rung | None:
-    plate = asset.plate
-    match asset.kind:
-        case "battery":
-            return Rung(asset.id, 2.0 * plate.power_mw, plate.wear_cny_per_mwh, Target(power_mw=-plate.power_mw))
-        case "electrolyser":
-            return Rung(asset.id, plate.stacks * plate.stack_mw, _worth_cny_per_mwh(park, plate), Target(power_mw=0.0))
-        case "feeder":
-            return Rung(asset.id, plate.power_mw, plate.call_cny_per_mwh, Switch(closed=False))
-        case _:
-            return None
-
-
-def _worth_cny_per_mwh(park: Park, plate: ElectrolyserPlate) -> float:
-    """What a MWh becomes as hydrogen, where the stacks make the most of it."""
-    return park.prices.hydrogen_cny_per_kg / kwh_per_nm3_to_mwh_per_kg(min(plate.specific_kwh_per_nm3))
-
-
-def arming_of(park: Park, asset: Asset, rule: GuardRule) -> tuple[tuple[Reflex, ...], tuple[LadderPlace, ...]]:
-    """What is armed at a device: its reflexes on frequency and its place on its area's ladder; both empty for most kinds."""
-    ladder = ladder_of(park, asset.area)
     places = tuple(
         LadderPlace(ladder=ladder.area, step=step, then=rung.then)
+        for ladder in (ladders_of(park).values() if ladders is None else ladders)
         for step, rung in enumerate(ladder.rungs, start=1)
         if rung.asset_id == asset.id
     )
@@ -154,6 +115,35 @@ class Overload:
 
 
 @dataclass(frozen=True, slots=True)
+class Emergency:
+    """What the grid's emergency calls that bind now ask of a connection together.
+
+    Args:
+        at_most_mw: Import to keep at most. [MW]
+        until: The end of the last of them.
+        event_id: Of the one that asks for least.
+    """
+
+    at_most_mw: float
+    until: datetime
+    event_id: str
+
+    def overload(self, import_mw: float, near_mw: float) -> Overload:
+        """Beyond the target by more than noise, or not at all."""
+        over_mw = import_mw - self.at_most_mw
+        return Overload(over_mw if over_mw > near_mw else 0.0)
+
+
+def emergency_on(events: Iterable[Event], connection: ConnectionId, at: datetime) -> Emergency | None:
+    """Emergencies in force on a connection; None without any."""
+    binding = [e for e in events if e.kind == "emergency" and e.connection == connection and e.in_force(at)]
+    if not binding:
+        return None
+    least = min(binding, key=lambda event: (event.target_mw, event.event_id))
+    return Emergency(least.target_mw, max(event.end for event in binding), least.event_id)
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """What the guard remembers of one connection.
 
@@ -162,15 +152,26 @@ class Watch:
         since: Since when it is overloaded; None inside its limits.
         step: Of the ladder, now; 0 at rest.
         needed_at: When the step was last needed.
+        climbed_at: When it was last raised.
     """
 
     connection: ConnectionId
     since: datetime | None = None
     step: int = 0
     needed_at: datetime | None = None
+    climbed_at: datetime | None = None
 
 
-def watched(watch: Watch, overload: Overload, wanted_step: int, at: datetime, rule: GuardRule) -> Watch:
+def watched(  # noqa: PLR0913  a reading, and the two things that change how it is taken
+    watch: Watch,
+    overload: Overload,
+    wanted_step: int,
+    at: datetime,
+    rule: GuardRule,
+    *,
+    emergency: bool = False,
+    may_give_back: bool = True,
+) -> Watch:
     """The next state of a watch after a reading.
 
     Args:
@@ -179,12 +180,17 @@ def watched(watch: Watch, overload: Overload, wanted_step: int, at: datetime, ru
         wanted_step: Of the ladder, to end an overload of import from where it is now.
         at: When.
         rule: When to act.
+        emergency: Whether the grid calls for it: then nobody waits for clearing.
+        may_give_back: Whether what the highest rung would take again has room.
     """
     since = (watch.since or at) if overload.mw != 0.0 else None
     watch = replace(watch, since=since)
-    if overload.mw > 0.0 and since is not None and at - since >= rule.patience:
-        return replace(watch, step=max(watch.step, wanted_step), needed_at=at)
-    if watch.step and watch.needed_at is not None and at - watch.needed_at >= rule.hold:
+    if overload.mw > 0.0 and since is not None and (emergency or at - since >= rule.patience):
+        settling = watch.climbed_at is not None and at - watch.climbed_at < rule.patience
+        if wanted_step <= watch.step or (settling and watch.step):
+            return replace(watch, needed_at=at)
+        return replace(watch, step=wanted_step, needed_at=at, climbed_at=at)
+    if watch.step and watch.needed_at is not None and at - watch.needed_at >= rule.hold and may_give_back:
         # One rung at a time: what was shed must not all come back at once.
         return replace(watch, step=watch.step - 1, needed_at=at)
     return watch

@@ -31,6 +31,9 @@ class Protection:
         """After a new arming; one that is not newer changes nothing."""
         if self.arm is not None and arm.order <= self.arm.order:
             return self
+        if self.arm is not None and arm.reflexes == self.arm.reflexes:
+            # Only the place has changed: what acts goes on.
+            return replace(self, arm=arm)
         none: tuple[float | None, ...] = (None,) * len(arm.reflexes)
         return replace(self, arm=arm, out_since_s=none, holds_until_s=none)
 

@@ -249,6 +249,11 @@ class Commander:
         """Assets whose last command has no ack: their power is not counted on."""
         return frozenset(asset_id for asset_id, _ in self._waiting.values())
 
+    def told_mw(self, asset_id: AssetId) -> float | None:
+        """Power behind the last order to a whole asset; None if it was never told anything. [MW]."""
+        last = self._last.get((asset_id, ""))
+        return None if last is None else last.order.power_mw
+
     def open_commands(self) -> tuple[tuple[AssetId, Command], ...]:
         """Commands that nobody has confirmed yet, for whoever takes over."""
         return tuple((asset_id, sent.command) for asset_id, sent in self._waiting.values())

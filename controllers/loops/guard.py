@@ -1,24 +1,37 @@
-"""On every reading of a connection: an overload is answered at once by dispatch, then by the ladder that stands prepared."""
+"""On every reading of a connection, and on every emergency call: what stands prepared in the devices is told by one broadcast.
+
+An overload is given to dispatch first and to the ladder where that does not end it; an emergency call goes to the ladder at once,
+and dispatch then finds cheaper ways to keep the target, rung by rung. Ladders are armed anew when they change, as when a feeder's
+contract is used up, but never while one stands: places must not move under a broadcast.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import chain
+from typing import Final
 
 import structlog
 
-from controllers.dispatch.guard import GuardRule, Ladder, Overload, Watch, arming_of, ladder_of, watched
+from controllers.dispatch.guard import Emergency, GuardRule, Ladder, Overload, Watch, arming_of, emergency_on, watched
+from controllers.dispatch.ladder import GuardFacts, LadderFacts, Rung, Used, in_hand, ladder_facts, ladders_of, used_of
 from controllers.dispatch.snapshot import Snapshot
 from controllers.loops.commander import Commander
 from controllers.supervisor import Trouble, no_trouble
-from vpp.ids import AreaId, ConnectionId
+from vpp.events import Event
+from vpp.ids import AreaId, AssetId, ConnectionId
 from vpp.park import Connection, Park
+from vpp.units import hours
 from vpp.wire.messages import Arm, GridMeasurement, Reason, Shed
 
 __all__ = ["Guard", "run_guard"]
 
 log = structlog.get_logger(__name__)
+
+#: Ladders are looked at for changes so often.
+_ARM_EVERY: Final = timedelta(seconds=10)
 
 
 @dataclass(slots=True)
@@ -31,7 +44,9 @@ class Guard:
         snapshot: The plant as it is now.
         at_once: Brings the next dispatch on.
         rule: When to act.
+        events: Calls of the grid that bind now or later.
         trouble: Told when a ladder is used.
+        noted: Told what is armed and used, whenever that has changed.
         overloads: How often a connection was found beyond a limit.
     """
 
@@ -40,78 +55,226 @@ class Guard:
     snapshot: Callable[[], Snapshot]
     at_once: Callable[[], None]
     rule: GuardRule = field(default_factory=GuardRule)
+    events: Callable[[datetime], tuple[Event, ...]] = lambda _: ()
     trouble: Trouble = no_trouble
+    noted: Callable[[GuardFacts], None] = lambda _: None
     overloads: int = 0
     _grid: dict[ConnectionId, Connection] = field(default_factory=dict)
     _watch: dict[ConnectionId, Watch] = field(default_factory=dict)
     _ladders: dict[AreaId, Ladder] = field(default_factory=dict)
-    _said_at: dict[ConnectionId, datetime] = field(default_factory=dict)
+    _armed_at: dict[AreaId, datetime] = field(default_factory=dict)
+    _said: dict[ConnectionId, tuple[datetime, Shed]] = field(default_factory=dict)
+    #: What each rung that is shed drew before.
+    _gave_mw: dict[AssetId, float] = field(default_factory=dict)
+    _used: dict[AssetId, Used] = field(default_factory=dict)
+    _year: int = 0
+    _looked_at: datetime | None = None
+    _counted_at: datetime | None = None
 
     def __post_init__(self) -> None:
         self._grid = {c.id: c for c in self.park.connections if c.is_grid}
-        self._ladders = {c.area: ladder_of(self.park, c.area) for c in self._grid.values()}
+        self._ladders = ladders_of(self.park)
+        self._year = self._year_of(self.commander.now())
+
+    def restore(self, facts: GuardFacts) -> None:
+        """What the guard before this one had used, and where its ladders stood: they are left like its own."""
+        at = self.commander.now()
+        if facts.year == self._year:
+            self._used = {AssetId(name): used for name, used in facts.used.items()}
+        for told in facts.ladders:
+            for name in told.connections[:1]:
+                connection = self._grid.get(ConnectionId(name))
+                if connection is not None and told.step:
+                    order = [AssetId(rung.asset_id) for rung in told.rungs if rung.step]
+                    known = {rung.asset_id: rung for rung in self._ladders[connection.area].rungs}
+                    # In the order in which they were armed, which is the one that the broadcast means.
+                    self._ladders[connection.area] = Ladder(connection.area, tuple(known[i] for i in order if i in known))
+                    self._watch[connection.id] = Watch(connection.id, step=told.step, needed_at=at, climbed_at=at)
 
     def arm_all(self) -> None:
         """Every device learns its reflexes and its place; said anew at every start, because only the newest counts."""
+        at = self.commander.now()
+        self._ladders |= {area: ladder for area, ladder in self._made(at).items() if not self._stands(area)}
         for asset in self.park.assets:
-            reflexes, places = arming_of(self.park, asset, self.rule)
-            if reflexes or places:
-                stamp = self.commander.stamp()
-                arm = Arm(epoch=stamp.epoch, seq=stamp.seq, issued_at=stamp.issued_at, reflexes=reflexes, places=places)
-                self.commander.arm(asset.id, arm)
+            self._arm(asset.id)
+        self._armed_at = dict.fromkeys(self._ladders, at)
+        self._note()
 
     def measured(self, connection_id: ConnectionId, said: GridMeasurement) -> None:
         """One reading."""
         connection = self._grid.get(connection_id)
-        if connection is None:
-            return
-        before = self._watch.get(connection_id) or Watch(connection_id)
-        overload = Overload.of(connection, said.import_mw, self.rule.tolerance_frac)
-        if overload.mw == 0.0 and before.since is None and not before.step:
-            return
+        if connection is not None:
+            at = self.commander.now()
+            self._attend(connection, said.import_mw, emergency_on(self.events(at), connection_id, at), at)
+
+    def called(self) -> None:
+        """The grid has called, changed or taken back something: an emergency is answered before this returns."""
         at = self.commander.now()
-        if overload.mw != 0.0:
-            self.overloads += 1
-            self.at_once()
-        wanted = self._wanted(connection, overload) if overload.mw > 0.0 else 0
-        now = self._watch[connection_id] = watched(before, overload, wanted, at, self.rule)
-        if now.step != before.step:
-            log.warning("guard.ladder", connection=connection_id, step=now.step, overload_mw=round(overload.mw, 3))
-            if now.step > before.step:
-                self.trouble(
-                    f"ladder.{connection_id}", f"{connection_id}: {overload.mw:.1f} MW beyond its limit, step {now.step}"
-                )
-            self._say(connection, now, at)
+        for connection in self._grid.values():
+            emergency = emergency_on(self.events(at), connection.id, at)
+            import_mw = self.snapshot().import_mw.get(connection.id) if emergency is not None else None
+            # Where nothing was read yet the first reading is waited for: nobody is put out on a guess.
+            if import_mw is not None:
+                self._attend(connection, import_mw, emergency, at)
 
     def repeat(self, at: datetime) -> None:
-        """Says again what stands: a broadcast that was lost must not keep a device out."""
+        """Says again what stands, since a broadcast may be lost; sees emergencies begin, counts hours, arms what has changed."""
+        self.called()
         for connection_id, watch in self._watch.items():
-            if watch.step and at - self._said_at[connection_id] >= self.rule.repeat:
+            if watch.step and (connection_id not in self._said or at - self._said[connection_id][0] >= self.rule.repeat):
                 self._say(self._grid[connection_id], watch, at)
+        self._count_hours(at)
+        if self._looked_at is None or at - self._looked_at >= _ARM_EVERY:
+            self._looked_at = at
+            self._arm_changes(at)
+
+    def facts(self) -> GuardFacts:
+        """What is armed, what stands and what was used."""
+        return GuardFacts(
+            year=self._year,
+            used={str(name): used for name, used in self._used.items()},
+            ladders=tuple(self._ladder_facts(a) for a in self._ladders),
+        )
+
+    def _attend(self, connection: Connection, import_mw: float, emergency: Emergency | None, at: datetime) -> None:
+        before = self._watch.get(connection.id) or Watch(connection.id)
+        overload = Overload.of(connection, import_mw, self.rule.tolerance_frac)
+        called = overload if emergency is None else emergency.overload(import_mw, self.rule.near_mw)
+        if called.mw > overload.mw >= 0.0:
+            overload = called
+        if overload.mw == 0.0 and before.since is None and not before.step:
+            return
+        if overload.mw != 0.0:
+            self.overloads += emergency is None
+            self.at_once()
+        wanted = self._wanted(connection, overload) if overload.mw > 0.0 else 0
+        most_mw = connection.import_limit_mw if emergency is None else min(emergency.at_most_mw, connection.import_limit_mw)
+        # What limits it says whether it may come back: an emergency's target, or the connection itself.
+        fits = before.step == 0 or most_mw - import_mw >= self._would_take_mw(connection, before.step)
+        now = watched(before, overload, wanted, at, self.rule, emergency=emergency is not None, may_give_back=fits)
+        self._watch[connection.id] = now
+        if now.step != before.step:
+            log.warning("guard.ladder", connection=connection.id, step=now.step, overload_mw=round(overload.mw, 3))
+            # The broadcast goes first, the bookkeeping after it.
+            self._say(connection, now, at, emergency)
+            if now.step > before.step:
+                self._climbed(connection, before.step, now.step)
+                why = f"{overload.mw:.1f} MW beyond its limit" if emergency is None else f"{overload.mw:.1f} MW above the target"
+                self.trouble(f"ladder.{connection.id}", f"{connection.id}: {why}, step {now.step}")
+            self._note()
+
+    def _climbed(self, connection: Connection, low: int, high: int) -> None:
+        """Counts who was shed, with what each drew."""
+        rungs = self._ladders[connection.area].rungs[low:high]
+        self._gave_mw |= dict(zip((r.asset_id for r in rungs), self._drawn_mw(rungs), strict=True))
+        for rung in rungs:
+            used = self._used.get(rung.asset_id, Used())
+            self._used[rung.asset_id] = Used(used.calls + 1, used.open_h)
 
     def _wanted(self, connection: Connection, overload: Overload) -> int:
         """The step that is needed, counted from the bottom: what is shed already gives nothing back any more."""
-        ladder, seen = self._ladders[connection.area], self.snapshot()
-        drawn = []
-        for rung in ladder.rungs:
-            said = seen.assets.get(rung.asset_id)
-            least_mw = getattr(rung.then, "power_mw", 0.0)
-            drawn.append(0.0 if said is None else max(said.power_mw - least_mw, 0.0))
-        return ladder.step_for(overload.mw, drawn) if ladder.rungs else 0
+        ladder = self._ladders[connection.area]
+        return ladder.step_for(overload.mw, self._drawn_mw(ladder.rungs)) if ladder.rungs else 0
 
-    def _say(self, connection: Connection, watch: Watch, at: datetime) -> None:
-        stamp = self.commander.stamp()
-        self._said_at[connection.id] = at
-        self.commander.shed(
-            Shed(
-                epoch=stamp.epoch,
-                seq=stamp.seq,
-                issued_at=stamp.issued_at,
-                ladder=connection.area,
-                step=watch.step,
-                until=at + self.rule.hold,
-                reason=Reason(code="overload", text=f"{connection.id} was beyond its limit"),
-            )
+    def _drawn_mw(self, rungs: tuple[Rung, ...]) -> list[float]:
+        """What each rung gives back as things are; nothing where it was not heard."""
+        seen, drawn = self.snapshot(), []
+        for rung in rungs:
+            said = seen.assets.get(rung.asset_id)
+            drawn.append(0.0 if said is None else max(said.power_mw - rung.then_mw, 0.0))
+        return drawn
+
+    def _would_take_mw(self, connection: Connection, step: int) -> float:
+        """Import that the highest rung that is shed brings back: up to what it is told by now, else what it drew before."""
+        rungs = self._ladders[connection.area].rungs
+        if step > len(rungs):
+            return 0.0
+        asset_id = rungs[step - 1].asset_id
+        told_mw, said = self.commander.told_mw(asset_id), self.snapshot().assets.get(asset_id)
+        if told_mw is None or said is None:
+            return self._gave_mw.get(asset_id, rungs[step - 1].relief_mw)
+        return max(told_mw - said.power_mw, 0.0)
+
+    def _say(self, connection: Connection, watch: Watch, at: datetime, emergency: Emergency | None = None) -> None:
+        """One broadcast. An emergency's stands to its end, whatever becomes of the controller; a lower one releases it."""
+        emergency = emergency or emergency_on(self.events(at), connection.id, at)
+        stamp, until = self.commander.stamp(), at + self.rule.hold
+        reason = Reason(code="overload", text=f"{connection.id} was beyond its limit")
+        if emergency is not None:
+            until = max(until, emergency.until)
+            reason = Reason(code="emergency", text=f"{connection.id}: {emergency.event_id} asks for {emergency.at_most_mw:g} MW")
+        shed = Shed(
+            epoch=stamp.epoch,
+            seq=stamp.seq,
+            issued_at=stamp.issued_at,
+            ladder=connection.area,
+            step=watch.step,
+            until=until,
+            reason=reason,
+        )
+        self._said[connection.id] = at, shed
+        self.commander.shed(shed)
+
+    def _stands(self, area: AreaId) -> bool:
+        return any(self._grid[i].area == area and watch.step for i, watch in self._watch.items())
+
+    def _made(self, at: datetime) -> dict[AreaId, Ladder]:
+        seen = self.snapshot()
+        used, held = used_of(self.park, seen, self._used), in_hand(seen.overrides, at)
+        return ladders_of(self.park, used, held)
+
+    def _arm_changes(self, at: datetime) -> None:
+        if self._year_of(at) != self._year:
+            self._year, self._used = self._year_of(at), {}
+        changed = False
+        for area, ladder in self._made(at).items():
+            before = self._ladders[area]
+            if self._stands(area) or ladder == before:
+                continue
+            self._ladders[area], changed = ladder, True
+            if not ladder.same_places(before):
+                log.info("guard.armed", area=area, rungs=len(ladder.rungs), out=len(ladder.out))
+                self._armed_at[area] = at
+                everybody = chain(ladder.rungs, before.rungs)
+                for asset_id in dict.fromkeys(rung.asset_id for rung in everybody):
+                    self._arm(asset_id)
+        if changed:
+            self._note()
+
+    def _arm(self, asset_id: AssetId) -> None:
+        asset = self.park.asset(asset_id)
+        reflexes, places = arming_of(self.park, asset, self.rule, self._ladders.values())
+        if reflexes or places:
+            stamp = self.commander.stamp()
+            arm = Arm(epoch=stamp.epoch, seq=stamp.seq, issued_at=stamp.issued_at, reflexes=reflexes, places=places)
+            self.commander.arm(asset_id, arm)
+
+    def _count_hours(self, at: datetime) -> None:
+        before, self._counted_at = self._counted_at, at
+        if before is None:
+            return
+        for connection_id, watch in self._watch.items():
+            for rung in self._ladders[self._grid[connection_id].area].rungs[: watch.step]:
+                used = self._used.get(rung.asset_id, Used())
+                self._used[rung.asset_id] = Used(used.calls, used.open_h + hours(at - before))
+
+    def _year_of(self, at: datetime) -> int:
+        return at.astimezone(self.park.zone).year
+
+    def _note(self) -> None:
+        self.noted(self.facts())
+
+    def _ladder_facts(self, area: AreaId) -> LadderFacts:
+        mine = [i for i, connection in self._grid.items() if connection.area == area]
+        step = max((self._watch[i].step for i in mine if i in self._watch), default=0)
+        reasons = [self._said[i][1].reason.text for i in mine if i in self._said]
+        return LadderFacts(
+            area=area,
+            connections=tuple(mine),
+            armed_at=self._armed_at.get(area),
+            step=step,
+            reason=reasons[0] if step and reasons else "",
+            rungs=ladder_facts(self._ladders[area]),
         )
 
 

@@ -13,7 +13,7 @@ from controllers.dispatch.events import EventBook
 from controllers.dispatch.snapshot import ClusterReport, Reported, Snapshot, Work
 from controllers.loops.ear import Deaf, Ear
 from forecasting.arrival_outlook import ArrivalOutlook
-from vpp.events import Override
+from vpp.events import Event, Override
 from vpp.ids import AssetId, ConnectionId
 from vpp.spot import SpotPrices
 from vpp.timegrid import TimeGrid
@@ -72,6 +72,8 @@ class Inbox:
         self.ear: Ear = Deaf()
         self.on_change: Callable[[], None] = _nothing
         self.on_measured: Callable[[ConnectionId, GridMeasurement], None] = _nobody
+        #: Told of every call that was booked, changed or taken back, before anybody else acts on it.
+        self.on_booked: Callable[[], None] = _nothing
         #: Told of every word of a cluster, and who knows what is expected to come to it.
         self.on_cluster: Callable[[AssetId, ComputeTelemetry], None] = _no_cluster
         #: Told of every backlog, with what of it was refused.
@@ -125,7 +127,12 @@ class Inbox:
     def called(self, connection: ConnectionId, said: GridEvent) -> None:
         """Books a call that came another way than over the bus."""
         self._events, self._last = self._events.taken(said, connection, self._now()), None
+        self.on_booked()
         self.on_change()
+
+    def events_at(self, at: datetime) -> tuple[Event, ...]:
+        """Calls of the grid that bind at an instant or later."""
+        return self._events.open_at(at)
 
     def has_heard(self, assets: Iterable[AssetId]) -> bool:
         """Whether every one of these devices and clusters has spoken since this was made."""
@@ -275,6 +282,7 @@ class Inbox:
             before = self._events.events.get(said.event_id)
             self._events = self._events.taken(said, connection, self._now())
             if before is None or before.revision < said.revision:
+                self.on_booked()
                 self.on_change()
 
     def _on_price(self, topic: str, payload: bytes) -> None:

@@ -15,9 +15,10 @@ from controllers.statements.notes import gap_section, method_section
 from controllers.statements.tables import area_table, bill_table, consumer_table, cost_table, farm_table, store_table
 from controllers.statements.words import CNY_PER_WAN
 
-__all__ = ["statement_html"]
+__all__ = ["STYLE", "statement_html"]
 
-_STYLE: Final = """
+#: Dress of every page that is printed.
+STYLE: Final = """
 :root { --ink: #1f2933; --soft: #616e7c; --line: #e4e7eb; --accent: #00695c; --bad: #b3400a; }
 * { box-sizing: border-box; }
 body { margin: 0; color: var(--ink); background: #f4f6f8; line-height: 1.45; font-size: 15px;
@@ -75,7 +76,7 @@ def statement_html(statement: Statement) -> str:
     return (
         "<!doctype html><html lang='zh'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>"
         f"<header><h1>{escape(title)}</h1><p>{escape(park.site.name_zh)} · {escape(park.name)} ({escape(park.id)})</p>"
         f"<p>{_covered(statement)}</p></header>{body}</main></body></html>\n"
     )

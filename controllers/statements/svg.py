@@ -104,12 +104,23 @@ def bars(frame: Frame, layers: Sequence[Layer], gap_frac: float = 0.18, line: La
 
 
 def lines(
-    frame: Frame, layers: Sequence[Layer], shades: Sequence[tuple[int, int, str]] = (), level: tuple[float, str] | None = None
+    frame: Frame,
+    layers: Sequence[Layer],
+    shades: Sequence[tuple[int, int, str]] = (),
+    level: tuple[float, str] | None = None,
+    *,
+    from_zero: bool = True,
 ) -> str:
-    """Step lines over shaded spans of columns, and one dashed level with its word."""
-    top = max([float(np.nanmax(np.nan_to_num(layer.values), initial=0.0)) for layer in layers] + ([level[0]] if level else []))
-    low = min(float(np.nanmin(np.nan_to_num(layer.values), initial=0.0)) for layer in layers)
-    y, grid = _scale(frame, low, top)
+    """Step lines over shaded spans of columns, and one dashed level with its word.
+
+    Without `from_zero` the axis spans what is drawn and no more, for changes that are small beside their level.
+    """
+    known = np.concatenate(
+        [layer.values[np.isfinite(layer.values)] for layer in layers] + [np.array([level[0]] if level else [])]
+    )
+    known = np.append(known, 0.0) if from_zero or not known.size else known
+    top, low = float(known.max()), float(known.min())
+    y, grid = _scale(frame, low, top) if from_zero else _scale(frame, low - 0.06 * (top - low), top + 0.06 * (top - low))
     marks = [
         f'<rect x="{frame.x(a):.1f}" y="{frame.top}" width="{frame.x(b) - frame.x(a):.1f}" height="{frame.inner[1]:.1f}" '
         f'fill="{colour}"/>'
