@@ -47,9 +47,14 @@ def _commands() -> Mapping[str, Words]:
 
 def _backtests() -> Mapping[str, Words]:
     """What stands below `vpp forecast backtest`."""
-    from controllers import cli_forecast_price, cli_forecast_pv, cli_forecast_wind
+    from controllers import cli_forecast_load, cli_forecast_price, cli_forecast_pv, cli_forecast_wind
 
-    return {"pv": cli_forecast_pv.WORDS, "price": cli_forecast_price.WORDS, "gefcom-wind": cli_forecast_wind.WORDS}
+    return {
+        "pv": cli_forecast_pv.WORDS,
+        "load": cli_forecast_load.WORDS,
+        "price": cli_forecast_price.WORDS,
+        "gefcom-wind": cli_forecast_wind.WORDS,
+    }
 
 
 def add_forecast_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -158,7 +158,7 @@ def _upload(told: argparse.Namespace, forecast: Forecast, day: TimeGrid) -> dict
     days = tuple(
         day_ahead_of(forecast, asset_id, float(park.asset(asset_id).plate.capacity_mw), day)
         for asset_id in forecast.asset_ids
-        if any(asset.id == asset_id for asset in park.assets)
+        if asset_id not in forecast.loads and any(asset.id == asset_id for asset in park.assets)
     )
     told.upload.parent.mkdir(parents=True, exist_ok=True)
     told.upload.write_text(upload_csv(days), encoding="utf-8")
@@ -206,17 +206,21 @@ def _park(told: argparse.Namespace, at: datetime) -> Park:
 
 
 def _farms(park: Park, door: ArchiveDoor) -> tuple[FarmSite, ...]:
-    """The park's farms that have a history; a park without any is a mistake."""
+    """The park's farms and inflexible loads that have a history; a park without any is a mistake."""
     from forecasting.known import FarmSite
+    from forecasting.load_sites import load_sites
 
     known = set(door.power_of)
-    sites = tuple(
+    farms = tuple(
         FarmSite(asset.id, "wind" if asset.kind == "wind" else "solar", park.site.latitude_deg, park.site.longitude_deg)
         for asset in park.assets
         if asset.kind in FARM_KINDS and asset.id in known
     )
+    sites = (*farms, *(site for site in load_sites(park) if site.asset_id in known))
     if not sites:
-        raise ForecastError(f"--history: none of {', '.join(sorted(known)) or 'no farm'} is a wind or PV farm of the park")
+        raise ForecastError(
+            f"--history: none of {', '.join(sorted(known)) or 'no farm'} is a wind or PV farm or an inflexible load of the park"
+        )
     return sites
 
 

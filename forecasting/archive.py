@@ -18,9 +18,12 @@ from vpp.ids import AssetId
 from vpp.series import Series, StampArray
 from vpp.units import IntArray
 
-__all__ = ["ArchiveDoor", "read_power", "read_runs"]
+__all__ = ["ArchiveDoor", "read_loads", "read_power", "read_runs"]
 
 POWER_COLUMNS: Final = ("asset_id", "measured_at", "available_frac")
+LOAD_COLUMNS: Final = ("time", "power_mw")
+#: A table of one load need not name it.
+LOAD_NAME: Final = "load"
 RUN_COLUMNS: Final = ("asset_id", "issued_at", "received_at", "lead_h")
 RECEIVED: Final = "received_at"
 
@@ -57,12 +60,36 @@ def read_power(path: Path) -> dict[AssetId, Series]:
     Raises:
         ForecastError: No such file, a column is missing, a stamp is naive, doubled, or off the quarter hours.
     """
-    frame = _table(path, POWER_COLUMNS)
-    measured = _utc(frame, "measured_at", path)
+    return _series_of(_table(path, POWER_COLUMNS), POWER_COLUMNS, path)
+
+
+def read_loads(path: Path) -> dict[AssetId, Series]:
+    """What loads drew, out of a parquet or CSV table. [MW].
+
+    Columns: `time` (start of each quarter hour, with its offset from UTC), `power_mw`, and, where there is more than one, `load`
+    with the name of each; `received_at` as in `read_power`.
+
+    Raises:
+        ForecastError: No such file, a column is missing or holds no numbers, a stamp is naive, doubled, or off the quarter hours.
+    """
+    frame = _table(path, LOAD_COLUMNS)
+    if frame.empty:
+        raise ForecastError(f"{path.name}: no rows; nothing can be learnt from it")
+    named = frame if LOAD_NAME in frame.columns else frame.assign(**{LOAD_NAME: LOAD_NAME})
+    return _series_of(named, (LOAD_NAME, *LOAD_COLUMNS), path)
+
+
+def _series_of(frame: pd.DataFrame, columns: tuple[str, str, str], path: Path) -> dict[AssetId, Series]:
+    """Series by id; the columns are the id's, the instant's and the value's."""
+    id_column, at_column, value_column = columns
+    measured = _utc(frame, at_column, path)
     received = _utc(frame, RECEIVED, path) if RECEIVED in frame.columns else measured + np.timedelta64(STEP)
-    value = frame["available_frac"].to_numpy(dtype=np.float64, na_value=np.nan)
+    try:
+        value = frame[value_column].to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        raise ForecastError(f"{path.name}: {value_column}: not all of it are numbers ({error})") from error
     result: dict[AssetId, Series] = {}
-    for asset_id, places in frame.groupby("asset_id", sort=True).indices.items():
+    for asset_id, places in frame.groupby(id_column, sort=True).indices.items():
         rows: IntArray = np.asarray(places, dtype=np.int64)
         order = rows[np.argsort(measured[rows], kind="stable")]
         doubled = np.flatnonzero(np.diff(measured[order]) == np.timedelta64(0, "us"))
@@ -70,7 +97,7 @@ def read_power(path: Path) -> dict[AssetId, Series]:
             raise ForecastError(
                 f"{path.name}: {asset_id}: {doubled.size} doubled stamps, the first {measured[order][doubled[0]]}; keep one"
             )
-        result[AssetId(str(asset_id))] = Series("available_frac", measured[order], received[order], value[order])
+        result[AssetId(str(asset_id))] = Series(value_column, measured[order], received[order], value[order])
     return result
 
 

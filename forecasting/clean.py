@@ -13,7 +13,7 @@ from forecasting.history import STEP, STEP_US, PowerHistory
 from forecasting.known import FarmSite, WeatherRuns
 from vpp.units import BoolArray, FloatArray, IntArray
 
-__all__ = ["Cleaned", "clean_power", "clock_shift_h", "find_standstills", "find_stuck"]
+__all__ = ["Cleaned", "clean_power", "clock_shift_h", "find_cut_off", "find_standstills", "find_stuck"]
 
 GOOD_WIND_M_S: Final = 8.0
 STANDSTILL: Final = timedelta(hours=6)
@@ -25,6 +25,8 @@ NEAR_ZERO_FRAC: Final = 0.01
 RATED_FRAC: Final = 0.97
 #: A farm cannot give more than this share of its capacity, nor draw more.
 POSSIBLE_FRAC: Final = (-0.05, 1.2)
+#: A load that draws nothing in more than this share of the time rests by itself.
+RESTS_FRAC: Final = 0.05
 #: Days that show where the sun's noon lies in the newest readings, and before them.
 NEW_DAYS: Final = 3
 OLD_DAYS: Final = 7
@@ -42,7 +44,7 @@ class Cleaned:
     Args:
         history: With NaN where nothing can be learnt.
         stuck: Steps at which the meter stood still.
-        standing: Steps of zero power in good wind.
+        standing: Steps of zero power in good wind, or of a load that was cut off.
         impossible: Steps beyond what the farm can give.
         stuck_now: The newest reading is one of the stuck ones.
         shift_h: By how much the newest days' noon is off the earlier days', zero where it cannot be told. [h]
@@ -59,7 +61,7 @@ class Cleaned:
         """One line for each thing found."""
         found = (
             (self.stuck, "meter stood still at one reading"),
-            (self.standing, "zero power in good wind"),
+            (self.standing, "zero power in good wind, or a load cut off"),
             (self.impossible, "outside what the farm can give"),
         )
         lines = [f"{count} steps of power left out: {why}" for count, why in found if count]
@@ -84,7 +86,11 @@ def clean_power(site: FarmSite, history: PowerHistory, runs: WeatherRuns) -> Cle
     value = history.value
     impossible = (value < POSSIBLE_FRAC[0]) | (value > POSSIBLE_FRAC[1])
     stuck = find_stuck(value)
-    stood = find_standstills(history, runs) if site.kind == "wind" else np.zeros(value.shape, dtype=np.bool_)
+    stood = np.zeros(value.shape, dtype=np.bool_)
+    if site.kind == "wind":
+        stood = find_standstills(history, runs)
+    elif site.kind == "load":
+        stood = find_cut_off(value)
     kept = np.where(impossible | stuck | stood, np.nan, np.clip(value, 0.0, 1.0))
     cleaned = PowerHistory(history.start, history.received_at, kept)
     shift_h = clock_shift_h(cleaned, site) if site.kind == "solar" else 0.0
@@ -117,6 +123,13 @@ def find_standstills(history: PowerHistory, runs: WeatherRuns) -> BoolArray:
     windy = np.add.reduceat((speed > GOOD_WIND_M_S).astype(np.int64), starts)
     stood = np.repeat(windy >= STANDSTILL // STEP, np.diff(np.append(starts, zero.size)))
     return np.asarray(stood & zero, dtype=np.bool_)
+
+
+def find_cut_off(value: FloatArray) -> BoolArray:
+    """True where a load that never rests drew nothing, shape (T,): a breaker was open, nobody had less to do."""
+    told = value[~np.isnan(value)]
+    rests = not told.size or float(np.quantile(told, RESTS_FRAC)) <= NEAR_ZERO_FRAC
+    return np.zeros(value.shape, dtype=np.bool_) if rests else np.asarray(value <= 0.0, dtype=np.bool_)
 
 
 def clock_shift_h(history: PowerHistory, site: FarmSite) -> float:

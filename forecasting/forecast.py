@@ -21,7 +21,7 @@ QUANTILE_LEVELS: Final = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
 MODEL_LEVELS: Final = (0.01, *QUANTILE_LEVELS, 0.99)
 
 #: `fresh`: model on recent input; `stale`: model, but its weather run or its measurements are old or end inside the grid;
-#: `persistence`: last value fading into climatology; `climatology`: nothing recent is known.
+#: `persistence`: last value fading into climatology, of a load the profile of its week; `climatology`: nothing recent is known.
 Quality: TypeAlias = Literal["fresh", "stale", "persistence", "climatology"]
 
 #: Why a forecast is worse than it could be: what of its input is late, missing, ends inside the grid, or cannot be believed.
@@ -53,6 +53,7 @@ class Forecast:
         flags: Why, for each asset; empty where nobody looked.
         scenario_frac: Joint trajectories over all assets and intervals, each as likely as the next, shape (S, F, T); None where
             none were asked for. Their marginals are the quantiles.
+        loads: Which of the assets are loads: their shares are of `load_sites.reference_mw`.
     """
 
     grid: TimeGrid
@@ -64,6 +65,7 @@ class Forecast:
     quality: tuple[Quality, ...]
     flags: tuple[tuple[Flag, ...], ...] = ()
     scenario_frac: FloatArray | None = None
+    loads: frozenset[AssetId] = frozenset()
 
     def __post_init__(self) -> None:
         require_utc(self.issued_at, "issued_at")

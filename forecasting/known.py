@@ -15,7 +15,7 @@ from vpp.units import FloatArray
 
 __all__ = ["WIND_FEATURES", "CheckedDoor", "FarmKind", "FarmSite", "KnownDoor", "WeatherRuns"]
 
-FarmKind: TypeAlias = Literal["wind", "solar"]
+FarmKind: TypeAlias = Literal["wind", "solar", "load"]
 
 #: What a wind run holds, in this order: the wind blows *to* (u east, v north), 10 m and 100 m above ground. [m/s]
 WIND_FEATURES: Final = ("u10_m_s", "v10_m_s", "u100_m_s", "v100_m_s")
@@ -23,11 +23,11 @@ WIND_FEATURES: Final = ("u10_m_s", "v10_m_s", "u100_m_s", "v100_m_s")
 
 @dataclass(frozen=True, slots=True)
 class FarmSite:
-    """What a forecaster must know of a farm: which it is, what drives it and where it stands.
+    """What a forecaster must know of a farm, or of an inflexible load: which it is, what drives it and where it stands.
 
     Args:
         asset_id: As in the park file.
-        kind: Driven by wind or by the sun.
+        kind: Driven by wind, by the sun, or by its users.
         latitude_deg: North positive.
         longitude_deg: East positive.
     """
@@ -89,6 +89,8 @@ class KnownDoor(Protocol):
 
     def power(self, farm_id: AssetId, *, known_at: datetime, start: datetime, end: datetime) -> Series:
         """Available power for intervals in `[start, end)` as a share of capacity (0..1), NaN where not measured.
+
+        Of a load: what its users draw, as a share of `load_sites.reference_mw`.
 
         Intervals are regular (15 min), may be missing, and none was received after `known_at`.
         A farm nobody knows has an empty series.

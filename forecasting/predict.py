@@ -9,14 +9,15 @@ from typing import Final
 
 import numpy as np
 
-from forecasting.baselines import Climatology, ignorance, persistence, scale_frac
+from forecasting.baselines import Climatology, persistence, scale_frac
 from forecasting.clean import NEW_DAYS
 from forecasting.dependence import independent, scenarios, values_at
 from forecasting.features import STEPS_PER_DAY, Rows
 from forecasting.forecast import MODEL_LEVELS, QUANTILE_LEVELS, Flag, Forecast, Quality
 from forecasting.history import STEP_US, PowerHistory
 from forecasting.kind_rows import Modelled, modelled
-from forecasting.known import FarmKind, KnownDoor
+from forecasting.known import FarmKind, FarmSite, KnownDoor
+from forecasting.load import LOAD_RECENT, profile_forecast
 from forecasting.settings import ForecastSettings
 from forecasting.train import ForecastModels
 from forecasting.training_set import Past, read_past
@@ -30,6 +31,8 @@ __all__ = ["Ask", "finished", "grid_middles", "predict", "predict_raw"]
 RECENT: Final = timedelta(days=11)
 #: A PV plant measured nothing but night for half a day; older than a day it is not recent.
 SUN_RECENT: Final = timedelta(days=1)
+#: A load's week looks like the one before; beyond a week without a reading nobody knows.
+LOAD_KNOWN: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +78,11 @@ def predict(models: ForecastModels, door: KnownDoor, *, known_at: datetime, grid
 def predict_raw(models: ForecastModels, door: KnownDoor, *, known_at: datetime, grid: TimeGrid) -> Forecast:
     """As `predict`, at all of `MODEL_LEVELS` and without scenarios: what a journal stretches before it is `finished`."""
     require_utc(known_at, "known_at")
-    pasts = tuple(_believed(past) for past in read_past(door, models.farms, known_at=known_at, span=RECENT))
+    pasts = tuple(_recent(door, farm, known_at) for farm in models.farms)
     middle = grid_middles(grid)
     rows = Rows(np.full(middle.shape, to_stamp(known_at)), middle)
     guesses: dict[int, _Guess] = {}
-    kinds: tuple[FarmKind, ...] = ("wind", "solar")
+    kinds: tuple[FarmKind, ...] = ("wind", "solar", "load")
     for kind in kinds:
         members = [number for number, past in enumerate(pasts) if past.site.kind == kind]
         if members:
@@ -94,6 +97,7 @@ def predict_raw(models: ForecastModels, door: KnownDoor, *, known_at: datetime, 
         known_at,
         tuple(guess.quality for guess in ordered),
         tuple(guess.flags for guess in ordered),
+        loads=frozenset(farm.asset_id for farm in models.farms if farm.kind == "load"),
     )
 
 
@@ -126,6 +130,12 @@ def grid_middles(grid: TimeGrid) -> StampArray:
     return np.asarray(edges[:-1] + (edges[1:] - edges[:-1]) // 2, dtype="datetime64[us]")
 
 
+def _recent(door: KnownDoor, farm: FarmSite, known_at: datetime) -> Past:
+    """As much of a past as features look back at."""
+    span = LOAD_RECENT if farm.kind == "load" else RECENT
+    return _believed(read_past(door, (farm,), known_at=known_at, span=span)[0])
+
+
 def _believed(past: Past) -> Past:
     """A past without the days after its clock was changed: they would say noon where there is none."""
     if not past.cleaned.shifted:
@@ -146,23 +156,28 @@ def _predict_kind(
 
 def _guess(models: ForecastModels, n: int, past: Past, rows: Rows, said: Modelled | None, i: int) -> _Guess:
     """The model where its input reaches, the fall-back elsewhere, and the flags of the worse."""
-    climatology = models.climatology[n]
+    climatology, kind = models.climatology[n], past.site.kind
+    nowhere = np.zeros(rows.middle.shape, dtype=np.bool_)
+    flags = _flags(models, past, climatology, rows, nowhere if said is None else said.has_run[i])
+    usable = nowhere if said is None else said.usable[i]
+    if kind != "wind" and _age(past, rows) > (LOAD_KNOWN if kind == "load" else SUN_RECENT):
+        usable = nowhere
+    if kind == "load" and not usable.all():
+        usable = nowhere  # the first days of a load: half a week is no week
+    if said is not None and usable.all():
+        return _Guess(said.quantile[i], said.mean[i], "stale" if flags else "fresh", flags)
     fallback = _fall_back(past, climatology, rows, models.settings)
-    has_run = np.zeros(rows.middle.shape, dtype=np.bool_) if said is None else said.has_run[i]
-    flags = _flags(models, past, climatology, rows, has_run)
-    recent = np.full(rows.middle.shape, _age(past, rows) <= SUN_RECENT)
-    usable = has_run if past.site.kind == "wind" else recent
     if said is None or not usable.any():
         return replace(fallback, flags=flags)
-    if usable.all():
-        return _Guess(said.quantile[i], said.mean[i], "stale" if flags else "fresh", flags)
     quantile = np.where(usable[:, None], said.quantile[i], fallback.quantile)
     return _Guess(quantile, np.where(usable, said.mean[i], fallback.mean), "stale", flags)
 
 
-def _fall_back(past: Past, climatology: Climatology | None, rows: Rows, settings: ForecastSettings) -> _Guess:
+def _fall_back(past: Past, climatology: Climatology, rows: Rows, settings: ForecastSettings) -> _Guess:
     scale = scale_frac(past.site, rows.middle)
-    base = (climatology or ignorance()).at(rows.middle, scale)
+    base = climatology.at(rows.middle, scale)
+    if past.site.kind == "load":
+        return _profile(past, climatology, rows)
     last = past.history.last_measured_at()
     if last is None or _age(past, rows) > settings.power_stale_after:
         return _Guess(*base, "climatology", ())
@@ -170,6 +185,17 @@ def _fall_back(past: Past, climatology: Climatology | None, rows: Rows, settings
     last_frac = float(past.history.at(past.history.position(before))[0])
     last_scale_frac = float(scale_frac(past.site, before)[0])
     return _Guess(*persistence(last_frac, last_scale_frac, rows.horizon_h, base, scale), "persistence", ())
+
+
+def _profile(past: Past, climatology: Climatology, rows: Rows) -> _Guess:
+    """A load's week; where that has holes climatology fills them, and the whole is worth no more than that."""
+    base = climatology.at(rows.middle, np.ones(rows.middle.shape))
+    if _age(past, rows) > LOAD_KNOWN:
+        return _Guess(*base, "climatology", ())
+    quantile, mean = profile_forecast(past.history, rows)
+    unknown = np.isnan(mean)
+    quality: Quality = "climatology" if unknown.any() else "persistence"
+    return _Guess(np.where(unknown[:, None], base[0], quantile), np.where(unknown, base[1], mean), quality, ())
 
 
 def _flags(models: ForecastModels, past: Past, climatology: Climatology, rows: Rows, has_run: BoolArray) -> tuple[Flag, ...]:

@@ -14,6 +14,7 @@ from forecasting.calibrate import conformal_shifts, horizon_group, pooled_shifts
 from forecasting.features import SOLAR_COLUMNS, WIND_COLUMNS
 from forecasting.forecast import MODEL_LEVELS
 from forecasting.known import FarmKind
+from forecasting.load import LOAD_COLUMNS
 from forecasting.parallel import Spread, one_by_one
 from forecasting.settings import ForecastSettings
 from forecasting.training_set import TrainingSet
@@ -21,15 +22,18 @@ from vpp.units import FloatArray, IntArray
 
 __all__ = ["COLUMNS", "KindModel", "fit", "predict_rows"]
 
-COLUMNS: Final[Mapping[FarmKind, tuple[str, ...]]] = {"wind": WIND_COLUMNS, "solar": SOLAR_COLUMNS}
+COLUMNS: Final[Mapping[FarmKind, tuple[str, ...]]] = {"wind": WIND_COLUMNS, "solar": SOLAR_COLUMNS, "load": LOAD_COLUMNS}
 FARM_COLUMN: Final = 0
 BINS: Final = 127
 #: What the trees add to: the last reading, fading over these hours. Near the origin it is nearly all there is to know.
-BASE_FADES_H: Final[Mapping[FarmKind, float]] = {"wind": 4.0, "solar": 2.0}
+#: Of a load it is the profile of its week, and what that missed of the last reading fades.
+BASE_FADES_H: Final[Mapping[FarmKind, float]] = {"wind": 4.0, "solar": 2.0, "load": 2.0}
 LAST_COLUMN: Final[Mapping[FarmKind, int]] = {
     "wind": WIND_COLUMNS.index("last_frac"),
     "solar": SOLAR_COLUMNS.index("index_15min"),
+    "load": LOAD_COLUMNS.index("last_miss_frac"),
 }
+PROFILE_COLUMN: Final = LOAD_COLUMNS.index("profile_frac")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +41,7 @@ class KindModel:
     """What was learnt for one kind of farm.
 
     Args:
-        kind: Wind or solar.
+        kind: Wind, solar or load.
         quantiles: One model for each of `MODEL_LEVELS`.
         mean: Model of the expected value.
         shifts: Conformal shifts by farm number, horizon group and level; the last row is for a farm without its own,
@@ -56,7 +60,7 @@ def fit(kind: FarmKind, data: TrainingSet, settings: ForecastSettings, spread: S
     """Train on the rows not kept out, calibrate on those kept out.
 
     Args:
-        kind: Wind or solar.
+        kind: Wind, solar or load.
         data: Rows of all farms of the kind.
         settings: Sizes and seed.
         spread: Carries out the independent trainings, here or on other machines.
@@ -106,9 +110,10 @@ def _shifts(y: FloatArray, quantile: FloatArray, horizon_h: FloatArray, farm: In
 def _boost(kind: FarmKind, data: TrainingSet, settings: ForecastSettings, objective: Mapping[str, object]) -> str:
     """One trained model as LightGBM's text: a stored one, or one from another machine, predicts the same."""
     rows = np.flatnonzero(~data.kept_out)
+    is_load = kind == "load"
     parameters = {
         **objective,
-        "num_leaves": settings.leaves,
+        "num_leaves": settings.load_leaves if is_load else settings.leaves,
         "min_data_in_leaf": settings.leaf_rows,
         "learning_rate": settings.learning_rate,
         "max_bin": BINS,
@@ -128,13 +133,15 @@ def _boost(kind: FarmKind, data: TrainingSet, settings: ForecastSettings, object
         categorical_feature=[FARM_COLUMN],
         params=parameters,
     )
-    return str(lgb.train(parameters, frame, num_boost_round=settings.rounds).model_to_string())
+    rounds = settings.load_rounds if is_load else settings.rounds
+    return str(lgb.train(parameters, frame, num_boost_round=rounds).model_to_string())
 
 
 def _base(kind: FarmKind, x: FloatArray) -> FloatArray:
-    """The last reading fading into nothing, in the model's unit, nothing where it is not known, shape (N,)."""
+    """The last reading fading into nothing, a load's into its profile, in the model's unit, nothing where unknown, shape (N,)."""
     horizon_h = np.nan_to_num(x[:, COLUMNS[kind].index("horizon_h")], nan=np.inf)
-    return np.exp(-np.maximum(horizon_h, 0.0) / BASE_FADES_H[kind]) * np.nan_to_num(x[:, LAST_COLUMN[kind]])
+    fading = np.exp(-np.maximum(horizon_h, 0.0) / BASE_FADES_H[kind]) * np.nan_to_num(x[:, LAST_COLUMN[kind]])
+    return fading + np.nan_to_num(x[:, PROFILE_COLUMN]) if kind == "load" else fading
 
 
 def _raw(models: list[lgb.Booster] | tuple[lgb.Booster, ...], x: FloatArray, threads: int) -> FloatArray:

@@ -17,7 +17,10 @@ class ForecastSettings:
         leaves: Leaves of each tree.
         leaf_rows: Fewest rows in a leaf.
         learning_rate: Shrinkage.
-        rows: Training rows of one kind, all farms together, at most.
+        rows: Training rows of one kind of farm, all farms together, at most.
+        load_rounds: Trees of each model of loads: what their profile leaves over is little, and they are as many as the farms.
+        load_leaves: Leaves of each of these.
+        load_rows: Training rows of loads, at most.
         span: How far back training looks.
         horizon: Farthest interval trained for.
         threads: LightGBM threads; fixed, because sums depend on it. More than one waits for a core that others may need.
@@ -31,6 +34,9 @@ class ForecastSettings:
     leaf_rows: int = 60
     learning_rate: float = 0.08
     rows: int = 60_000
+    load_rounds: int = 60
+    load_leaves: int = 12
+    load_rows: int = 40_000
     span: timedelta = timedelta(days=450)
     horizon: timedelta = timedelta(hours=72)
     threads: int = 1

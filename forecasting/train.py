@@ -10,7 +10,7 @@ from typing import Final
 
 import lightgbm as lgb
 
-from forecasting.baselines import Climatology, fit_climatology
+from forecasting.baselines import Climatology, fit_climatology, ignorance
 from forecasting.dependence import Dependence
 from forecasting.hindcast import hindcast_dependence
 from forecasting.known import FarmKind, FarmSite, KnownDoor
@@ -24,7 +24,7 @@ from vpp.timegrid import require_utc
 
 __all__ = ["ForecastModels", "Lessons", "read_lessons", "train", "train_on"]
 
-KINDS: Final[tuple[FarmKind, ...]] = ("wind", "solar")
+KINDS: Final[tuple[FarmKind, ...]] = ("wind", "solar", "load")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +39,7 @@ class ForecastModels:
         known_at: What had been received by then was learnt (UTC).
         key: Hash of the rows, the settings and the LightGBM version.
         dependence: What hangs together in the errors; None if nothing was learnt of it.
-        with_runs: Farms whose weather runs were learnt from; None for all wind farms and no PV station.
+        with_runs: Farms and loads whose weather runs were learnt from; None for all wind farms and nobody else.
     """
 
     farms: tuple[FarmSite, ...]
@@ -58,6 +58,12 @@ class ForecastModels:
     def of_kind(self, kind: FarmKind) -> KindModel | None:
         """The model of a kind, None if there was nothing to learn from."""
         return next((model for model in self.kinds if model.kind == kind), None)
+
+    def with_loads(self, sites: Sequence[FarmSite]) -> ForecastModels:
+        """With the loads that they were not trained for: the week's profile, or what was learnt of other loads, flagged."""
+        known = {farm.asset_id for farm in self.farms}
+        new = tuple(site for site in sites if site.kind == "load" and site.asset_id not in known)
+        return replace(self, farms=(*self.farms, *new), climatology=(*self.climatology, *(ignorance() for _ in new)))
 
     def codes(self) -> dict[AssetId, int]:
         """The number each farm has in the models."""

@@ -22,6 +22,7 @@ from forecasting.features import (
 )
 from forecasting.history import STEP, STEP_US, PowerHistory
 from forecasting.known import FarmKind, FarmSite, KnownDoor, WeatherRuns
+from forecasting.load import LOAD_COLUMNS, load_features
 from forecasting.settings import ForecastSettings
 from vpp.ids import AssetId
 from vpp.series import to_stamp
@@ -41,10 +42,16 @@ HIDDEN_FRAC: Final = 0.1
 HIDDEN_COLUMNS: Final[Mapping[FarmKind, list[int]]] = {
     "wind": [WIND_COLUMNS.index(name) for name in ("last_frac", "mean_1h_frac", "mean_3h_frac", "mean_24h_frac")],
     "solar": [SOLAR_COLUMNS.index(name) for name in ("index_15min", "index_1h", "index_6h")],
+    "load": [LOAD_COLUMNS.index(name) for name in ("last_miss_frac", "miss_1h_frac", "miss_24h_frac")],
 }
-#: The same for a run of the sun's weather; without a run of the wind there is no model to ask.
-RUN_COLUMNS: Final = [number for number, name in enumerate(SOLAR_COLUMNS) if name.startswith("run_")]
+#: The same for a run of the weather; without a run of the wind there is no model to ask.
+RUN_COLUMNS: Final[Mapping[FarmKind, list[int]]] = {
+    "wind": [],
+    "solar": [number for number, name in enumerate(SOLAR_COLUMNS) if name.startswith("run_")],
+    "load": [number for number, name in enumerate(LOAD_COLUMNS) if name.startswith("run_")],
+}
 SPEED_COLUMN: Final = WIND_COLUMNS.index("speed100_m_s")
+PROFILE_COLUMN: Final = LOAD_COLUMNS.index("profile_frac")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ class TrainingSet:
 
     Args:
         x: Features, shape (N, C).
-        y: Target: share of capacity for wind, ratio to the clear sky for sun, shape (N,).
+        y: Target: share of capacity for wind and load, ratio to the clear sky for sun, shape (N,).
         scale_frac: What turns the target into a share of capacity, shape (N,).
         kept_out: Rows of the blocks that calibration uses, shape (N,).
     """
@@ -108,7 +115,7 @@ def training_set(
     """Rows of all farms of a kind; None if nothing can be learnt from their past.
 
     Args:
-        kind: Wind or solar.
+        kind: Wind, solar or load.
         pasts: Farms of that kind.
         codes: The number each farm has in the model.
         known_at: End of the past.
@@ -124,14 +131,15 @@ def training_set(
     usable = np.flatnonzero(~np.isnan(y))
     if usable.size < settings.leaf_rows * BLOCKS_PER_FOLD:
         return None
-    if usable.size > settings.rows:
-        usable = np.sort(rng.choice(usable, settings.rows, replace=False))
+    most = settings.load_rows if kind == "load" else settings.rows
+    if usable.size > most:
+        usable = np.sort(rng.choice(usable, most, replace=False))
     x = x[usable]
     hidden = rng.random(usable.size) < HIDDEN_FRAC
     for column in HIDDEN_COLUMNS[kind]:
         x[hidden, column] = np.nan
-    if kind == "solar":
-        x[np.ix_(np.flatnonzero(rng.random(usable.size) < HIDDEN_FRAC), np.array(RUN_COLUMNS))] = np.nan
+    if RUN_COLUMNS[kind]:
+        x[np.ix_(np.flatnonzero(rng.random(usable.size) < HIDDEN_FRAC), np.array(RUN_COLUMNS[kind]))] = np.nan
     return TrainingSet(x, y[usable], scale[usable], blocks[usable] % BLOCKS_PER_FOLD == BLOCKS_PER_FOLD - 1)
 
 
@@ -159,5 +167,8 @@ def _farm_rows(
         scale = solar_yield_frac(rows.middle, past.site)
         ratio = np.divide(power, scale, out=np.full_like(power, np.nan), where=scale > 0)
         return solar_features(rows, code, past.history, past.site, past.runs), ratio, scale
+    if kind == "load":
+        x = load_features(rows, code, past.history, past.runs)
+        return x, np.where(np.isnan(x[:, PROFILE_COLUMN]), np.nan, power), np.ones_like(power)
     x = wind_features(rows, code, past.history, past.runs, park_speed_m_s(pasts, rows))
     return x, np.where(np.isnan(x[:, SPEED_COLUMN]), np.nan, power), np.ones_like(power)

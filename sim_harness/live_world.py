@@ -38,7 +38,8 @@ def make_forecaster(scenario: Scenario, options: LiveOptions) -> Forecaster:
     park = load_park_of(scenario)
     weather = _weather(park, scenario, options)
     faults = Injector(scenario.faults_in(park), park.id, scenario.seed, WallClock(options.speed, scenario.start))
-    return forecaster_of(park, weather, scenario.start, options.cache_dir, faults)
+    step_s = control_step(options.speed).total_seconds()
+    return forecaster_of(park, weather, scenario, options.cache_dir, faults, step_s)
 
 
 def world_process(settings: Settings, scenario: Scenario, options: LiveOptions, url: str, pipe: Pipe) -> None:

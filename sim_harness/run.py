@@ -20,6 +20,7 @@ from controllers.planner.rule_file import load_thresholds, rule_file_of
 from controllers.planner.rules import RuleThresholds
 from controllers.service import Controller, ControllerSettings
 from forecasting.known import CheckedDoor, FarmSite
+from forecasting.load_sites import load_sites
 from forecasting.model_store import train_cached
 from sim_harness.balance import check_energy, check_money, check_plants
 from sim_harness.call_score import CallScore, CallTrace
@@ -27,6 +28,7 @@ from sim_harness.clock import SimClock
 from sim_harness.clusters.source import job_facts, jobs_of
 from sim_harness.faults import Injector
 from sim_harness.grid.events import ScenarioEvent
+from sim_harness.load_door import LoadDoor
 from sim_harness.oracle import true_future
 from sim_harness.oracle_bound import lp_bound_cny
 from sim_harness.oracle_sight import SEES, Oracle
@@ -124,20 +126,28 @@ def run_scenario(scenario: Scenario, options: RunOptions) -> Outcome:
     return asyncio.run(_run(scenario, options))
 
 
-def forecaster_of(park: Park, weather: Weather, start: datetime, cache_dir: Path, faults: Injector | None = None) -> Forecaster:
+def forecaster_of(
+    park: Park,
+    weather: Weather,
+    scenario: Scenario,
+    cache_dir: Path,
+    faults: Injector | None = None,
+    step_s: float | None = None,
+) -> Forecaster:
     """Models trained on what was known when the run begins, behind the door that refuses the future.
 
     Args:
-        park: Whose farms.
+        park: Whose farms and loads.
         weather: What is known of it.
-        start: Of the run (UTC).
+        scenario: The run.
         cache_dir: Where trained models are kept.
         faults: What goes wrong with weather runs.
+        step_s: Of the world; None for the scenario's own. [s]
     """
     site = park.site
     farms = tuple(FarmSite(f.asset_id, f.kind, site.latitude_deg, site.longitude_deg) for f in farms_of(park))
-    door = CheckedDoor(WeatherDoor(weather))
-    models = train_cached(door, farms, known_at=start, directory=cache_dir)
+    door = CheckedDoor(LoadDoor(WeatherDoor(weather), park, scenario, step_s or scenario.control_step_s))
+    models = train_cached(door, (*farms, *load_sites(park)), known_at=scenario.start, directory=cache_dir)
     # Models are trained on sound history; what goes wrong goes wrong during the run.
     return Forecaster(models, door if faults is None else faults.door(door))
 
@@ -247,7 +257,7 @@ def make_controller(  # noqa: PLR0913  a controller in a process of its own gets
             future = true_future(park, scenario, weather, jobs_of(park, scenario, data_dir), faults, _BEYOND)
             foresight = Oracle(park, future) if policy == "foresight" else Oracle(park, future, SEES, scenario.end)
         else:
-            forecaster = forecaster_of(park, weather, scenario.start, cache_dir, faults)
+            forecaster = forecaster_of(park, weather, scenario, cache_dir, faults)
     return Controller(park, bus, clock, settings, forecaster, foresight=foresight), _LOOPS[policy]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -67,13 +68,19 @@ class ServiceDoor:
         if self.ledger is None or farm_id not in self._farms:
             return before
         try:
-            own = self.ledger.available(farm_id, self.setup.capacity_mw[farm_id], known_at=known_at, start=start, end=end)
+            own = self._measured(self.ledger, self._farms[farm_id], known_at, start, end)
         except ForecastError as error:
             if not self.tolerant:
                 raise
             log.warning("forecast.ledger_unread", asset_id=farm_id, reason=str(error))
             return before
         return merged(before, own)
+
+    def _measured(self, ledger: LedgerPower, farm: FarmSite, known_at: datetime, start: datetime, end: datetime) -> Series:
+        """What the ledger says; of a load what its users asked for, where nobody says that what they got."""
+        size_mw = self.setup.capacity_mw[farm.asset_id]
+        ask = partial(ledger.available, farm.asset_id, size_mw, known_at=known_at, start=start, end=end)
+        return merged(ask(quantity="power_mw"), ask(quantity="demand_mw")) if farm.kind == "load" else ask()
 
     def weather_runs(self, farm_id: AssetId, *, known_at: datetime) -> WeatherRuns:
         """As the protocol: runs of the farm's place, out of the file and out of what was fetched."""

@@ -1,4 +1,4 @@
-"""What farms could have given, out of the ledger: quarter hours with the moment at which they were known."""
+"""What farms could have given and loads drew, out of the ledger: quarter hours with the moment at which they were known."""
 
 from __future__ import annotations
 
@@ -52,8 +52,17 @@ class LedgerPower:
         """
         return cls(engine_of(url))
 
-    def available(self, farm: AssetId, capacity_mw: float, *, known_at: datetime, start: datetime, end: datetime) -> Series:
-        """Available power in `[start, end)` as a share of capacity, as it was known at an instant.
+    def available(
+        self,
+        farm: AssetId,
+        capacity_mw: float,
+        *,
+        known_at: datetime,
+        start: datetime,
+        end: datetime,
+        quantity: str = _QUANTITY,
+    ) -> Series:
+        """Available power, or another quantity, in `[start, end)` as a share of capacity, as it was known at an instant.
 
         Whole quarter hours only: registers, and behind the last of them what readings say so far.
 
@@ -62,11 +71,11 @@ class LedgerPower:
         """
         until = min(end, known_at)
         try:
-            at, received, mean, share = self._registers(farm, start, until)
+            at, received, mean, share = self._registers(farm, quantity, start, until)
             known = received <= t.micros_of(known_at)
             at, received, mean, share = at[known], received[known], mean[known], share[known]
             begin = start if at.size == 0 else _instant(int(at[-1]) + _STEP_US)
-            tail = self._readings(farm, max(begin, _floor(until) - _TAIL, start), _floor(until), known_at)
+            tail = self._readings((farm, quantity), max(begin, _floor(until) - _TAIL, start), _floor(until), known_at)
         except (SQLAlchemyError, StoreError) as error:
             raise ForecastError(f"ledger: power of {farm} cannot be read: {_short(error)}") from error
         at, received, mean, share = (np.concatenate(pair) for pair in zip((at, received, mean, share), tail, strict=True))
@@ -89,9 +98,11 @@ class LedgerPower:
             raise ForecastError(f"ledger: {_short(error)}") from error
         return min((_instant(micros) for micros in found if micros is not None), default=None)
 
-    def _registers(self, farm: AssetId, start: datetime, end: datetime) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+    def _registers(
+        self, farm: AssetId, quantity: str, start: datetime, end: datetime
+    ) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
         row = t.REGISTERS.c
-        mine = and_(row.subject == farm, row.quantity == _QUANTITY, row.start >= start, row.start < end)
+        mine = and_(row.subject == farm, row.quantity == quantity, row.start >= start, row.start < end)
         columns = _micros(row.start), row.mean, row.measured_share, _micros(row.received_at)
         wanted = select(*columns).where(mine).order_by(row.start)
         with self.engine.connect() as connection:
@@ -104,14 +115,14 @@ class LedgerPower:
         return begin, received_at, np.array(mean, dtype=np.float64), np.array(share, dtype=np.float64)
 
     def _readings(
-        self, farm: AssetId, start: datetime, end: datetime, known_at: datetime
+        self, series: tuple[AssetId, str], start: datetime, end: datetime, known_at: datetime
     ) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
         """Means of minutes over quarters, as the registers are made."""
         empty: Any = np.array([], dtype=np.int64), np.array([], dtype=np.int64), np.array([]), np.array([])
         if start >= end:
             return empty  # type: ignore[no-any-return]  # four empty columns
-        row = t.READINGS.c
-        mine = and_(row.subject == farm, row.quantity == _QUANTITY, row.measured_at >= start, row.measured_at < end)
+        row, (farm, quantity) = t.READINGS.c, series
+        mine = and_(row.subject == farm, row.quantity == quantity, row.measured_at >= start, row.measured_at < end)
         wanted = select(_micros(row.measured_at), _micros(row.received_at), row.value).where(mine, row.received_at <= known_at)
         with self.engine.connect() as connection:
             rows = connection.execute(wanted).all()

@@ -10,6 +10,7 @@ from typing import Final
 
 from controllers.settings import Settings
 from forecasting.known import FarmKind, FarmSite
+from forecasting.load_sites import load_sites, references_mw
 from vpp.ids import AssetId
 from vpp.park import Park
 
@@ -23,8 +24,8 @@ class ForecastSetup:
     """Farms, and where everything about them is.
 
     Args:
-        farms: All wind and PV farms of the park.
-        capacity_mw: Of each.
+        farms: All wind and PV farms of the park, and its inflexible loads.
+        capacity_mw: Of each; of a load the power that its shares refer to.
         store_url: The ledger.
         models_dir: Versions of models.
         weather_dir: Answers of the weather service.
@@ -55,8 +56,8 @@ class ForecastSetup:
                 farms.append(FarmSite(asset.id, kind, place.latitude_deg, place.longitude_deg))
                 capacity_mw[asset.id] = float(asset.plate.capacity_mw)
         return cls(
-            farms=tuple(farms),
-            capacity_mw=capacity_mw,
+            farms=(*farms, *load_sites(park)),
+            capacity_mw={**capacity_mw, **references_mw(park)},
             store_url=settings.store_url,
             models_dir=settings.models_dir,
             weather_dir=settings.weather_dir,
@@ -65,6 +66,10 @@ class ForecastSetup:
             enough=timedelta(days=part.enough_days),
             train_every=timedelta(days=part.train_every_days),
         )
+
+    def generating_mw(self) -> Mapping[AssetId, float]:
+        """Capacity of wind and sun alone."""
+        return {farm.asset_id: self.capacity_mw[farm.asset_id] for farm in self.farms if farm.kind != "load"}
 
     def places(self) -> Mapping[str, tuple[float, float]]:
         """Each place once, by the name under which its weather is kept: latitude and longitude in degrees."""

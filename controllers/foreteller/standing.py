@@ -50,7 +50,8 @@ class StandingForecaster:
         if self._forecaster is None or registry.current != self._basis.version:
             learnt = next(one.known_at for one in registry.versions if one.name == registry.current)
             # What the journal of the older models had learnt of their errors says nothing of the new ones.
-            self._forecaster = Forecaster(registry.models(), CheckedDoor(self.door))
+            models = registry.models().with_loads(self.setup.farms)
+            self._forecaster = Forecaster(models, CheckedDoor(self.door))
             self._basis = Basis(registry.current, learnt)
         told = self._forecaster.tell_now(grid)
         received = [self.door.weather_runs(farm.asset_id, known_at=grid.start).received_at for farm in self.setup.farms]
@@ -116,5 +117,13 @@ def covering(forecast: Forecast, farms: tuple[FarmSite, ...]) -> Forecast:
             rows.append((quantile[:, shown], mean, "climatology", ("history_missing",)))
     quantiles, means, quality, flags_of = zip(*rows, strict=True)
     return Forecast(
-        forecast.grid, forecast.quantile_levels, ids, np.stack(quantiles), np.stack(means), forecast.issued_at, quality, flags_of
+        forecast.grid,
+        forecast.quantile_levels,
+        ids,
+        np.stack(quantiles),
+        np.stack(means),
+        forecast.issued_at,
+        quality,
+        flags_of,
+        loads=frozenset(farm.asset_id for farm in farms if farm.kind == "load"),
     )

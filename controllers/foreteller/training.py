@@ -63,7 +63,7 @@ def too_young(setup: ForecastSetup, at: datetime) -> Training | None:
     if setup.history_file is not None or Registry.open(setup.models_dir).current is not None:
         return None
     try:
-        first = LedgerPower.at(setup.store_url).first_at(setup.capacity_mw)
+        first = LedgerPower.at(setup.store_url).first_at(setup.generating_mw())
     except StoreError:
         first = None
     age = timedelta(0) if first is None else at - first
@@ -83,7 +83,8 @@ def look_and_train(setup: ForecastSetup, at: datetime, drifting: Sequence[AssetI
     """
     door = open_door(setup, training=True)
     registry = Registry.open(setup.models_dir)
-    days = half_measured_days({f.asset_id: door.measured_days(f.asset_id, at) for f in setup.farms}, setup.capacity_mw)
+    generating_mw = setup.generating_mw()
+    days = half_measured_days({farm: door.measured_days(farm, at) for farm in generating_mw}, generating_mw)
     registry, known = in_use(registry)
     unknown = tuple(farm.asset_id for farm in setup.farms if registry.current is not None and farm.asset_id not in known)
     reason = due(setup, registry, at, timedelta(days=days), drifting=drifting, unknown=unknown)

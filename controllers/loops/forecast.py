@@ -1,4 +1,4 @@
-"""Every quarter of an hour: what wind and sun will give."""
+"""Every quarter of an hour: what wind and sun will give, and what inflexible loads will draw."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _AGED: Final = ("persistence", "climatology")
 
 
 class Foreteller(Protocol):
-    """Who knows what wind and sun will give."""
+    """Who knows what wind and sun will give and loads will draw."""
 
     async def tell(self, grid: TimeGrid) -> Told | None:
         """A forecast over a grid, with what is known at its start; None while there is nobody to make one.
@@ -116,7 +116,7 @@ async def run_forecast(
 
 
 def farm_facts(told: Told) -> list[dict[str, object]]:
-    """Each farm's last forecast: how good it is, and what its input lacked."""
+    """The last forecast of each farm and load: how good it is, and what its input lacked."""
     forecast = told.forecast
     return [
         {"id": farm, "quality": quality, "flags": list(forecast.flags_of(farm))}
@@ -143,7 +143,7 @@ def _watch_drift(healths: Mapping[AssetId, FarmHealth], before: frozenset[AssetI
 
 
 def forecast_message(forecast: Forecast, stamp: Stamp) -> ForecastCurrent:
-    """The forecast as it travels: shares of capacity, rounded, each row rising."""
+    """The forecast as it travels: shares of capacity, of a load of its reference power, rounded, each row rising."""
     rounded = np.round(forecast.quantile_frac, _DIGITS)
     return ForecastCurrent(
         epoch=stamp.epoch,
@@ -152,8 +152,13 @@ def forecast_message(forecast: Forecast, stamp: Stamp) -> ForecastCurrent:
         edges=forecast.grid.edges,
         levels=forecast.quantile_levels,
         series=tuple(
-            ForecastSeries(id=asset_id, quantity="available_frac", values=tuple(map(tuple, rows.tolist())))
+            ForecastSeries(
+                id=asset_id,
+                quantity="load_frac" if asset_id in forecast.loads else "available_frac",
+                values=tuple(map(tuple, rows.tolist())),
+            )
             for asset_id, rows in zip(forecast.asset_ids, rounded, strict=True)
         ),
-        stale=any(quality in _AGED for quality in forecast.quality),
+        # A load's week, or its calendar, is nearly as good as any forecast of it: that is no reason for an alarm.
+        stale=any(q in _AGED and i not in forecast.loads for i, q in zip(forecast.asset_ids, forecast.quality, strict=True)),
     )

@@ -29,7 +29,8 @@ _LATE: Final = timedelta(minutes=5)
 _BACK: Final = 4
 _AT_A_TIME: Final = 20
 _PAUSE_S: Final = 0.02
-_OF_ASSETS: Final = ("power_mw", "available_mw", "soc_frac")
+#: What users of a load asked for is what its forecast learns from, also while a call takes it from them.
+_OF_ASSETS: Final = ("power_mw", "available_mw", "demand_mw", "soc_frac")
 _OF_CONNECTIONS: Final = ("import_mw", "export_mw")
 
 

@@ -15,7 +15,7 @@ from controllers.planner.asks import Asks, feed_in_duties, flow_limits, held_by_
 from controllers.planner.blocks.furnace import heat_profile_mw
 from controllers.planner.blocks.hydrogen import hydrogen_curve
 from controllers.planner.blocks.quota import BAND_KINDS, band_limits
-from controllers.planner.expect import arriving_work, expected_load_mw, firm_compute_mw
+from controllers.planner.expect import arriving_work, expected_load_mw, firm_compute_mw, forecast_load_mw
 from controllers.planner.guide import grid_carbon_kg_per_mwh
 from controllers.planner.horizon import FINE
 from controllers.planner.problem import (
@@ -29,6 +29,7 @@ from controllers.planner.problem import (
     WorkItem,
 )
 from forecasting.forecast import Forecast
+from forecasting.load_sites import LOAD_KINDS
 from vpp.ids import AssetId, ConnectionId
 from vpp.park import Asset, Connection, Park, tariff_prices
 from vpp.park.offtake import ammonia_owed_t
@@ -88,7 +89,7 @@ def assemble(
     Args:
         park: What is in service.
         snapshot: Every device's last word.
-        forecast: Of every wind and solar farm; its grid is the horizon.
+        forecast: Of every wind and solar farm, and of loads as far as they are forecast; its grid is the horizon.
         month_peak_mw: Highest 15-min import of the month so far, by connection to the grid.
         reserve_rule: What islands keep in hand; None for the defaults.
         asks: Events, overrides, the published plan; None for nothing.
@@ -104,7 +105,7 @@ def assemble(
         grid=grid,
         states=states,
         available_mw={a.id: _available(a, forecast) for kind in _FARMS for a in park.assets_of(kind)},
-        load_mw={a.id: _load(known, a) for a in park.assets_of("base_load")},
+        load_mw=_loads(known, forecast),
         connections=connections,
         end_values=_end_values(known, connections),
         compute={a.id: _compute(known, rule, a) for a in park.assets_of("compute")},
@@ -200,9 +201,17 @@ def _available(asset: Asset, forecast: Forecast) -> FloatArray:
     return mean_mw
 
 
-def _load(known: _Known, asset: Asset) -> FloatArray:
-    said = known.snapshot.assets.get(asset.id)
-    return expected_load_mw(asset.plate, None if said is None else said.power_mw, known.grid, known.park.zone)
+def _loads(known: _Known, forecast: Forecast) -> dict[AssetId, FloatArray]:
+    """As forecast; else a base load by its calendar, and a feeder is not here: it goes on as it is."""
+    found: dict[AssetId, FloatArray] = {}
+    for asset in (a for kind in LOAD_KINDS for a in known.park.assets_of(kind)):
+        load_mw = forecast_load_mw(asset, forecast)
+        if load_mw is None and asset.kind == "base_load":
+            said = known.snapshot.assets.get(asset.id)
+            load_mw = expected_load_mw(asset.plate, None if said is None else said.power_mw, known.grid, known.park.zone)
+        if load_mw is not None:
+            found[asset.id] = load_mw
+    return found
 
 
 def _terms(known: _Known, connection: Connection, peak_mw: float) -> ConnectionTerms:

@@ -1,6 +1,7 @@
-"""What the planner expects where nothing forecasts for it: inflexible load and arriving work.
+"""What the planner expects of inflexible load and arriving work.
 
-From the plate and the last reading; what it assumes stands in each docstring, until a forecaster takes its place.
+What is forecast of a load is taken; where nothing is, and for all else, it comes from the plate and the last reading, and what
+that assumes stands in each docstring.
 """
 
 from __future__ import annotations
@@ -11,17 +12,28 @@ import numpy as np
 
 from controllers.planner.problem import WorkItem
 from forecasting.arrival_outlook import ArrivalOutlook
+from forecasting.forecast import Forecast
+from forecasting.load_sites import reference_mw
+from vpp.park import Asset
 from vpp.park.plates import BaseLoadPlate, ComputePlate, EvChargingPlate
 from vpp.timegrid import TimeGrid
 from vpp.units import HOURS_PER_DAY, FloatArray, hours
 
-__all__ = ["arriving_mw", "arriving_work", "expected_load_mw", "firm_compute_mw"]
+__all__ = ["arriving_mw", "arriving_work", "expected_load_mw", "firm_compute_mw", "forecast_load_mw"]
 
 #: How fast the difference between the last reading and the calendar is forgotten. [h]
 _MEMORY_H = 6.0
 _NIGHT_ENDS_H, _NIGHT_BEGINS_H = 6, 23
 _NIGHT_SHARE = (HOURS_PER_DAY - _NIGHT_BEGINS_H + _NIGHT_ENDS_H) / HOURS_PER_DAY
 _WEEKEND_DAYS, _WEEK_DAYS = 2, 7
+
+
+def forecast_load_mw(asset: Asset, forecast: Forecast) -> FloatArray | None:
+    """What a forecast says of an inflexible load, shape (T,); None where it knows no more than the plate. [MW]."""
+    if asset.id not in forecast.loads or forecast.quality[forecast.row(asset.id)] == "climatology":
+        return None
+    mean_mw: FloatArray = forecast.mean_frac[forecast.row(asset.id)] * reference_mw(asset)
+    return mean_mw
 
 
 def expected_load_mw(plate: BaseLoadPlate | EvChargingPlate, now_mw: float | None, grid: TimeGrid, zone: ZoneInfo) -> FloatArray:

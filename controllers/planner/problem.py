@@ -255,7 +255,7 @@ class Problem:
         grid: The horizon.
         states: Each asset's state as its telemetry tells it.
         available_mw: Expected available power of each wind and solar farm, shape (T,).
-        load_mw: Expected power of each inflexible load, shape (T,).
+        load_mw: Expected power of each inflexible load, shape (T,); a feeder that is not here goes on as it is.
         connections: Terms of each connection to the grid, and limits of those between areas.
         compute: What each cluster needs.
         heats: What each furnace group owes.

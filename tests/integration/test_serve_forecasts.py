@@ -11,6 +11,7 @@ import pytest
 
 from controllers.bus.broker import find_nats_server
 from controllers.settings import ClockSettings
+from forecasting.load_sites import load_sites
 from forecasting.registry import Registry
 from sim_harness.scenario import load, load_park_of
 from sim_harness.site import farms_of
@@ -84,9 +85,12 @@ def test_the_service_learns_plans_and_goes_on_without_its_weather_service(tmp_pa
             registry = Registry.open(tmp_path / "state" / "models")
             assert registry.current is not None
             assert served.asked("/v1/forecasts/standing")["version"] == registry.current
-            fresh = farms_of_now(served)
-            assert {quality for quality, _ in fresh.values()} <= {"fresh", "stale"}
-            assert set(fresh) == {farm.asset_id for farm in farms_of(park)}
+            told = farms_of_now(served)
+            assert {told[farm.asset_id][0] for farm in farms_of(park)} <= {"fresh", "stale"}
+            loads = set(told) - {farm.asset_id for farm in farms_of(park)}
+            assert loads == {site.asset_id for site in load_sites(park)}
+            # Nobody handed over what loads drew, and an hour of the ledger is no week.
+            assert {told[load][0] for load in loads} == {"climatology"}
             service.die()
             before = planned(served)
             served.until(lambda: "weather.fetch_failed" in served.log(), "a fetch that fails")

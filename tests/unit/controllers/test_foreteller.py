@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from controllers.foreteller.setup import place_of
 from controllers.foreteller.standing import covering
 from controllers.foreteller.training import due, half_measured_days, in_use
 from controllers.loops.weather import WeatherDesk
+from controllers.settings import load_settings
 from controllers.store import Reading, RegisterRow, open_store
 from forecasting.forecast import QUANTILE_LEVELS, Forecast
 from forecasting.known import CheckedDoor, FarmSite
@@ -26,6 +27,7 @@ from forecasting.registry import TRIAL, Registry, Version
 from forecasting.weather import Answer
 from vpp.errors import ForecastError
 from vpp.ids import AssetId
+from vpp.park import load as load_park
 from vpp.timegrid import TimeGrid
 
 RECORDED = Path(__file__).parents[2] / "golden" / "weather"
@@ -110,6 +112,34 @@ def test_the_newest_quarter_hour_comes_out_of_readings_until_its_register_is_the
     store.write_readings([reading(at + k * MINUTE, 10.0) for k in range(5)])
     assert power(setup, at) == pytest.approx({START: 0.25, begin: 87.0 / 200.0})
     store.close()
+
+
+def test_a_load_is_what_its_users_asked_for_and_where_nobody_says_that_what_they_got(tmp_path: Path) -> None:
+    setup = setup_in(tmp_path)
+    load = FarmSite(AssetId("shed.a"), "load", 42.3, 118.9)
+    setup = replace(setup, farms=(*FARMS, load), capacity_mw={**setup.capacity_mw, load.asset_id: 10.0})
+    store = open_store(setup.store_url)
+    store.write_registers(
+        [replace(register(k, mean), subject=load.asset_id, quantity="power_mw") for k, mean in enumerate((8.0, 0.0, 6.0))]
+    )
+    # The breaker was open in the second quarter hour; the third was written before demand was kept.
+    store.write_registers(
+        [replace(register(k, mean), subject=load.asset_id, quantity="demand_mw") for k, mean in enumerate((8.0, 9.0))]
+    )
+    end = START + timedelta(hours=1)
+    told = CheckedDoor(open_door(setup, training=True)).power(load.asset_id, known_at=end, start=START, end=end)
+    assert told.value.tolist() == pytest.approx([0.8, 0.9, 0.6])
+    store.close()
+
+
+def test_every_inflexible_load_of_the_park_is_forecast_and_none_counts_as_capacity() -> None:
+    park = load_park(Path(__file__).parents[3] / "seeds", at=date(2030, 10, 1))
+    setup = ForecastSetup.of(load_settings(environment={}), park)
+    loads = {farm.asset_id for farm in setup.farms if farm.kind == "load"}
+    assert loads == {a.id for kind in ("base_load", "feeder") for a in park.assets_of(kind)}
+    assert set(setup.generating_mw()) == {farm.asset_id for farm in setup.farms} - loads
+    assert setup.capacity_mw[AssetId("base.songshan")] == 2 * park.asset("base.songshan").plate.mean_mw
+    assert setup.capacity_mw[AssetId("shed.songshan1")] == 8.0
 
 
 def test_without_a_ledger_there_is_no_history_and_no_error(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -45,6 +45,11 @@ def test_a_forecast_survives_the_wire_with_every_row_rising() -> None:
         assert np.all(np.diff(np.array(series.values), axis=1) >= 0.0)
 
 
+def test_loads_travel_beside_farms_under_their_own_quantity() -> None:
+    known = replace(forecast("fresh", "fresh"), loads=frozenset(IDS[1:]))
+    assert [series.quantity for series in forecast_message(known, STAMP).series] == ["available_frac", "load_frac"]
+
+
 def test_rounding_moves_no_quantile_by_more_than_half_a_digit() -> None:
     known = forecast("fresh", "fresh")
     travelled = np.array([series.values for series in forecast_message(known, STAMP).series])
@@ -59,6 +64,11 @@ def test_a_forecast_carries_the_stamp_it_was_given() -> None:
 @pytest.mark.parametrize(("quality", "stale"), [("fresh", False), ("stale", False), ("persistence", True), ("climatology", True)])
 def test_one_farm_without_a_model_behind_it_marks_the_forecast(quality: Quality, stale: bool) -> None:
     assert forecast_message(forecast("fresh", quality), STAMP).stale is stale
+
+
+def test_a_load_on_the_profile_of_its_week_does_not_mark_it() -> None:
+    known = replace(forecast("fresh", "persistence"), loads=frozenset(IDS[1:]))
+    assert not forecast_message(known, STAMP).stale
 
 
 @dataclass

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
 
-from controllers.dispatch.snapshot import Work
+from controllers.dispatch.snapshot import Reported, Work
 from controllers.planner import Result, WorkItem, solve
 from controllers.planner.assemble import assemble
 from controllers.planner.blocks.compute import tube_mwh
 from controllers.planner.blocks.furnace import heat_profile_mw
 from controllers.planner.expect import arriving_mw, expected_load_mw, firm_compute_mw
-from tests.builders_control import AIDC, BASE, CAST, GRID, MORNING, QUARTER, forecast_of, park_of, problem_of, snapshot_of
-from vpp.park.plates import ArcFurnacePlate, BaseLoadPlate, ComputePlate
+from controllers.planner.stochastic.weather import available_scenarios
+from forecasting.forecast import QUANTILE_LEVELS, Forecast, Quality
+from tests.builders_control import (
+    AIDC,
+    BASE,
+    CAST,
+    GRID,
+    MORNING,
+    QUARTER,
+    forecast_of,
+    park_of,
+    problem_of,
+    snapshot_of,
+)
+from vpp.ids import AssetId
+from vpp.park.plates import ArcFurnacePlate, BaseLoadPlate, ComputePlate, FeederPlate
 from vpp.timegrid import TimeGrid
-from vpp.units import s_to_h
+from vpp.units import FloatArray, s_to_h
 
 N = 96
 CLASSES = ("slack_6h", "slack_24h", "slack_72h")
@@ -168,6 +183,66 @@ def test_a_base_load_starts_at_its_last_reading_and_returns_to_the_calendar() ->
     load = expected_load_mw(plate, 140.0, week, park_of().zone)
     assert load[0] == pytest.approx(140.0)
     assert load[-1] == pytest.approx(expected_load_mw(plate, None, week, park_of().zone)[-1])
+
+
+def with_loads(forecast: Forecast, mean_frac: Mapping[AssetId, FloatArray], quality: Quality = "fresh") -> Forecast:
+    """The forecast with loads beside its farms."""
+    mean = np.stack(list(mean_frac.values()))
+    quantile = np.clip(mean[:, :, np.newaxis] * np.linspace(0.97, 1.03, len(QUANTILE_LEVELS)), 0.0, 1.0)
+    return replace(
+        forecast,
+        asset_ids=(*forecast.asset_ids, *mean_frac),
+        quantile_frac=np.concatenate((forecast.quantile_frac, quantile)),
+        mean_frac=np.concatenate((forecast.mean_frac, mean)),
+        quality=(*forecast.quality, *(quality for _ in mean_frac)),
+        loads=frozenset(mean_frac),
+    )
+
+
+def test_a_plan_draws_what_is_forecast_of_a_load() -> None:
+    hill = 0.4 + 0.1 * np.sin(np.arange(N) / N * np.pi)
+    problem = assemble(park_of(), snapshot_of(), with_loads(forecast_of(N), {BASE: hill}), {GRID: 120.0})
+    expected_mw = 2.0 * park_of().asset(BASE).plate.mean_mw * hill
+    np.testing.assert_allclose(problem.load_mw[BASE], expected_mw)
+    np.testing.assert_allclose(solve(problem).assets[BASE].power_mw, expected_mw)
+
+
+@pytest.mark.parametrize(("quality", "taken"), [("stale", True), ("persistence", True), ("climatology", False)])
+def test_a_forecast_that_knows_nothing_leaves_the_calendar(quality: Quality, taken: bool) -> None:
+    forecast = with_loads(forecast_of(N), {BASE: np.full(N, 0.9)}, quality)
+    load_mw = assemble(park_of(), snapshot_of(), forecast, {GRID: 120.0}).load_mw[BASE]
+    calendar_mw = expected_load_mw(park_of().asset(BASE).plate, 105.0, forecast.grid, park_of().zone)
+    np.testing.assert_allclose(load_mw, 1.8 * park_of().asset(BASE).plate.mean_mw if taken else calendar_mw)
+
+
+def wanted_mw(plan: Result, feeder: AssetId) -> FloatArray:
+    """What its customers want: what it draws and what a call takes from them."""
+    schedule = plan.assets[feeder]
+    total_mw: FloatArray = schedule.power_mw + schedule.quantities["interrupted_mw"]
+    return total_mw
+
+
+def test_a_feeder_draws_its_forecast_and_without_one_goes_on_as_now() -> None:
+    plate = FeederPlate(power_mw=10.0, breaker_s=0.5, calls_per_year=20, hours_per_year=40.0, call_cny_per_mwh=3000.0)
+    feeder = replace(park_of().asset(BASE), id=AssetId("shed.a"), kind="feeder", plate=plate)
+    park = replace(park_of(), assets=(*park_of().assets, feeder))
+    snapshot = snapshot_of()
+    now = Reported(MORNING, 7.0, None, {"demand_mw": 7.0, "closed": 1.0}, online=True)
+    snapshot = replace(snapshot, assets={**snapshot.assets, feeder.id: now})
+    held = solve(assemble(park, snapshot, forecast_of(N), {GRID: 120.0}))
+    np.testing.assert_allclose(wanted_mw(held, feeder.id), 7.0)
+    rising = np.linspace(0.7, 0.95, N)
+    told = solve(assemble(park, snapshot, with_loads(forecast_of(N), {feeder.id: rising}), {GRID: 120.0}))
+    np.testing.assert_allclose(wanted_mw(told, feeder.id), 10.0 * rising)
+
+
+def test_courses_of_the_weather_are_drawn_for_farms_and_not_for_loads() -> None:
+    plain = forecast_of(N)
+    beside = with_loads(plain, {BASE: np.full(N, 0.4)})
+    drawn, alone = (available_scenarios(park_of(), one, 4) for one in (beside, plain))
+    assert set(drawn) == set(plain.asset_ids)
+    for farm, courses in alone.items():
+        np.testing.assert_array_equal(drawn[farm], courses)
 
 
 def test_firm_power_and_arriving_work_add_up_to_the_clusters_mean_use() -> None:
