@@ -56,12 +56,20 @@ class ResidentForecaster:
             ForecastError: History or weather that a forecast cannot stand on.
             WorkerError: The process died.
         """
+        await self.prepare()
+        return await self._worker.run(_ask, self._name, grid)
+
+    async def prepare(self) -> None:
+        """Makes it if it is not there; training takes as long as it takes, and is no forecast that came late.
+
+        Raises:
+            WorkerError: The process died.
+        """
         if not self._lives_in or self._lives_in != self._worker.pids:
             log.info("forecast.preparing")
             await self._worker.within(_TRAINING_S, _move_in, self._name, self._make)
             self._lives_in = self._worker.pids
             log.info("forecast.ready")
-        return await self._worker.run(_ask, self._name, grid)
 
 
 def _move_in(name: int, make: Callable[[], Resident]) -> None:

@@ -17,6 +17,8 @@ _LOOK_EVERY: Final = timedelta(seconds=5)
 _QUIET: Final = timedelta(minutes=5)
 #: A service that has just begun goes by rules until its first forecast is there; for so long nobody need look.
 _BEGINS: Final = timedelta(minutes=15)
+#: A first connection may take so long, also where the park's clock runs fast.
+_MEETS: Final = timedelta(minutes=2)
 #: A forecast that is this old does not know today's weather.
 _STALE: Final = timedelta(hours=2)
 
@@ -39,6 +41,7 @@ class Watchman:
     _next: datetime | None = None
     _began: datetime | None = None
     _has_planned: bool = False
+    _has_met: bool = False
 
     def __post_init__(self) -> None:
         controller, told = self.controller, self.controller.trouble
@@ -67,7 +70,9 @@ class Watchman:
 
     def _conditions(self, at: datetime) -> dict[str, str]:
         controller, found = self.controller, dict[str, str]()
-        if not self.bus.connected:
+        self._began = self._began or at
+        self._has_met |= self.bus.connected
+        if not self.bus.connected and (self._has_met or at - self._began >= _MEETS):
             found["broker.away"] = "the broker is away; devices follow their leases, then their fallback"
         snapshot = controller.inbox.snapshot(at)
         for asset_id in sorted(snapshot.silent):
@@ -76,7 +81,6 @@ class Watchman:
             if not said.follows:
                 found[f"refuses.{asset_id}"] = f"{asset_id} does not follow its commands; its share has moved to others"
         guidance, forecast = controller.guidance.value, controller.forecasts.value
-        self._began = self._began or at
         self._has_planned |= guidance is not None and guidance.source not in ("rules", "last_plan")
         begins = not self._has_planned and at - self._began < _BEGINS
         if controller.planner is not None and guidance is not None and guidance.source in ("rules", "last_plan") and not begins:

@@ -147,3 +147,35 @@ async def test_a_first_plan_that_never_comes_is_an_alarm_after_a_quarter_of_an_h
             watchman.look(START + timedelta(minutes=minutes))
         await recorder.last_word()
         assert [alarm.text for alarm in store.alarms_open()] == ["there is no new plan; rules in force"]
+
+
+class UnmetBus(LocalBus):
+    """Its broker has not answered yet."""
+
+    there = False
+
+    @property
+    def connected(self) -> bool:
+        return self.there
+
+
+async def test_a_first_connection_is_waited_for_and_one_that_was_lost_is_an_alarm_at_once(tmp_path: Path) -> None:
+    clock, bus = SimClock(START), UnmetBus()
+    controller = Controller(PARK, bus, clock, ControllerSettings(live=True), Untrained())
+    with closing(open_store(f"sqlite:///{tmp_path / 'a.sqlite3'}")) as store:
+        recorder = Recorder(store, clock.now, lambda _: None)
+        watchman = Watchman(controller, bus, recorder)
+
+        async def open_at(seconds: float, there: bool) -> list[str]:
+            bus.there = there
+            watchman.look(START + timedelta(seconds=seconds))
+            recorder.hand_over()
+            if recorder.writing is not None:
+                await recorder.writing
+            return [alarm.key for alarm in store.alarms_open() if alarm.cleared_at is None]
+
+        assert await open_at(5, there=False) == []
+        assert await open_at(125, there=False) == ["broker.away"]
+        assert await open_at(130, there=True) == []
+        assert await open_at(135, there=False) == ["broker.away"]
+        await recorder.last_word()
