@@ -23,6 +23,7 @@ from controllers.dispatch.ladder import GUARD_KEY, GuardFacts
 from controllers.loops.asks import LOOK_EVERY, AskDesk, listen, run_asks
 from controllers.loops.batch import Said
 from controllers.loops.bell import Bell
+from controllers.loops.offers import OFFER_KEY
 from controllers.loops.plan import Made
 from controllers.loops.recorder import RECORD_EVERY, Recorder, run_recorder
 from controllers.loops.registers import PeakFacts
@@ -173,6 +174,7 @@ class Books:
             self.recorder.alarm("store.lost", self.opened.loss)
         listen(bus, controller.park.id, self.ask_wakes)
         desk = AskDesk(controller.park, store, controller.inbox, controller.replan, self.clock.now, self.recorder.alarm)
+        self._hand_on_offers(controller, desk)
         watchman = Watchman(controller, bus, self.recorder)
 
         def every_tick(at: datetime) -> None:
@@ -206,6 +208,13 @@ class Books:
             except msgspec.DecodeError as error:  # of another version
                 log.warning("guard.unread", reason=str(error))
         controller.guard.noted = lambda facts: self.recorder.remember(GUARD_KEY, _encoder(facts))
+
+    def _hand_on_offers(self, controller: Controller, desk: AskDesk) -> None:
+        """Calls are judged by what can be promised, and the offer is there for whoever asks."""
+        offers = controller.offers
+        if offers is not None:
+            desk.judge, desk.tell, desk.again = offers.judge, controller.answered, self.ask_wakes.bell.ring
+            offers.on_table = lambda table: self.recorder.remember(OFFER_KEY, _encoder(table))
 
     async def close(self) -> None:
         """The last word, then the store."""

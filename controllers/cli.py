@@ -60,6 +60,12 @@ COMMANDS: Final = {
     "plan": Command(
         "make one plan and explain it; or solve the reference problem", "controllers.cli_plan", "add_plan_command", "plan"
     ),
+    "flexibility": Command(
+        "what can be promised to the grid: how much, how long, how surely, at what cost",
+        "controllers.cli_flexibility",
+        "add_flexibility_command",
+        "flexibility",
+    ),
     "forecast": Command(
         "train forecasters, predict, report, back-test on public data",
         "controllers.cli_forecast",

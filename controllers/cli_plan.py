@@ -38,7 +38,7 @@ from vpp.errors import PlanError, VppError
 from vpp.park import Park, load, load_record
 from vpp.timegrid import floor_to
 
-__all__ = ["add_plan_command", "plan"]
+__all__ = ["add_plan_command", "default_data_dir", "instant_and_park", "plan"]
 
 REFERENCES: Final = ("park-96",)
 PROFILES: Final = "park96_profiles.csv"
@@ -113,7 +113,7 @@ def plan(told: argparse.Namespace) -> int:
 
 
 def _park(told: argparse.Namespace) -> int:
-    at, park = _at(told)
+    at, park = instant_and_park(told)
     grid = planning_grid(at)
     situation = read_situation(park, at, told.state)
     for place in situation.unread:
@@ -211,7 +211,7 @@ class StopWatch:
         }
 
 
-def _at(told: argparse.Namespace) -> tuple[datetime, Park]:
+def instant_and_park(told: argparse.Namespace) -> tuple[datetime, Park]:
     """The start of the plan on a whole quarter of an hour, and the park as it is on that day."""
     source = told.park or default_park_path()
     record = load_record(source)

@@ -175,6 +175,7 @@ def call(service: Service, told: argparse.Namespace) -> Outcome:
         "start": start.isoformat(),
         "end": end.isoformat(),
         "priority": told.priority,
+        "confidence": told.confidence,
         "note": told.note,
     }
     return service.ask("POST", "/v1/events", body), tables.show_event
@@ -349,6 +350,7 @@ def _add_event(parser: argparse.ArgumentParser, common: argparse.ArgumentParser)
     new.add_argument("--start", default="now", help="now without it; +30m, or an instant with its zone")
     _add_span(new)
     new.add_argument("--priority", type=int, default=0, help="the lower goes first")
+    new.add_argument("--confidence", type=float, default=0.99, help="how surely it is to be kept, 0.5 to 0.999 (default: 0.99)")
     new.add_argument("--note", default="")
     new.set_defaults(act=call)
     change = what.add_parser("amend", parents=[common], help="change target or end of one that is not over")

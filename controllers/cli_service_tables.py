@@ -133,7 +133,8 @@ def show_event(console: Console, row: Row) -> None:
     text = (
         f"event {escape(row['event_id'])} revision {row['revision']}: {row['state']}{why}; {row['kind']} on {row['connection']}"
     )
-    console.print(f"{text}, {row['target_mw']:g} MW, {span}", soft_wrap=True)
+    promised = "" if row["accepted_mw"] is None else f", {row['accepted_mw']:g} of {row['asked_mw']:g} MW promised"
+    console.print(f"{text}, {row['target_mw']:g} MW{promised}, {span}", soft_wrap=True)
 
 
 def show_token(console: Console, row: Row) -> None:

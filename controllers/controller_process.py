@@ -16,6 +16,7 @@ from controllers.bus.mqtt import MqttBus, MqttSettings
 from controllers.clock import Clock
 from controllers.family import Call, Word
 from controllers.foreteller import ForecastSetup, StandingForeteller
+from controllers.flexibility.correction import Correction, correction_file_of, load_correction
 from controllers.log import log_to
 from controllers.loops.forecast import Foreteller
 from controllers.loops.forecast_room import ForecastRoom
@@ -69,6 +70,11 @@ def _thresholds(settings: Settings) -> RuleThresholds:
 def _foreteller(settings: Settings, park: Park, make: Call | None, worker: ProcessWorker) -> Foreteller | None:
     """Who forecasts: whoever is given, as by a simulation, or the service by itself; nobody for a park without farms."""
     if make is not None:
+def _taught(settings: Settings) -> Correction:
+    """What replayed offers of the park that it controls have taught."""
+    return load_correction(correction_file_of(settings.park)) if settings.park is not None else Correction()
+
+
         return ResidentForecaster(make, worker)
     setup = ForecastSetup.of(settings, park)
     return StandingForeteller(setup, worker) if settings.forecast.enabled and setup.farms else None
@@ -105,12 +111,15 @@ async def _run(pipe: Pipe, settings: Settings, site: tuple[Park, str], make: Cal
     clock = settings.clock.clock()
     books = Books(open_books(settings, f"{clock.now():%Y%m%dT%H%M%S}"), clock)
     workers = ProcessWorker("solver"), ProcessWorker("forecaster"), ProcessWorker("trainer", nice=_TRAINER_NICE)
-    with workers[0] as solver, workers[1] as forecaster, workers[2] as trainer:
+    # Offers wait for everybody too, and nobody for them.
+    offers = ProcessWorker("offers", nice=_TRAINER_NICE)
+    with workers[0] as solver, workers[1] as forecaster, workers[2] as trainer, offers:
         foreteller = _foreteller(settings, park, make, forecaster)
         controller = Controller(park, bus, clock, how, foreteller, solver, before=books.remembered())
         loops = books.attach(controller, bus)
         if isinstance(foreteller, StandingForeteller):
             loops += ForecastRoom.of(settings, controller, foreteller, trainer, _weather(settings, clock)).loops()
+        controller.offer(offers, _taught(settings))
         log.info("controller.started", park=park.id, epoch=controller.commander.epoch, assets=len(park.assets))
         pipe.send(Word(ready=True, text=_about_models(foreteller)))
         try:

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+import msgspec
+
 from controllers.bus.base import Bus
 from controllers.clock import Clock
 from controllers.dispatch.caps import Lowering, lowering
-from controllers.dispatch.events import judge
+from controllers.dispatch.events import event_of, judge
 from controllers.dispatch.guidance import Guidance
 from controllers.dispatch.orders import LeaseTimes
+from controllers.flexibility.assess import Verdict
+from controllers.flexibility.correction import Correction
 from controllers.loops.arrivals import ArrivalsWatch
 from controllers.loops.bell import Bell
 from controllers.loops.commander import Commander
@@ -24,8 +28,10 @@ from controllers.loops.guard import Guard, run_guard
 from controllers.loops.inbox import Inbox, InboxSettings
 from controllers.loops.live_guide import LiveGuide
 from controllers.loops.mailbox import Mailbox
+from controllers.loops.offers import OfferDesk, run_offers
 from controllers.loops.plan import Guide, Known, PlanGuide, RuleGuide, run_plan
 from controllers.loops.registers import PeakMeter
+from controllers.loops.resident import ResidentForecaster
 from controllers.loops.ticks import Wakes, at_once, woken
 from controllers.loops.worker import InlineWorker, Worker
 from controllers.planner import SolveSettings
@@ -33,11 +39,12 @@ from controllers.planner.assemble import ReserveRule
 from controllers.planner.rules import RuleThresholds
 from controllers.supervisor import BackOff, Loop, Supervisor, Trouble, no_trouble
 from forecasting.forecast import Forecast
+from vpp.errors import VppError
 from vpp.ids import AssetId, ConnectionId
 from vpp.park import Park
 from vpp.park.rating import rating
-from vpp.timegrid import TimeGrid
-from vpp.wire.messages import GridEvent
+from vpp.timegrid import TimeGrid, floor_to
+from vpp.wire.messages import GridEvent, Reason
 
 __all__ = ["Controller", "ControllerSettings", "Remembered"]
 
@@ -48,9 +55,11 @@ _ANSWER_PERIODS: Final = 2.0
 #: A change of this share of an asset's size brings the next dispatch on.
 _MATTERS_FRAC: Final = 0.02
 #: A plan's loop may take as long as its worker; forecasts and rules likewise. [s of park time]
-_BUDGETS_S: Final[Mapping[str, float]] = {"forecast": 120.0, "plan": 300.0, "guard": 1.0}
+_BUDGETS_S: Final[Mapping[str, float]] = {"forecast": 120.0, "plan": 300.0, "guard": 1.0, "offers": 900.0}
 _GUARD_EVERY: Final = timedelta(seconds=1)
 _LOOK_AGAIN_S: Final = 0.5
+#: Calls whose answers are said again.
+_ANSWERS_KEPT: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +182,12 @@ class Controller:
             plans = self.planner = PlanGuide(park, known, worker or InlineWorker(), settings.solve, settings.reserves, rules)
             self.guide = DayAheadGuide(plans, rules) if settings.day_ahead else plans
         self.guard = Guard(park, self.commander, lambda: self.inbox.snapshot(clock.now()), self.dispatch_wakes.bell.ring)
+        #: Who says what can be promised, once somebody asks for it, and what calls were answered.
+        self.offers: OfferDesk | None = None
+        self._answers: dict[tuple[str, int], Verdict] = {}
+        #: What was said of each call last, and whether a plan in lock-step is due for it.
+        self._heard: dict[str, tuple[int, bool]] = {}
+        self._asked_anew = False
         self.commander.may_lower = self._may_lower
         self.inbox.on_backlog = self.commander.answer_backlog
         if settings.reserves.arrivals_level is not None:
@@ -223,9 +238,12 @@ class Controller:
         loops += [Loop("plan", self._plan), Loop("dispatch", self._dispatch)]
         if self._settings.live:
             loops.append(Loop("guard", self._guard))
+            loops += [] if self.offers is None else [Loop("offers", self._offers)]
         await self.supervisor.run([*loops, *beside])
 
     async def _forecast(self) -> None:
+        if isinstance(self._foreteller, ResidentForecaster):
+            await self._foreteller.prepare()
         ticks = self._watched("forecast", self._forecast_ticks())
         if self._foresight is not None:
             await run_foresight(ticks, self._foresight, self.forecasts, self.commander)
@@ -251,11 +269,60 @@ class Controller:
     def _hear_event(self, connection: ConnectionId, said: GridEvent) -> bool:
         """Answers a call of the grid; false if it is refused."""
         refused = judge(self.park, said, connection, self.clock.now())
-        self.commander.answer(connection, said, refused)
+        known = self._answers.get((said.event_id, said.revision))
+        if refused is None and known is None and self.offers is not None and not self._settings.live:
+            known = self._judged_at_once(self.offers, connection, said)
+        if refused is None and known is not None and known.outcome == "refused":
+            refused = known.reason
+        self.commander.answer(connection, said, refused, known)
         self.on_called(connection, said, refused is None)
         if refused is None:
             self.plan_wakes.bell.ring()
+            self._asked_anew = self._asked_anew or self._heard.get(said.event_id) != (said.revision, said.cancelled)
+            self._heard[said.event_id] = (said.revision, said.cancelled)
         return refused is None
+
+    def offer(self, worker: Worker, taught: Correction) -> OfferDesk | None:
+        """Begins to say what can be promised, and to judge calls by it; None for a controller that does not plan.
+
+        Args:
+            worker: Where programs are solved.
+            taught: What replayed offers have taught.
+        """
+        if self.planner is not None:
+            self.offers = OfferDesk(self.planner, self.inbox, worker, taught)
+        return self.offers
+
+    def answered(self, connection: ConnectionId, said: GridEvent, refused: Reason | None, verdict: Verdict | None) -> None:
+        """Tells the grid what became of a call, and again whenever it is said again."""
+        if verdict is not None:
+            self._answers[(said.event_id, said.revision)] = verdict
+            while len(self._answers) > _ANSWERS_KEPT:
+                del self._answers[next(iter(self._answers))]
+        self.commander.answer(connection, said, refused, verdict)
+
+    def _judged_at_once(self, offers: OfferDesk, connection: ConnectionId, said: GridEvent) -> Verdict | None:
+        """In lock-step nobody waits for a verdict; what cannot be judged is taken as far as it goes."""
+        at = self.clock.now()
+        # A call at a cluster's own meter is answered by the cluster itself, revision by revision.
+        if said.cancelled or said.asset is not None or at >= said.end:
+            return None
+        try:
+            verdict = offers.judge_now(event_of(said, connection, at), said.confidence, at)
+        except VppError:
+            return None
+        self._answers[(said.event_id, said.revision)] = verdict
+        if verdict.outcome != "refused":
+            self.inbox.judged(connection, msgspec.structs.replace(said, target_mw=verdict.target_mw))
+        return verdict
+
+    async def _offers(self) -> None:
+        if self.offers is not None:
+            ticks = at_once(self.clock, self._settings.plan, self._may_offer)
+            await run_offers(self._watched("offers", ticks), self.offers)
+
+    def _may_offer(self) -> bool:
+        return self.forecasts.value is not None and self._has_heard_enough()
 
     async def _plan_ticks(self) -> AsyncIterator[datetime]:
         settings = self._settings
@@ -266,10 +333,19 @@ class Controller:
             ticks = woken(self.clock, settings.rules, self.plan_wakes)
         elif not self._plans:
             ticks = self.clock.every(settings.rules)
-        else:
+        elif self.offers is None:
             ticks = self.clock.every(settings.plan)
+        else:
+            ticks = self._when_asked()
         async for at in ticks:
             yield at
+
+    async def _when_asked(self) -> AsyncIterator[datetime]:
+        """In lock-step: every period, and at the control step after a call that was taken, as a service does by its bell."""
+        async for at in self.clock.every(self._settings.control):
+            if self._asked_anew or floor_to(at, self._settings.plan) == at:
+                self._asked_anew = False
+                yield at
 
     def _has_heard_enough(self) -> bool:
         """Everybody has spoken, or has had time to: a plan that takes an unheard fleet for cold would stop it."""

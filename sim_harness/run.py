@@ -75,6 +75,7 @@ class RunOptions:
         watch: Calls around which import is kept step by step; None for the scenario's own. A twin watches those it is not told.
         thresholds: Of the rules; None for those that are frozen for the park.
         effort: How hard a policy that plans looks for a better plan.
+        prepare: Told of the controller before it begins, in process only: for whoever has it do more than a run needs.
     """
 
     policy: Policy
@@ -85,6 +86,7 @@ class RunOptions:
     watch: tuple[ScenarioEvent, ...] | None = None
     thresholds: RuleThresholds | None = None
     effort: Effort = "fast"
+    prepare: Callable[[Controller], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
             effort=options.effort,
         )
         # A controller in a process of its own cannot be asked afterwards.
-        make = partial(_kept, made, make) if options.wire == "local" else make
+        make = partial(_kept, made, make, options.prepare) if options.wire == "local" else make
     async with AsyncExitStack() as stack:
         restarts = any(entry.kind == "broker_restart" for entry in scenario.faults)
         wire: Wiring = LocalWire(make, clock, cuttable=restarts) if options.wire == "local" else MqttWire(make, clock)
@@ -212,10 +214,16 @@ async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
 
 
 def _kept(
-    made: list[Controller], make: Callable[[Bus, SimClock], tuple[Controller, int]], bus: Bus, clock: SimClock
+    made: list[Controller],
+    make: Callable[[Bus, SimClock], tuple[Controller, int]],
+    prepare: Callable[[Controller], None] | None,
+    bus: Bus,
+    clock: SimClock,
 ) -> tuple[Controller, int]:
     controller, loops = make(bus, clock)
     made.append(controller)
+    if prepare is not None:
+        prepare(controller)
     return controller, loops
 
 
@@ -279,7 +287,7 @@ async def advance(
         if before is not None:
             flows = site.world.step(before, (at - before).total_seconds())
             if trace is not None:
-                trace.record(before, flows.dt_s, flows.import_mw)
+                trace.record(before, flows.dt_s, flows.import_mw, site.world.power_mw)
         if wire is not None:
             await wire.tend_broker(at, wanted_down=any(window.holds(at) for window in restarts))
         site.report(at)

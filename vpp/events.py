@@ -37,6 +37,7 @@ class Event:
         priority: The lower goes first; two events on one connection are served in this order.
         status: See `EventStatus`.
         revision: Of the caller, counting up with each change.
+        asset_id: At whose own meter it is counted; `target_mw` is then the most that it may draw. None for the connection's.
     """
 
     event_id: str
@@ -50,6 +51,7 @@ class Event:
     priority: int = 0
     status: EventStatus = "announced"
     revision: int = 1
+    asset_id: AssetId | None = None
 
     def __post_init__(self) -> None:
         for name in ("start", "end", "issued_at", "received_at"):
@@ -115,6 +117,7 @@ class Override:
         why: Their reason, kept in the audit.
         issued_at: When they set it. (UTC)
         received_at: When it became known here. (UTC)
+        event_id: The call of the grid that it stands for; None for a person's own decision.
     """
 
     asset_id: AssetId
@@ -125,6 +128,7 @@ class Override:
     why: str
     issued_at: datetime
     received_at: datetime
+    event_id: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("start", "issued_at", "received_at"):

@@ -103,6 +103,7 @@ class EventBody(_Body):
     start: Instant
     end: Instant
     priority: int = Field(0, ge=0, le=1000, description="the lower goes first")
+    confidence: float = Field(0.99, ge=0.5, le=0.999, allow_inf_nan=False, description="how surely it is to be kept")
     note: str = Field("", max_length=400)
 
 
@@ -113,11 +114,12 @@ class AmendBody(_Body):
     start: Instant | None = None
     end: Instant | None = None
     priority: int | None = Field(None, ge=0, le=1000)
+    confidence: float | None = Field(None, ge=0.5, le=0.999, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _something(self) -> AmendBody:
         if not self.model_fields_set:
-            raise ValueError("say what changes: target_mw, start, end or priority")
+            raise ValueError("say what changes: target_mw, start, end, priority or confidence")
         return self
 
 

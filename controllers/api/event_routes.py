@@ -24,7 +24,7 @@ __all__ = ["OVER", "router"]
 router = APIRouter(prefix="/v1")
 #: States that nothing follows but the account of what was.
 OVER: Final = frozenset({"refused", "delivered", "settled", "cancelled"})
-_SAME: Final = ("connection", "kind", "target_mw", "start", "end", "priority", "note")
+_SAME: Final = ("connection", "kind", "target_mw", "start", "end", "priority", "confidence", "note")
 
 
 class Noted(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +100,7 @@ async def amend(request: Request, caller: MayCall, event_id: EventId, body: Amen
             start=body.start or known.start,
             end=body.end or known.end,
             priority=known.priority if body.priority is None else body.priority,
+            confidence=known.confidence if body.confidence is None else body.confidence,
             note=known.note,
         )
         at = parts.clock.now()

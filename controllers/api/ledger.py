@@ -25,6 +25,7 @@ from controllers.api.ledger_facts import (
     PlanRow,
     Released,
 )
+from controllers.flexibility.table import OfferTable
 from controllers.store import AlarmRow, AuditRow, EventRow, OverrideRow, Store
 from controllers.store import PlanRow as KeptPlan
 from vpp.errors import StoreError
@@ -35,6 +36,8 @@ __all__ = ["Ledger"]
 
 #: Where the controller notes how its loops fare.
 _HEALTH: Final = "controller.health"
+#: Where it leaves its last offer.
+_OFFER: Final = "flexibility.current"
 
 #: Of a plan's facts, what is answered under a name of its own.
 _NAMED: Final = frozenset(
@@ -140,6 +143,14 @@ class Ledger:
         row = EventRow(**values, who=by)
         self.store.ask_event(row)
         return _event(row)
+
+    def offer_table(self) -> OfferTable | None:
+        """The last offer that the controller has made; None before the first."""
+        kept = self.store.recall(_OFFER)
+        try:
+            return None if kept is None else msgspec.json.decode(kept, type=OfferTable)
+        except msgspec.DecodeError:  # of another version: the next one comes within a quarter of an hour
+            return None
 
     # Alarms
 

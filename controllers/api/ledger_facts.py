@@ -100,6 +100,10 @@ class EventFacts(msgspec.Struct, frozen=True, kw_only=True):
         by: Who called.
         asked_at: When it was received, in park time.
         changed_at: When its state last changed.
+        confidence: How surely it is to be kept.
+        asked_mw: Change of import that it asks against what is expected without it; null before it was assessed. [MW]
+        accepted_mw: How much of that is promised; less than asked where it is accepted in part. [MW]
+        held_mw: Import that is held for it: the target, or what can be held of it; null where it stands without a promise. [MW]
     """
 
     number: int
@@ -117,6 +121,10 @@ class EventFacts(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     asked_at: datetime
     changed_at: datetime
+    confidence: float = 0.99
+    asked_mw: float | None = None
+    accepted_mw: float | None = None
+    held_mw: float | None = None
 
 
 class EventList(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from controllers.api.answer import Raw, answer, answers
 from controllers.api.context import parts_of
 from controllers.api.gate import MayRead, MaySeeOffer
 from controllers.api.live_state import AssetLive, LiveState
-from controllers.api.offer import Offer, offer_of
+from controllers.api.offer import Offer, offer_of, promised
 from controllers.api.park_facts import AssetFacts, AssetList, ParkFacts, asset_facts, park_facts
 from controllers.api.problem import Refusal
 from controllers.api.stream import Follower
@@ -67,16 +67,16 @@ async def live_asset(request: Request, _caller: MayRead, asset_id: str) -> Respo
 async def flexibility(
     request: Request, _caller: MaySeeOffer, connection: Annotated[str | None, Query(description="only of this connection")] = None
 ) -> Response:
-    """What each connection could give up or take on now, and for how long."""
+    """What each connection can give up or take on: promised with confidence over the next day, and for how long from now."""
     parts = parts_of(request)
     if connection is not None and connection not in {c.id for c in parts.park.connections if c.is_grid}:
         raise Refusal(404, "unknown_connection", f"{connection}: no connection of {parts.park.id} to the grid")
     at = parts.clock.now()
     state = parts.live.state(at)
     held = await parts.in_thread(parts.ledger.held, at)
+    table = await parts.in_thread(parts.ledger.offer_table)
     offer = await parts.in_thread(offer_of, parts.park, at, state.assets, state.connections, held)
-    rows = tuple(row for row in offer.connections if connection in (None, row.connection))
-    return answer(Offer(at=at, basis=offer.basis, connections=rows))
+    return answer(promised(offer, table).only(connection))
 
 
 @router.get(

@@ -1,20 +1,22 @@
-"""What can be given up or taken on behind each connection now, and for how long: first form. Pure.
+"""What each connection can be promised to give up or take on, and the bound of its machines where nothing is promised yet. Pure.
 
-Counted is only what follows commands now and tells its state; everything else stays at the power it was measured at. The bounds
-are those of the machines themselves (`vpp.flexibility.aggregate`): nothing beyond them can be kept. What a plan has promised
-elsewhere, as in heats under way or ammonia of the day, is not yet deducted.
+The promise is the controller's last offer (`controllers.flexibility`), as long as it is young. The bound counts only what follows
+commands now and tells its state; everything else stays at the power it was measured at. It is that of the machines themselves
+(`vpp.flexibility.aggregate`): nothing beyond it can be kept, and what a plan owes elsewhere is not deducted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from controllers.api.live_state import AssetLive, ConnectionLive
+from controllers.flexibility.table import MeterOffer, OfferTable
 from vpp.assets import ASSET_KINDS, state_from_facts
 from vpp.errors import AssetError
 from vpp.flexibility import Fleet, aggregate
@@ -22,7 +24,7 @@ from vpp.flexibility.aggregate import HORIZONS_H
 from vpp.ids import AreaId, ConnectionId
 from vpp.park import Asset, Park
 
-__all__ = ["ConnectionOffer", "HorizonOffer", "LeftOut", "Offer", "offer_of"]
+__all__ = ["FRESH", "ConnectionOffer", "HorizonOffer", "LeftOut", "Offer", "offer_of", "promised"]
 
 _STEP_H: Final = float(HORIZONS_H[0])
 _DIGITS: Final = 3
@@ -84,14 +86,37 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         at: When (UTC).
         basis: What the figures are, in a sentence.
-        connections: One each.
+        connections: One each; horizons from now on: of the promise at 99 %, or the bound of the machines where there is none.
+        source: `promise` or `bound`.
+        made_at: When the promise was made; null for a bound.
+        age_s: How old it is. [s]
+        promise: Starts over the next day, durations, confidences, costs; null where there is none.
     """
 
     at: datetime
     basis: str
     connections: tuple[ConnectionOffer, ...]
+    source: str = "bound"
+    made_at: datetime | None = None
+    age_s: float | None = None
+    promise: OfferTable | None = None
+
+    def only(self, connection: str | None) -> Offer:
+        """Of one connection; all of it for None."""
+        if connection is None:
+            return self
+        rows = tuple(row for row in self.connections if row.connection == connection)
+        table = None if self.promise is None else self.promise.only(connection)
+        return structs.replace(self, connections=rows, promise=table)
 
 
+#: An offer older than this is none: four of its periods.
+FRESH: Final = timedelta(hours=1)
+_SURE: Final = 0.99
+PROMISE_BASIS: Final = (
+    "what can be held at 50, 90 and 99 % over the courses of wind and sun, with heats, deadlines, stores, calls that stand and "
+    "the limit on rebound; change against the import expected without a call"
+)
 BASIS: Final = (
     "outer bound of what the machines themselves can keep from their present states; what the plan owes elsewhere "
     "(heats, ammonia, deadlines) is not deducted, so it is an upper bound and no promise"
@@ -126,6 +151,41 @@ def offer_of(
         bounds = tuple(zip(map(float, low), map(float, high), strict=True))
         rows.append(_row(park, flow, behind, bounds, out))
     return Offer(at=at, basis=BASIS, connections=tuple(rows))
+
+
+def promised(bound: Offer, table: OfferTable | None) -> Offer:
+    """The offer with what is promised in the place of what only bounds it.
+
+    Args:
+        bound: Of the machines, now.
+        table: The controller's last; None before the first. One that is older than an hour promises nothing any more.
+    """
+    if table is None or not timedelta(0) <= bound.at - table.at <= FRESH:
+        return bound
+    rows = tuple(_with_promise(row, table.meter(row.connection)) for row in bound.connections)
+    return Offer(
+        at=bound.at,
+        basis=PROMISE_BASIS,
+        connections=rows,
+        source="promise",
+        made_at=table.at,
+        age_s=round((bound.at - table.at).total_seconds(), 1),
+        promise=table,
+    )
+
+
+def _with_promise(row: ConnectionOffer, meter: MeterOffer | None) -> ConnectionOffer:
+    if meter is None:
+        return row
+    horizons = []
+    for duration_h in map(float, HORIZONS_H):
+        cells = meter.now("give", duration_h), meter.now("take", duration_h)
+        give, take = (0.0 if cell is None else cell.at(_SURE).power_mw for cell in cells)
+        word = f"promise at {100 * _SURE:g} %"
+        horizons.append(
+            HorizonOffer(duration_h=duration_h, give_mw=give, take_mw=take, give_limited_by=word, take_limited_by=word)
+        )
+    return structs.replace(row, horizons=tuple(horizons))
 
 
 def areas_behind(park: Park) -> dict[str, frozenset[AreaId]]:

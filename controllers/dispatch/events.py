@@ -8,12 +8,12 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final, TypeAlias
 
-from vpp.events import Event
-from vpp.ids import ConnectionId
+from vpp.events import Event, Override, PinLimit
+from vpp.ids import AssetId, ConnectionId
 from vpp.park import Connection, Park
 from vpp.wire.messages import GridEvent, Reason
 
-__all__ = ["EVENT_CNY_PER_MWH", "EventBook", "EventBounds", "bounds_of", "bounded", "judge"]
+__all__ = ["EVENT_CNY_PER_MWH", "EventBook", "EventBounds", "bounded", "bounds_of", "event_of", "judge"]
 
 #: What keeping an event's target is worth: above everything that may move by itself, below nothing that must not. [CNY/MWh]
 EVENT_CNY_PER_MWH: Final = 20_000.0
@@ -22,6 +22,8 @@ EVENT_CNY_PER_MWH: Final = 20_000.0
 Segment: TypeAlias = tuple[float, float]
 #: A target this many times beyond a connection's limits is a wrong unit, not a wish.
 _ABSURD: Final = 10.0
+#: Who stands behind a call at an asset's meter.
+_CALLER: Final = "grid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +44,40 @@ class EventBook:
 
     events: Mapping[str, Event]
 
-    def taken(self, said: GridEvent, connection: ConnectionId, now: datetime) -> EventBook:
-        """With a message booked; one that is not newer changes nothing, and events that are over fall out."""
+    def taken(self, said: GridEvent, connection: ConnectionId, now: datetime, *, judged: bool = False) -> EventBook:
+        """With a message booked; one that is not newer changes nothing, and events that are over fall out.
+
+        Args:
+            said: The message.
+            connection: Where.
+            now: Now (UTC).
+            judged: Whether these are the terms that were accepted of that very revision, which then replace the caller's.
+        """
         kept = {name: event for name, event in self.events.items() if now < event.end}
         last = kept.get(said.event_id)
-        if last is None or said.revision > last.revision:
-            kept[said.event_id] = _event(said, connection, now, last)
+        same = judged and last is not None and said.revision == last.revision and last.status != "cancelled"
+        if last is None or said.revision > last.revision or same:
+            kept[said.event_id] = event_of(said, connection, now, last)
         return EventBook(kept)
 
+    def refused(self, event_id: str, revision: int) -> EventBook:
+        """Without one revision of an event; another one stays as it is."""
+        known = self.events.get(event_id)
+        if known is None or known.revision != revision or known.status == "cancelled":
+            return self
+        return EventBook({**self.events, event_id: replace(known, status="refused")})
+
     def open_at(self, at: datetime) -> tuple[Event, ...]:
-        """Those that bind at an instant or later, by start and name."""
+        """Those on connections that bind at an instant or later, by start and name."""
+        return tuple(event for event in self._open(at) if event.asset_id is None)
+
+    def pins_at(self, at: datetime) -> tuple[Override, ...]:
+        """Calls at the meters of single assets that bind at an instant or later: a ceiling on each, like a person's."""
+        return tuple(_ceiling(event.asset_id, event) for event in self._open(at) if event.asset_id is not None)
+
+    def _open(self, at: datetime) -> list[Event]:
         found = [e for e in self.events.values() if at < e.end and e.status not in ("refused", "cancelled", "done")]
-        return tuple(sorted(found, key=lambda event: (event.start, event.event_id)))
+        return sorted(found, key=lambda event: (event.start, event.event_id))
 
 
 def judge(park: Park, said: GridEvent, connection: ConnectionId, now: datetime) -> Reason | None:
@@ -63,10 +87,30 @@ def judge(park: Park, said: GridEvent, connection: ConnectionId, now: datetime) 
         return Reason(code="unknown_connection", text=f"{connection}: no such connection; known are {', '.join(known)}")
     if said.end <= now and not said.cancelled:
         return Reason(code="past", text=f"ended at {said.end.isoformat()}, it is {now.isoformat()}")
+    if said.asset is not None:
+        return _judge_at_meter(park, said, said.asset)
     most_mw = _ABSURD * max(known[connection].import_limit_mw, known[connection].export_limit_mw)
     if abs(said.target_mw) > most_mw:
         return Reason(code="absurd", text=f"target {said.target_mw:g} MW on a connection of {most_mw / _ABSURD:g} MW")
     return None
+
+
+def _judge_at_meter(park: Park, said: GridEvent, name: str) -> Reason | None:
+    clusters = {asset.id: asset for asset in park.assets_of("compute")}
+    cluster = clusters.get(AssetId(name))
+    if cluster is None:
+        return Reason(code="unknown_asset", text=f"{name}: no computing cluster; calls at a meter are for {', '.join(clusters)}")
+    rated_mw: float = cluster.plate.rated_mw
+    if not 0.0 <= said.target_mw <= _ABSURD * rated_mw:
+        return Reason(code="absurd", text=f"target {said.target_mw:g} MW at the meter of a cluster of {rated_mw:g} MW")
+    return None
+
+
+def _ceiling(asset_id: AssetId, event: Event) -> Override:
+    most = PinLimit(0.0, event.target_mw)
+    why = f"{event.kind} call {event.event_id}"
+    times = (event.start, event.end)
+    return Override(asset_id, most, *times, _CALLER, why, event.issued_at, event.received_at, event.event_id)
 
 
 def bounds_of(events: Iterable[Event], connection: Connection, at: datetime) -> EventBounds:
@@ -115,7 +159,8 @@ def bounded(segments: Sequence[Segment], base_mw: float, bounds: EventBounds) ->
     return tuple(found)
 
 
-def _event(said: GridEvent, connection: ConnectionId, now: datetime, last: Event | None) -> Event:
+def event_of(said: GridEvent, connection: ConnectionId, now: datetime, last: Event | None = None) -> Event:
+    """A message as an event; of one that was known before, the time of its first receipt stays."""
     event = Event(
         event_id=said.event_id,
         kind=said.kind,
@@ -128,5 +173,6 @@ def _event(said: GridEvent, connection: ConnectionId, now: datetime, last: Event
         priority=said.priority,
         status="acknowledged",
         revision=said.revision,
+        asset_id=None if said.asset is None else AssetId(said.asset),
     )
     return replace(event, status="cancelled") if said.cancelled else event

@@ -3,33 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import structlog
 
 from controllers.bus.base import Bus
 from controllers.dispatch.events import judge
+from controllers.flexibility.assess import ALWAYS_TAKEN, Verdict
 from controllers.loops.inbox import Inbox
 from controllers.loops.ticks import Wakes
-from controllers.store.rows import EventRow, OverrideRow
+from controllers.store.rows import EventRow, OverrideRow, PromiseRow
 from controllers.supervisor import Trouble, no_trouble
-from vpp.errors import PlanError, StoreError
-from vpp.events import Override, Pin, PinLocal, PinOut, PinPower
+from vpp.errors import PlanError, StoreError, VppError
+from vpp.events import Event, Override, Pin, PinLocal, PinOut, PinPower
 from vpp.ids import AssetId, ConnectionId
 from vpp.park import Park
 from vpp.wire.codec import decode
-from vpp.wire.messages import Ask, GridEvent
+from vpp.wire.messages import Ask, GridEvent, Reason
 from vpp.wire.topics import Channel, filter_of
 
-__all__ = ["AskDesk", "AskStore", "LOOK_EVERY", "listen", "next_state", "run_asks"]
+__all__ = ["AskDesk", "AskStore", "Judge", "LOOK_EVERY", "TellGrid", "listen", "next_state", "run_asks"]
 
 log = structlog.get_logger(__name__)
 
 #: A lost bell costs so long.
 LOOK_EVERY: Final = timedelta(seconds=5)
+#: Nobody can say today what can be held beyond the plan's two days; such a call is judged when its end comes within reach.
+_JUDGED_WITHIN: Final = timedelta(hours=44)
+#: A call that begins within this is taken into dispatch before it is judged: seconds count.
+_SOON: Final = timedelta(minutes=1)
+#: Judges a call: what of it can be promised, and how surely; it may raise a VppError.
+Judge: TypeAlias = Callable[[Event, float, datetime], Awaitable[Verdict]]
+#: Tells the grid what becomes of a call.
+TellGrid: TypeAlias = Callable[[ConnectionId, GridEvent, Reason | None, Verdict | None], None]
+_TO_JUDGE: Final = ("received", "assessed")
+#: States in which a call is in the controller's mind; one that was taken back is booked as such.
+_BOOKED: Final = (*_TO_JUDGE, "accepted", "running", "cancelled")
 _OVER: Final = frozenset({"refused", "delivered", "settled", "cancelled"})
 #: Import is within its target if it misses it by no more than this. [MW]
 _NEAR_MW: Final = 1.0
@@ -46,8 +58,12 @@ class AskStore(Protocol):
         """Those that touch a span."""
         ...
 
-    def set_event_state(self, number: int, state: str, reason: str, at: datetime) -> None:
-        """What the controller makes of it."""
+    def set_event_state(self, number: int, state: str, reason: str, at: datetime, promised: PromiseRow | None = None) -> None:
+        """What the controller makes of it, and what it promises."""
+        ...
+
+    def ask_event(self, row: EventRow) -> int:
+        """Writes an event's terms anew."""
         ...
 
 
@@ -66,6 +82,14 @@ class _Kept:
 
 
 @dataclass(slots=True)
+class _Judging:
+    """One call on its way to a verdict; one at a time, so that none is promised what another just got."""
+
+    row: EventRow
+    task: asyncio.Task[Verdict]
+
+
+@dataclass(slots=True)
 class AskDesk:
     """Carries asks into the snapshot, and the life of events back into the ledger.
 
@@ -76,6 +100,9 @@ class AskDesk:
         replan: Called when something new binds.
         now: Park time.
         trouble: Told when the ledger cannot be read.
+        judge: Who says what of a call can be promised; without it every call is taken as far as it goes, and nothing promised.
+        tell: Told what becomes of every call that is judged.
+        again: Brings the next look on.
     """
 
     park: Park
@@ -84,9 +111,15 @@ class AskDesk:
     replan: Callable[[], None]
     now: Callable[[], datetime]
     trouble: Trouble = no_trouble
+    judge: Judge | None = None
+    tell: TellGrid | None = None
+    again: Callable[[], None] = lambda: None
     _overrides: tuple[Override, ...] = ()
-    _revisions: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    _revisions: dict[str, tuple[int, str]] = field(default_factory=dict)
     _kept: dict[str, _Kept] = field(default_factory=dict)
+    _judging: _Judging | None = None
+    #: Terms that were accepted last, by event: they stand until a change of them is accepted.
+    _stands: dict[str, EventRow] = field(default_factory=dict)
 
     async def look(self) -> None:
         """Once: reads, books what is new, writes back what has changed."""
@@ -99,8 +132,23 @@ class AskDesk:
             self.trouble("asks.unread", f"orders of people cannot be read: {error}")
             return
         self._decide(overrides)
-        for row in events:
+        self._forget_judging(events)
+        # What is taken in any case waits for no judgement of others.
+        for row in sorted(events, key=lambda one: one.kind not in ALWAYS_TAKEN):
             await self._live(row, at)
+
+    def close(self) -> None:
+        """Judges no more."""
+        self._forget_judging(())
+
+    def _forget_judging(self, rows: Iterable[EventRow]) -> None:
+        """A call that was taken back while it was judged, or is not there any more."""
+        judging = self._judging
+        if judging is None or any(r.event_id == judging.row.event_id and r.state in _TO_JUDGE for r in rows):
+            return
+        self._judging = None
+        if not judging.task.cancel() and not judging.task.cancelled():
+            judging.task.exception()  # nobody asks for it any more
 
     def _decide(self, rows: Iterable[OverrideRow]) -> None:
         decided = tuple(self._override(row) for row in rows)
@@ -131,44 +179,144 @@ class AskDesk:
 
     async def _live(self, row: EventRow, at: datetime) -> None:
         """Books an event once a revision, and moves it on in its life."""
-        refused = self._booked(row, at)
-        moved = next_state(row, refused, at, str(self._kept.get(row.event_id, _Kept())))
-        if row.state == "running":
-            import_mw = self.inbox.snapshot(at).import_mw.get(ConnectionId(row.connection))
-            if import_mw is not None:
-                before = self._kept.get(row.event_id, _Kept())
-                self._kept[row.event_id] = before.seen(_is_inside(row, import_mw))
-        if moved is None:
+        refused = self._at_the_door(row, at)
+        if self.judge is not None and refused is None and row.state in _TO_JUDGE and at < row.end:
+            await self._judge(row, at)
             return
-        state, reason = moved
+        if refused is None and row.state in _BOOKED:
+            self._book(row, at)
+        if row.state == "refused" and self._revisions.get(row.event_id) != (row.revision, row.state):
+            self._revisions[row.event_id] = (row.revision, row.state)
+            self.inbox.refused(row.event_id, row.revision)
+        moved = next_state(row, None if refused is None else refused.text, at, str(self._kept.get(row.event_id, _Kept())))
+        self._watch(row, at)
+        if moved is not None:
+            await self._move(row, *moved, at)
+
+    def _watch(self, row: EventRow, at: datetime) -> None:
+        """Looks whether a running call is kept."""
+        if row.state != "running":
+            return
+        import_mw = self.inbox.snapshot(at).import_mw.get(ConnectionId(row.connection))
+        if import_mw is not None:
+            self._kept[row.event_id] = self._kept.get(row.event_id, _Kept()).seen(_is_inside(row, import_mw))
+
+    async def _move(self, row: EventRow, state: str, reason: str, at: datetime, promised: PromiseRow | None = None) -> None:
         log.info("event.state", event_id=row.event_id, state=state, reason=reason)
         try:
-            await asyncio.to_thread(self.store.set_event_state, row.number, state, reason, at)
+            await asyncio.to_thread(self.store.set_event_state, row.number, state, reason, at, promised)
         except StoreError as error:
             log.error("event.state_unwritten", event_id=row.event_id, reason=str(error))  # noqa: TRY400  one line
 
-    def _booked(self, row: EventRow, at: datetime) -> str | None:
-        """Why it is refused; None if it is kept in mind."""
-        cancelled = row.state == "cancelled"
-        said = GridEvent(
-            event_id=row.event_id,
-            revision=row.revision,
-            kind=row.kind,  # type: ignore[arg-type]  # the API takes no other
-            target_mw=row.target_mw,
-            start=row.start,
-            end=row.end,
-            issued_at=row.asked_at,
-            priority=row.priority,
-            cancelled=cancelled,
-        )
-        connection = ConnectionId(row.connection)
-        refused = judge(self.park, said, connection, min(at, row.end - timedelta(microseconds=1)))
-        if self._revisions.get(row.event_id) != (row.revision, cancelled):
-            self._revisions[row.event_id] = (row.revision, cancelled)
-            if refused is None and (at < row.end or cancelled):
-                self.inbox.called(connection, said)
-                self.replan()
-        return None if refused is None else refused.text
+    async def _judge(self, row: EventRow, at: datetime) -> None:
+        """Brings a call to its verdict: begins to judge it, or carries the verdict out."""
+        if row.kind in ALWAYS_TAKEN or (row.start - at <= _SOON and row.event_id not in self._stands):
+            self._book(row, at)
+        if row.end - at > _JUDGED_WITHIN:
+            return
+        if self._judging is None and self.judge is not None:
+            task = asyncio.ensure_future(self.judge(_event(row, at), row.confidence, at))
+            self._judging = _Judging(row, task)
+            task.add_done_callback(lambda _: self.again())
+            return
+        if self._judging is None or self._judging.row.event_id != row.event_id or not self._judging.task.done():
+            return
+        judging, self._judging = self._judging, None
+        if judging.row.revision != row.revision:
+            self.again()  # it was changed meanwhile
+            return
+        try:
+            verdict = judging.task.result()
+        except VppError as error:
+            self._book(row, at)
+            await self._move(row, "accepted", f"taken as far as it goes, nothing is promised: {error}", at)
+            return
+        await self._carry_out(row, verdict, at)
+
+    async def _carry_out(self, row: EventRow, verdict: Verdict, at: datetime) -> None:
+        text = verdict.reason.text
+        if verdict.outcome == "refused":
+            self.inbox.refused(row.event_id, row.revision)
+            self._tell(row, verdict.reason, verdict)
+            before = self._stands.get(row.event_id)
+            if before is None:
+                await self._move(row, "refused", text, at)
+            else:
+                await self._restore(row, before, f"revision {row.revision} refused: {text}; what was accepted before stands", at)
+        else:
+            promised = PromiseRow(
+                revision=row.revision, asked_mw=verdict.asked_mw, accepted_mw=verdict.accepted_mw, held_mw=verdict.target_mw
+            )
+            taken = replace(row, held_mw=verdict.target_mw, state="accepted")
+            self._stands[row.event_id] = taken
+            self._book(taken, at)
+            self._tell(row, None, verdict)
+            await self._move(row, "accepted", text, at, promised)
+        self.replan()
+        self.again()  # the next one that waits
+
+    async def _restore(self, row: EventRow, before: EventRow, reason: str, at: datetime) -> None:
+        """The terms of before, under the new revision: a change that is refused leaves what was taken as it is."""
+        restored = replace(before, revision=row.revision, state="accepted", reason=reason, changed_at=at)
+        self._stands[row.event_id] = restored
+        self._book(restored, at)
+        try:
+            await asyncio.to_thread(self.store.ask_event, restored)
+        except StoreError as error:
+            log.error("event.state_unwritten", event_id=row.event_id, reason=str(error))  # noqa: TRY400  one line
+
+    def _tell(self, row: EventRow, refused: Reason | None, verdict: Verdict) -> None:
+        if self.tell is not None:
+            self.tell(ConnectionId(row.connection), _said(row), refused, verdict)
+
+    def _at_the_door(self, row: EventRow, at: datetime) -> Reason | None:
+        return judge(self.park, _said(row), ConnectionId(row.connection), min(at, row.end - timedelta(microseconds=1)))
+
+    def _book(self, row: EventRow, at: datetime) -> None:
+        """Keeps an event in mind, once for each word about it."""
+        accepted = row.state in ("accepted", "running")
+        if accepted:
+            self._stands.setdefault(row.event_id, row)
+        word = (row.revision, "accepted" if accepted else row.state)
+        if self._revisions.get(row.event_id) == word:
+            return
+        self._revisions[row.event_id] = word
+        if at < row.end or row.state == "cancelled":
+            # What came over the bus was booked in the caller's terms; those that were accepted take their place.
+            book = self.inbox.judged if accepted else self.inbox.called
+            book(ConnectionId(row.connection), _said(row))
+            self.replan()
+
+
+def _said(row: EventRow) -> GridEvent:
+    """A row in the grid's own words, with the import that counts."""
+    return GridEvent(
+        event_id=row.event_id,
+        revision=row.revision,
+        kind=row.kind,  # type: ignore[arg-type]  # the API takes no other
+        target_mw=row.kept_mw,
+        start=row.start,
+        end=row.end,
+        issued_at=row.asked_at,
+        priority=row.priority,
+        confidence=row.confidence,
+        cancelled=row.state == "cancelled",
+    )
+
+
+def _event(row: EventRow, at: datetime) -> Event:
+    return Event(
+        event_id=row.event_id,
+        kind=row.kind,  # type: ignore[arg-type]  # the API takes no other
+        connection=ConnectionId(row.connection),
+        target_mw=row.target_mw,
+        start=row.start,
+        end=row.end,
+        issued_at=row.asked_at,
+        received_at=at,
+        priority=row.priority,
+        revision=row.revision,
+    )
 
 
 def next_state(row: EventRow, refused: str | None, at: datetime, kept: str) -> tuple[str, str] | None:
@@ -195,8 +343,8 @@ def next_state(row: EventRow, refused: str | None, at: datetime, kept: str) -> t
 
 def _is_inside(row: EventRow, import_mw: float) -> bool:
     if row.kind in ("valley", "export_limit"):
-        return import_mw >= row.target_mw - _NEAR_MW
-    return import_mw <= row.target_mw + _NEAR_MW
+        return import_mw >= row.kept_mw - _NEAR_MW
+    return import_mw <= row.kept_mw + _NEAR_MW
 
 
 def listen(bus: Bus, park: str, wakes: Wakes) -> None:
@@ -211,6 +359,9 @@ def listen(bus: Bus, park: str, wakes: Wakes) -> None:
 
 async def run_asks(ticks: AsyncIterator[datetime], desk: AskDesk) -> None:
     """The loop: look at once, then on the bell and every few seconds."""
-    await desk.look()
-    async for _ in ticks:
+    try:
         await desk.look()
+        async for _ in ticks:
+            await desk.look()
+    finally:
+        desk.close()

@@ -14,6 +14,7 @@ from controllers.bus.base import Bus
 from controllers.clock import Clock
 from controllers.dispatch.caps import Lowering, kept_caps
 from controllers.dispatch.orders import Order
+from controllers.flexibility.assess import Verdict
 from controllers.loops.ear import Mouth, Mute
 from vpp.ids import AssetId, ConnectionId
 from vpp.units import MS_PER_S
@@ -221,8 +222,8 @@ class Commander:
         if held is None or signal.order > held.order:
             self._shifts[signal.cluster] = signal
 
-    def answer(self, connection: ConnectionId, said: GridEvent, refused: Reason | None) -> None:
-        """Tells the grid that an event has arrived, or why it is refused; said again each time it is called again."""
+    def answer(self, connection: ConnectionId, said: GridEvent, refused: Reason | None, verdict: Verdict | None = None) -> None:
+        """Tells the grid that an event has arrived, what is promised, or why it is refused; again each time it is called."""
         stamp = self.stamp()
         answer = GridEventAnswer(
             epoch=stamp.epoch,
@@ -230,8 +231,12 @@ class Commander:
             issued_at=stamp.issued_at,
             event_id=said.event_id,
             revision=said.revision,
-            outcome="acknowledged" if refused is None else "refused",
-            reason=refused,
+            outcome="refused" if refused is not None else "acknowledged" if verdict is None else "accepted",
+            asked_mw=None if verdict is None else verdict.asked_mw,
+            accepted_mw=None if verdict is None else verdict.accepted_mw,
+            held_mw=None if verdict is None or refused is not None else verdict.target_mw,
+            confidence=None if verdict is None else verdict.confidence,
+            reason=refused if verdict is None else verdict.reason,
         )
         self._bus.post(topic_of(self._park, Channel.GRID_EVENT_ANSWER, connection), encode(answer), qos=1)
 

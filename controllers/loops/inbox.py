@@ -134,6 +134,18 @@ class Inbox:
         """Calls of the grid that bind at an instant or later."""
         return self._events.open_at(at)
 
+    def judged(self, connection: ConnectionId, said: GridEvent) -> None:
+        """Books the terms that were accepted of a call, in the place of the caller's."""
+        self._events, self._last = self._events.taken(said, connection, self._now(), judged=True), None
+        self.on_booked()
+        self.on_change()
+
+    def refused(self, event_id: str, revision: int) -> None:
+        """A call that was booked before it was judged does not bind any more."""
+        self._events, self._last = self._events.refused(event_id, revision), None
+        self.on_booked()
+        self.on_change()
+
     def has_heard(self, assets: Iterable[AssetId]) -> bool:
         """Whether every one of these devices and clusters has spoken since this was made."""
         return all(asset_id in self._heard for asset_id in assets)
@@ -158,7 +170,7 @@ class Inbox:
             silent=silent,
             events=self._events.open_at(at),
             spot=dict(self._spot),
-            overrides=tuple(o for o in self._overrides if o.end is None or at < o.end),
+            overrides=(*(o for o in self._overrides if o.end is None or at < o.end), *self._events.pins_at(at)),
         )
         return self._last
 

@@ -195,6 +195,17 @@ class PlanGuide:
             log.warning("plan.unmet", plan_id=plan_id, where=unmet.where, what=unmet.what, amount=round(unmet.amount, 3))
         return Made(plan_id, problem, result, forecast)
 
+    def outlook(self, snapshot: Snapshot) -> tuple[Problem, Forecast]:
+        """What a plan would be made from at this moment, for whoever asks what could be promised.
+
+        Raises:
+            PlanError: There is no forecast yet.
+        """
+        forecast = self.known.forecast(snapshot.at)
+        if forecast is None:
+            raise PlanError("no forecast yet")
+        return self._problem(snapshot, forecast), forecast
+
     def _problem(self, snapshot: Snapshot, forecast: Forecast) -> Problem:
         asks = Asks(
             events=snapshot.events,

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controllers.store import schema as t
 from controllers.store.chain import END, ChainEnd, Entry, check_chain, hash_of
-from controllers.store.rows import AlarmRow, AskRow, AuditRow, EventRow, OverrideRow
+from controllers.store.rows import AlarmRow, AskRow, AuditRow, EventRow, OverrideRow, PromiseRow
 from vpp.errors import StoreError
 
 __all__ = ["Alarms", "Asks", "Audits", "Transactions"]
@@ -148,11 +148,19 @@ class Asks(Transactions):
             row = connection.execute(select(t.EVENTS).where(t.EVENTS.c.event_id == event_id)).mappings().first()
         return None if row is None else EventRow(**row)
 
-    def set_event_state(self, number: int, state: str, reason: str, at: datetime) -> None:
-        """What the controller makes of it; not an ask, because it is who answers."""
+    def set_event_state(self, number: int, state: str, reason: str, at: datetime, promised: PromiseRow | None = None) -> None:
+        """What the controller makes of it, with what it promises; not an ask, because it is who answers.
+
+        A promise belongs to one revision: where the caller has changed the event since, nothing is written.
+        """
         with self._begin() as connection:
             change = update(t.EVENTS).where(t.EVENTS.c.number == number)
-            connection.execute(change.values(state=state, reason=reason, changed_at=at))
+            more: dict[str, Any] = {}
+            if promised is not None:
+                more = _without(asdict(promised), "revision")
+                change = change.where(t.EVENTS.c.revision == promised.revision)
+            if not connection.execute(change.values(state=state, reason=reason, changed_at=at, **more)).rowcount:
+                return
             _noted(connection, _audit("controller", "event.state", str(number), f"{state}: {reason}", at))
 
     def asks_after(self, number: int) -> tuple[AskRow, ...]:

@@ -15,6 +15,7 @@ __all__ = [
     "OverrideKind",
     "OverrideRow",
     "PlanRow",
+    "PromiseRow",
     "Reading",
     "RegisterRow",
     "SaidRow",
@@ -106,6 +107,10 @@ class EventRow:
         state: received, assessed, accepted, refused, running, delivered, settled or cancelled.
         reason: Why it is in that state.
         changed_at: When its state last changed.
+        confidence: How surely the caller wants it kept.
+        asked_mw: Change against the import expected without it; None before it was assessed. [MW]
+        accepted_mw: How much of that is promised. [MW]
+        held_mw: Import that is kept in mind, where it is another than the target: a call taken in part. [MW]
     """
 
     number: int = 0
@@ -123,6 +128,25 @@ class EventRow:
     state: str = "received"
     reason: str = ""
     changed_at: datetime
+    confidence: float = 0.99
+    asked_mw: float | None = None
+    accepted_mw: float | None = None
+    held_mw: float | None = None
+
+    @property
+    def kept_mw(self) -> float:
+        """Import that counts: what was taken of the target. [MW]."""
+        return self.target_mw if self.held_mw is None else self.held_mw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromiseRow:
+    """What was promised of one revision of a call; see `EventRow`."""
+
+    revision: int
+    asked_mw: float
+    accepted_mw: float
+    held_mw: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

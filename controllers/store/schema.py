@@ -91,6 +91,10 @@ EVENTS: Final = Table(
     Column("state", String(20), nullable=False),
     Column("reason", Text, nullable=False),
     Column("changed_at", Instant, nullable=False),
+    Column("confidence", Float, nullable=False, server_default=text("0.99")),
+    Column("asked_mw", Float),
+    Column("accepted_mw", Float),
+    Column("held_mw", Float),
 )
 
 #: Order of arrival over overrides and events: each new one and each change is a row.

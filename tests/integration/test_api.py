@@ -8,16 +8,18 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from controllers.api.app import describe
 from controllers.api.openapi import render
 from controllers.api.roles import Role
+from controllers.flexibility.table import MeterOffer, OfferTable
 from controllers.store import open_store
 from tests.api_service import CLUSTER, GRID, FieldTalk, RunningApi, running_api, until
 from tests.console_builders import NOW
@@ -215,6 +217,22 @@ def test_the_grid_sees_what_a_connection_can_give_now(grid: httpx.Client) -> Non
     assert (offer["connection"], offer["horizons"][0]["duration_h"]) == (GRID, 0.25)
     assert offer["horizons"][0]["take_mw"] > 0.0
     assert "no connection" in _line(grid.get("/v1/flexibility", params={"connection": "grid.moon"}), 404)
+
+
+def test_the_grid_sees_what_is_promised_once_the_controller_has_made_an_offer(api: RunningApi, grid: httpx.Client) -> None:
+    at = datetime.fromisoformat(grid.get("/v1/flexibility").json()["at"])
+    meter = MeterOffer(connection=GRID, response_s={"give": 2.0}, ramp_mw_per_min={"give": 30.0}, cells=())
+    table = OfferTable(
+        at=at, courses=16, confidences=(0.5, 0.9, 0.99), worth_cny_per_mwh=3000.0, events=(), learnt_from="", meters=(meter,)
+    )
+    api.store.remember("flexibility.current", msgspec.json.encode(table))
+    found = grid.get("/v1/flexibility").json()
+    assert (found["source"], found["promise"]["meters"][0]["connection"]) == ("promise", GRID)
+    assert 0.0 <= found["age_s"] < 60.0
+    # No window of an hour stands in it, so nothing is promised for one; what the machines could do is no answer to that.
+    assert {row["give_mw"] for row in found["connections"][0]["horizons"]} == {0.0}
+    api.store.remember("flexibility.current", b"of another version")
+    assert grid.get("/v1/flexibility").json()["source"] == "bound"
 
 
 def test_a_stream_tells_the_state_and_then_what_changes(api: RunningApi, viewer: httpx.Client, operator: httpx.Client) -> None:

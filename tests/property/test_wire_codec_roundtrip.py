@@ -79,6 +79,7 @@ def grid_events(draw: st.DrawFn) -> m.GridEvent:
         end=st.just(edges[-1]),
         issued_at=instants,
         priority=count,
+        confidence=st.floats(0.5, 0.999),
         cancelled=st.booleans(),
     )
     return draw(event)
@@ -259,7 +260,10 @@ STRATEGIES: dict[str, Callable[[], st.SearchStrategy[Any]]] = {
         event_id=names,
         revision=st.integers(1, 2**53),
         outcome=st.sampled_from(["acknowledged", "accepted", "refused"]),
+        asked_mw=maybe(size_mw),
         accepted_mw=maybe(size_mw),
+        held_mw=maybe(mw),
+        confidence=maybe(st.floats(0.5, 0.999)),
         reason=maybe(reasons),
     ),
     "PlanCurrent": plans,

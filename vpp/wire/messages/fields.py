@@ -14,6 +14,7 @@ Mw: TypeAlias = Annotated[float, Meta(ge=-MAX_MW, le=MAX_MW, description="MW, po
 MagnitudeMw: TypeAlias = Annotated[float, Meta(ge=0.0, le=MAX_MW, description="MW, never negative")]
 RampMwPerMin: TypeAlias = Annotated[float, Meta(gt=0.0, le=MAX_MW, description="MW per minute, never negative")]
 Fraction: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0, description="share, 0 to 1")]
+Confidence: TypeAlias = Annotated[float, Meta(ge=0.5, le=0.999, description="how surely, 0.5 to 0.999")]
 Quantity: TypeAlias = Annotated[float, Meta(ge=-1e12, le=1e12, description="a finite number")]
 Positive: TypeAlias = Annotated[float, Meta(ge=0.0, le=1e12, description="a finite number, never negative")]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.0, le=1e7, description="s")]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import Meta
 
 from vpp.wire.messages.base import Issued, Message, Reason, edge_faults
-from vpp.wire.messages.fields import Count, EventId, Instant, MagnitudeMw, Mw, Quantity
+from vpp.wire.messages.fields import Confidence, Count, EventId, Id, Instant, MagnitudeMw, Mw, Quantity
 
 #: Less import at the peak; more at the valley; a limit on import or export; at once and above all else.
 GridEventKind: TypeAlias = Literal["peak", "valley", "import_limit", "export_limit", "emergency"]
@@ -47,10 +47,13 @@ class GridEvent(Message, frozen=True, kw_only=True):
         target_mw: Import that the connection is to keep, negative for export: at most for peak, import_limit and emergency, at
             least for valley and export_limit. [MW]
         change_mw: The change against what the caller expects without the call, where it counts so; for information. [MW]
+        asset: A computing cluster at whose own meter the call is counted, instead of at the connection's; `target_mw` is then the
+            most that this meter may read, and what stores beside it do counts for nothing.
         start: From when.
         end: Until when, no longer inside.
         issued_at: When the caller first sent it.
         priority: The lower goes first.
+        confidence: How surely it is to be kept.
         cancelled: Whether the caller takes it back.
     """
 
@@ -59,16 +62,20 @@ class GridEvent(Message, frozen=True, kw_only=True):
     kind: GridEventKind
     target_mw: Mw
     change_mw: MagnitudeMw | None = None
+    asset: Id | None = None
     start: Instant
     end: Instant
     issued_at: Instant
     priority: Count = 0
+    confidence: Confidence = 0.99
     cancelled: bool = False
 
     def faults(self) -> Iterator[str]:
-        """An event that ends before it starts."""
+        """An event that ends before it starts, or asks one meter for more."""
         if self.end <= self.start:
             yield f"$.end: {self.end.isoformat()} does not come after start {self.start.isoformat()}"
+        if self.asset is not None and self.kind in ("valley", "export_limit"):
+            yield f"$.asset: a {self.kind} is called on a connection, not on the meter of {self.asset}"
 
 
 class GridEventAnswer(Issued, frozen=True, kw_only=True):
@@ -78,12 +85,18 @@ class GridEventAnswer(Issued, frozen=True, kw_only=True):
         event_id: Which event.
         revision: Which revision of it.
         outcome: Acknowledged: it has arrived and is kept in mind; accepted: it will be kept; refused: it will not.
-        accepted_mw: How much of the change is promised, where less than all. [MW]
-        reason: Why it was refused or taken in part.
+        asked_mw: Change of import that it asks against what is expected without it. [MW]
+        accepted_mw: How much of that is promised; less than asked where it is taken in part. [MW]
+        held_mw: Import that is held: the target, or what can be held of it. [MW]
+        confidence: Of the promise.
+        reason: Why it was refused, taken in part, or can be held.
     """
 
     event_id: EventId
     revision: Annotated[int, Meta(ge=1)]
     outcome: GridEventOutcome
+    asked_mw: MagnitudeMw | None = None
     accepted_mw: MagnitudeMw | None = None
+    held_mw: Mw | None = None
+    confidence: Confidence | None = None
     reason: Reason | None = None

@@ -1,0 +1,235 @@
+"""A call in the real ledger with the real planner behind it: judged on arrival, taken whole or in part, refused, changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from controllers.bus.local import LocalBus
+from controllers.flexibility.assess import Verdict
+from controllers.loops.asks import AskDesk
+from controllers.loops.inbox import Inbox
+from controllers.loops.mailbox import Mailbox
+from controllers.loops.offers import OfferDesk
+from controllers.loops.plan import Known, PlanGuide
+from controllers.loops.registers import PeakMeter
+from controllers.loops.worker import InlineWorker
+from controllers.store import EventRow, Store, open_store
+from forecasting.forecast import QUANTILE_LEVELS, Forecast, Quality
+from tests.world_builders import BASE, BATTERY, START, WIND, asset, connection, park
+from vpp.events import Event
+from vpp.ids import AssetId, ConnectionId
+from vpp.timegrid import TimeGrid
+from vpp.wire.messages import GridEvent, Reason
+
+GRID = ConnectionId("grid.a")
+HOUR = timedelta(hours=1)
+WIND_ID = AssetId("wind.a")
+PARK = park(
+    [asset(WIND_ID, "wind", WIND, "a"), asset("bess.a", "battery", BATTERY, "a"), asset("base.a", "base_load", BASE, "a")],
+    [connection("grid.a", "a")],
+)
+
+
+def forecast() -> Forecast:
+    """Two days of wind around 0.4 of capacity."""
+    grid = TimeGrid.regular(START, timedelta(minutes=15), 196)
+    fresh: Quality = "fresh"
+    quantiles = np.broadcast_to(np.linspace(0.3, 0.5, len(QUANTILE_LEVELS)), (1, grid.n, len(QUANTILE_LEVELS)))
+    return Forecast(grid, QUANTILE_LEVELS, (WIND_ID,), quantiles.copy(), np.full((1, grid.n), 0.4), START, (fresh,))
+
+
+@dataclass
+class Office:
+    """A desk with all that it needs, and what it told the grid."""
+
+    store: Store
+    inbox: Inbox
+    offers: OfferDesk
+    now: datetime = START
+    told: list[tuple[GridEvent, Reason | None, Verdict | None]] = field(default_factory=list)
+    plans: int = 0
+
+    @classmethod
+    def on(cls, store: Store) -> Office:
+        inbox = Inbox(LocalBus(), PARK.id, lambda: START)
+        planner = PlanGuide(PARK, Known(Mailbox(forecast()), PeakMeter(PARK.zone)), InlineWorker())
+        return cls(store, inbox, OfferDesk(planner, inbox, InlineWorker(), courses=4))
+
+    def desk(self) -> AskDesk:
+        found = AskDesk(PARK, self.store, self.inbox, self._replan, lambda: self.now)
+        found.judge, found.tell = self.offers.judge, lambda _, said, why, verdict: self.told.append((said, why, verdict))
+        return found
+
+    def _replan(self) -> None:
+        self.plans += 1
+
+    def state(self, event_id: str = "e1") -> EventRow:
+        row = self.store.event(event_id)
+        assert row is not None
+        return row
+
+    def bound(self) -> dict[str, float]:
+        """Targets that plan and dispatch keep in mind."""
+        return {event.event_id: event.target_mw for event in self.inbox.snapshot(self.now).events}
+
+
+def row(**said: object) -> EventRow:
+    values: dict[str, object] = {
+        "event_id": "e1", "connection": GRID, "kind": "peak", "target_mw": 50.0, "start": START + 2 * HOUR,
+        "end": START + 3 * HOUR, "who": "grid", "asked_at": START, "changed_at": START,
+    }  # fmt: skip
+    return EventRow(**values | said)  # type: ignore[arg-type]
+
+
+async def settle(desk: AskDesk, looks: int = 6) -> None:
+    """Looks until whatever waits for a verdict has one."""
+    for _ in range(looks):
+        await desk.look()
+        await asyncio.sleep(0)
+
+
+async def level_of(office: Office, kind: str = "peak", start_h: float = 2.0) -> Verdict:
+    asked = Event("probe", kind, GRID, 0.0, START + start_h * HOUR, START + (start_h + 1.0) * HOUR, START, START)  # type: ignore[arg-type]
+    return await office.offers.judge(asked, 0.99, START)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(open_store(f"sqlite:///{tmp_path / 'ledger.sqlite'}")) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def office(store: Store) -> Office:
+    return Office.on(store)
+
+
+async def test_a_call_within_reach_is_accepted_whole_and_bound_at_its_target(office: Office, store: Store) -> None:
+    target = (await level_of(office)).level_mw + 2.0
+    store.ask_event(row(target_mw=target))
+    await settle(office.desk())
+    known = office.state()
+    assert (known.state, known.held_mw, known.accepted_mw) == ("accepted", pytest.approx(target, abs=1e-3), known.asked_mw)
+    assert known.accepted_mw is not None
+    assert known.accepted_mw > 1.0
+    assert office.bound() == {"e1": pytest.approx(target, abs=1e-3)}
+    [(_, refused, verdict)] = office.told
+    assert refused is None
+    assert verdict is not None
+    assert verdict.outcome == "accepted"
+    assert office.plans > 0
+
+
+async def test_a_call_beyond_reach_is_accepted_in_part_with_the_amount_and_the_reason(office: Office, store: Store) -> None:
+    sure = await level_of(office)
+    store.ask_event(row(target_mw=sure.level_mw - 30.0))
+    await settle(office.desk())
+    known = office.state()
+    assert known.state == "accepted"
+    assert known.accepted_mw == pytest.approx(sure.expected_mw - sure.level_mw, abs=0.01)
+    assert known.asked_mw == pytest.approx(known.accepted_mw + 30.0, abs=0.01)
+    assert "MW promised" in known.reason
+    assert office.bound() == {"e1": pytest.approx(sure.level_mw, abs=0.01)}
+
+
+async def test_of_two_calls_at_once_the_second_is_not_promised_what_the_first_got(office: Office, store: Store) -> None:
+    sure = await level_of(office)
+    store.ask_event(row(target_mw=sure.level_mw))
+    store.ask_event(row(event_id="e2", target_mw=sure.level_mw - 20.0))
+    await settle(office.desk(), looks=10)
+    first, second = office.state("e1"), office.state("e2")
+    assert first.state == "accepted"
+    # Both together promise no more than there was.
+    assert first.accepted_mw is not None
+    promised = first.accepted_mw + (0.0 if second.state == "refused" else second.accepted_mw or 0.0)
+    assert promised == pytest.approx(sure.expected_mw - sure.level_mw, abs=1.5)
+
+
+async def test_a_change_that_cannot_be_kept_is_refused_and_the_terms_of_before_stand(office: Office, store: Store) -> None:
+    sure = await level_of(office)
+    desk = office.desk()
+    store.ask_event(row(target_mw=sure.level_mw + 5.0))
+    await settle(desk)
+    # The whole of the next day at the level of an hour: no battery does that.
+    changed = row(target_mw=0.0, end=START + 26 * HOUR, revision=2, number=office.state().number)
+    store.ask_event(changed)
+    office.offers.taught = replace(office.offers.taught, margin_frac=5.0)
+    await settle(desk)
+    known = office.state()
+    assert (known.state, known.revision, known.target_mw) == ("accepted", 2, pytest.approx(sure.level_mw + 5.0))
+    assert known.end == START + 3 * HOUR
+    assert "what was accepted before stands" in known.reason
+    assert office.bound() == {"e1": pytest.approx(sure.level_mw + 5.0, abs=1e-3)}
+
+
+async def test_one_that_cannot_be_promised_is_refused_but_an_emergency_is_taken_as_far_as_it_goes(
+    office: Office, store: Store
+) -> None:
+    office.offers.taught = replace(office.offers.taught, margin_frac=5.0)
+    store.ask_event(row(target_mw=-10.0, start=START))
+    store.ask_event(row(event_id="e2", kind="emergency", target_mw=-10.0, start=START))
+    await settle(office.desk(), looks=10)
+    assert (office.state("e1").state, office.state("e1").held_mw) == ("refused", None)
+    taken = office.state("e2")
+    assert (taken.state in ("accepted", "running"), taken.accepted_mw, taken.held_mw) == (True, 0.0, -10.0)
+    assert office.bound() == {"e2": -10.0}
+
+
+async def test_a_call_taken_back_while_it_is_judged_binds_nothing(office: Office, store: Store) -> None:
+    desk = office.desk()
+    number = store.ask_event(row())
+    await desk.look()
+    store.ask_event(row(number=number, revision=2, state="cancelled"))
+    await settle(desk)
+    assert office.state().state == "cancelled"
+    assert office.bound() == {}
+    # And the next one does not wait behind it.
+    store.ask_event(row(event_id="e2"))
+    await settle(desk)
+    assert office.state("e2").state == "accepted"
+
+
+async def test_another_controller_keeps_what_this_one_has_promised(office: Office, store: Store) -> None:
+    sure = await level_of(office)
+    store.ask_event(row(target_mw=sure.level_mw - 30.0))
+    await settle(office.desk())
+    after = Office.on(store)
+    await settle(after.desk())
+    assert after.bound() == {"e1": pytest.approx(sure.level_mw, abs=0.01)}
+    assert after.told == []
+
+
+async def test_without_a_forecast_a_call_is_taken_as_far_as_it_goes_and_nothing_is_promised(office: Office, store: Store) -> None:
+    office.offers.planner.known.forecasts.value = None
+    store.ask_event(row())
+    await settle(office.desk())
+    known = office.state()
+    assert (known.state, known.accepted_mw, office.bound()) == ("accepted", None, {"e1": 50.0})
+    assert "nothing is promised" in known.reason
+
+
+async def test_a_call_beyond_the_plan_waits_and_is_judged_when_it_comes_within_reach(office: Office, store: Store) -> None:
+    store.ask_event(row(start=START + 60 * HOUR, end=START + 61 * HOUR))
+    await settle(office.desk())
+    assert (office.state().state, office.bound()) == ("received", {})
+
+
+async def test_the_whole_offer_is_there_for_whoever_asks(office: Office) -> None:
+    made = []
+    office.offers.on_table = made.append
+    table = await office.offers.look(START)
+    assert made == [table]
+    meter = table.meter(GRID)
+    assert meter is not None
+    now = meter.now("give", 1.0)
+    assert now is not None
+    assert now.start == START
+    assert now.at(0.99).power_mw <= now.at(0.5).power_mw
