@@ -26,8 +26,9 @@ from vpp.wire.topics import Channel
 __all__ = ["farm_facts", "Basis", "Forecaster", "Foreteller", "Told", "forecast_message", "run_forecast"]
 
 log = structlog.get_logger(__name__)
-#: Published quantiles are rounded to this many digits of capacity, far below any forecast error.
-_DIGITS: Final = 4
+#: Published quantiles are rounded to this many digits of capacity, far below any forecast error. With one more the 31 series of
+#: the whole park would not fit into a message.
+_DIGITS: Final = 3
 _AGED: Final = ("persistence", "climatology")
 
 
