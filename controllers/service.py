@@ -22,7 +22,7 @@ from controllers.loops.bell import Bell
 from controllers.loops.commander import Commander
 from controllers.loops.day_ahead import DayAheadGuide
 from controllers.loops.dispatch import DispatchDesk, run_dispatch
-from controllers.loops.forecast import Foreteller, Told, farm_facts, run_forecast
+from controllers.loops.forecast import ForecastDesk, Foreteller, Told, farm_facts, run_forecast
 from controllers.loops.foresight import Foresight, run_foresight
 from controllers.loops.guard import Guard, run_guard
 from controllers.loops.inbox import Inbox, InboxSettings
@@ -248,7 +248,8 @@ class Controller:
         if self._foresight is not None:
             await run_foresight(ticks, self._foresight, self.forecasts, self.commander)
         elif self._foreteller is not None:
-            await run_forecast(ticks, self._foreteller, self._settings.horizon, self.forecasts, self.commander, self.told)
+            desk = ForecastDesk(self.forecasts, self.commander, self.told, self.park)
+            await run_forecast(ticks, self._foreteller, self._settings.horizon, desk)
 
     async def _plan(self) -> None:
         ticks = self._watched("plan", self._plan_ticks())

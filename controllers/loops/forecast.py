@@ -15,20 +15,33 @@ from controllers.loops.mailbox import Mailbox
 from forecasting.forecast import Forecast
 from forecasting.journal import FarmHealth, Journal
 from forecasting.known import KnownDoor
+from forecasting.load_sites import references_mw
 from forecasting.predict import Ask, finished, predict_raw
 from forecasting.train import ForecastModels
 from vpp.errors import ForecastError, WorkerError
-from vpp.ids import AssetId
+from vpp.ids import AreaId, AssetId
+from vpp.park import Park
 from vpp.timegrid import TimeGrid
+from vpp.units import FloatArray
 from vpp.wire.messages import ForecastCurrent, ForecastSeries
 from vpp.wire.topics import Channel
 
-__all__ = ["farm_facts", "Basis", "Forecaster", "Foreteller", "Told", "forecast_message", "run_forecast"]
+__all__ = [
+    "Basis",
+    "ForecastDesk",
+    "Forecaster",
+    "Foreteller",
+    "Told",
+    "area_load_mw",
+    "farm_facts",
+    "forecast_message",
+    "run_forecast",
+]
 
 log = structlog.get_logger(__name__)
-#: Published quantiles are rounded to this many digits of capacity, far below any forecast error. With one more the 31 series of
-#: the whole park would not fit into a message.
-_DIGITS: Final = 3
+#: Published quantiles are rounded to this many digits of capacity, and loads to this many of a MW, far below any forecast error.
+_DIGITS: Final = 4
+_LOAD_DIGITS: Final = 2
 _AGED: Final = ("persistence", "climatology")
 
 
@@ -91,13 +104,28 @@ class Forecaster:
         return Told(forecast, health)
 
 
+@dataclass(frozen=True, slots=True)
+class ForecastDesk:
+    """Where forecasts go.
+
+    Args:
+        box: Where plans find the newest one.
+        commander: Publishes it.
+        told: Where it stands with its health and its basis; None where nobody asks.
+        park: Whose areas have loads; None where there are none to publish.
+    """
+
+    box: Mailbox[Forecast]
+    commander: Commander
+    told: Mailbox[Told] | None = None
+    park: Park | None = None
+
+
 async def run_forecast(
     ticks: AsyncIterator[datetime],
     foreteller: Foreteller,
     horizon: Callable[[datetime], TimeGrid],
-    box: Mailbox[Forecast],
-    commander: Commander,
-    told_box: Mailbox[Told] | None = None,
+    desk: ForecastDesk,
 ) -> None:
     """The loop: predict, keep, publish; a failure leaves the last forecast to age, and says so."""
     drifting: frozenset[AssetId] = frozenset()
@@ -109,11 +137,12 @@ async def run_forecast(
             continue
         if told is None:
             continue
-        if told_box is not None:
-            told_box.value = told
+        if desk.told is not None:
+            desk.told.value = told
         drifting = _watch_drift(told.health, drifting)
-        box.value = told.forecast
-        commander.publish(Channel.FORECAST_CURRENT, forecast_message(told.forecast, commander.stamp()))
+        desk.box.value = told.forecast
+        message = forecast_message(told.forecast, desk.commander.stamp(), desk.park)
+        desk.commander.publish(Channel.FORECAST_CURRENT, message)
 
 
 def farm_facts(told: Told) -> list[dict[str, object]]:
@@ -123,6 +152,17 @@ def farm_facts(told: Told) -> list[dict[str, object]]:
         {"id": farm, "quality": quality, "flags": list(forecast.flags_of(farm))}
         for farm, quality in zip(forecast.asset_ids, forecast.quality, strict=True)
     ]
+
+
+def area_load_mw(forecast: Forecast, park: Park) -> dict[AreaId, FloatArray]:
+    """Quantiles of each area's inflexible load, shape (T, Q); its loads are taken to err together, the cautious case. [MW]."""
+    size_mw, found = references_mw(park), {}
+    for load in forecast.asset_ids:
+        if load in forecast.loads and load in size_mw:
+            own_mw = forecast.quantile_frac[forecast.row(load)] * size_mw[load]
+            area = park.asset(load).area
+            found[area] = found[area] + own_mw if area in found else own_mw
+    return found
 
 
 def _watch_drift(healths: Mapping[AssetId, FarmHealth], before: frozenset[AssetId]) -> frozenset[AssetId]:
@@ -143,9 +183,16 @@ def _watch_drift(healths: Mapping[AssetId, FarmHealth], before: frozenset[AssetI
     return frozenset(now)
 
 
-def forecast_message(forecast: Forecast, stamp: Stamp) -> ForecastCurrent:
-    """The forecast as it travels: shares of capacity, of a load of its reference power, rounded, each row rising."""
+def forecast_message(forecast: Forecast, stamp: Stamp, park: Park | None = None) -> ForecastCurrent:
+    """The forecast as it travels, rounded, each row rising.
+
+    Farms as shares of capacity, one by one; loads in MW by area, because each for itself is more than a message carries.
+    """
     rounded = np.round(forecast.quantile_frac, _DIGITS)
+    farms = [(i, row) for i, row in zip(forecast.asset_ids, rounded, strict=True) if i not in forecast.loads]
+    loads = {} if park is None else area_load_mw(forecast, park)
+    named: list[tuple[str, str, FloatArray]] = [(i, "available_frac", rows) for i, rows in farms]
+    named += [(area, "load_mw", np.round(rows, _LOAD_DIGITS)) for area, rows in loads.items()]
     return ForecastCurrent(
         epoch=stamp.epoch,
         seq=stamp.seq,
@@ -153,12 +200,8 @@ def forecast_message(forecast: Forecast, stamp: Stamp) -> ForecastCurrent:
         edges=forecast.grid.edges,
         levels=forecast.quantile_levels,
         series=tuple(
-            ForecastSeries(
-                id=asset_id,
-                quantity="load_frac" if asset_id in forecast.loads else "available_frac",
-                values=tuple(map(tuple, rows.tolist())),
-            )
-            for asset_id, rows in zip(forecast.asset_ids, rounded, strict=True)
+            ForecastSeries(id=subject, quantity=quantity, values=tuple(map(tuple, rows.tolist())))
+            for subject, quantity, rows in named
         ),
         # A load's week, or its calendar, is nearly as good as any forecast of it: that is no reason for an alarm.
         stale=any(q in _AGED and i not in forecast.loads for i, q in zip(forecast.asset_ids, forecast.quality, strict=True)),
