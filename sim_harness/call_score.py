@@ -7,17 +7,17 @@ request and no more, so that too much in one minute does not make up for too lit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from controllers.baselines import Registers, baseline
 from sim_harness.grid.events import ScenarioEvent
 from sim_harness.truth import Truth
-from vpp.ids import ConnectionId
+from vpp.ids import AssetId, ConnectionId
 from vpp.timegrid import TimeGrid
 from vpp.units import SECONDS_PER_MINUTE, FloatArray, hours
 
@@ -32,10 +32,16 @@ RECOVERED_FRAC: Final = 0.2
 #: A response that needs less than this is not worth a ratio. [MW]
 _NOTHING_MW: Final = 1e-6
 _ABSORBING: Final = frozenset({"valley", "export_limit", "export_ban"})
+#: Whose reading a call is about: a connection's import, or the power of a cluster that is called at its own meter.
+Meter: TypeAlias = ConnectionId | AssetId
+
+
+def _meter(call: ScenarioEvent) -> Meter:
+    return call.asset or call.connection or ConnectionId("")
 
 
 class CallTrace:
-    """Import of the called connections at every control step around each call; nothing is kept in between.
+    """What the called meters read at every control step around each call; nothing is kept in between.
 
     Args:
         calls: Of the scenario.
@@ -44,25 +50,32 @@ class CallTrace:
 
     def __init__(self, calls: Sequence[ScenarioEvent], run_start: datetime) -> None:
         windows = [
-            (call.connection, call.start(run_start) - BEFORE, call.end(run_start) + AFTER)
+            (_meter(call), call.start(run_start) - BEFORE, call.end(run_start) + AFTER)
             for call in calls
             if call.is_call and call.connection is not None
         ]
         self._windows = windows
         self._span = (min(w[1] for w in windows), max(w[2] for w in windows)) if windows else None
-        self._kept: dict[ConnectionId, list[tuple[datetime, float, float]]] = {w[0]: [] for w in windows}
+        self._kept: dict[Meter, list[tuple[datetime, float, float]]] = {w[0]: [] for w in windows}
 
-    def record(self, at: datetime, dt_s: float, import_mw: Mapping[ConnectionId, float]) -> None:
-        """Keep one step if some call is near."""
+    def record(
+        self,
+        at: datetime,
+        dt_s: float,
+        import_mw: Mapping[ConnectionId, float],
+        power_mw: Callable[[AssetId], float] = lambda _: 0.0,
+    ) -> None:
+        """Keep one step if some call is near; `power_mw` tells what an asset's own meter read."""
         if self._span is None or not self._span[0] <= at < self._span[1]:
             return
-        for connection, kept in self._kept.items():
-            if any(c == connection and start <= at < end for c, start, end in self._windows):
-                kept.append((at, dt_s, import_mw[connection]))
+        for meter, kept in self._kept.items():
+            if any(c == meter and start <= at < end for c, start, end in self._windows):
+                read_mw = import_mw.get(ConnectionId(meter))
+                kept.append((at, dt_s, power_mw(AssetId(meter)) if read_mw is None else read_mw))
 
-    def steps(self, connection: ConnectionId, start: datetime, end: datetime) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Seconds since `start` at which each step ends, its length and its import, shape (N,) each. [s, s, MW]."""
-        kept = [(at, dt_s, mw) for at, dt_s, mw in self._kept.get(connection, ()) if start <= at < end]
+    def steps(self, meter: Meter, start: datetime, end: datetime) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Seconds since `start` at which each step ends, its length and the reading, shape (N,) each. [s, s, MW]."""
+        kept = [(at, dt_s, mw) for at, dt_s, mw in self._kept.get(meter, ()) if start <= at < end]
         ends = np.array([(at - start).total_seconds() + dt_s for at, dt_s, _ in kept])
         return ends, np.array([dt_s for _, dt_s, _ in kept]), np.array([mw for _, _, mw in kept])
 
@@ -86,6 +99,7 @@ class CallScore:
     id: str
     kind: str
     connection: str
+    asset: str | None = None
     start: datetime
     end: datetime
     requested_mw: float | None
@@ -123,9 +137,7 @@ def score_calls(
     asked = [call for call in calls if call.is_call and call.connection is not None]
     zone = truths[-1].park.zone
     days = {call.start(run_start).astimezone(zone).date() for call in asked}
-    return tuple(
-        _score(call, run_start, _registers(call.connection or ConnectionId(""), truths, days), (trace, twin)) for call in asked
-    )
+    return tuple(_score(call, run_start, _registers(_meter(call), truths, days), (trace, twin)) for call in asked)
 
 
 def _score(
@@ -144,6 +156,7 @@ def _score(
         id=call.event_id,
         kind=call.kind,
         connection=connection,
+        asset=call.asset,
         start=start,
         end=end,
         baseline_delivered_frac=frac,
@@ -154,9 +167,9 @@ def _score(
 def _against_twin(
     call: ScenarioEvent, span: tuple[datetime, datetime], sign: float, trace: CallTrace, twin: CallTrace
 ) -> dict[str, Any]:
-    connection = call.connection or ConnectionId("")
-    ends_s, dt_s, actual_mw = trace.steps(connection, *span)
-    _, _, without_mw = twin.steps(connection, *span)
+    meter = _meter(call)
+    ends_s, dt_s, actual_mw = trace.steps(meter, *span)
+    _, _, without_mw = twin.steps(meter, *span)
     if not len(actual_mw) or len(actual_mw) != len(without_mw):
         return {}
     requested_mw = _requested_mw(call, sign, float(np.average(without_mw, weights=dt_s)))
@@ -190,10 +203,10 @@ def _after(
     traces: tuple[CallTrace, CallTrace],
     requested_mw: float,
 ) -> dict[str, Any]:
-    connection = call.connection or ConnectionId("")
+    meter = _meter(call)
     after = (span[1], span[1] + AFTER)
-    ends_s, dt_s, actual_mw = traces[0].steps(connection, *after)
-    _, _, without_mw = traces[1].steps(connection, *after)
+    ends_s, dt_s, actual_mw = traces[0].steps(meter, *after)
+    _, _, without_mw = traces[1].steps(meter, *after)
     if not len(actual_mw) or len(actual_mw) != len(without_mw):
         return {}
     quarter = ((ends_s - dt_s) // (15.0 * SECONDS_PER_MINUTE)).astype(np.int64)
@@ -215,15 +228,24 @@ def _against_baseline(call: ScenarioEvent, span: tuple[datetime, datetime], sign
     return float(np.clip(change, 0.0, requested).mean() / requested)
 
 
-def _registers(connection: ConnectionId, truths: Sequence[Truth], event_days: set[date]) -> Registers:
-    """Whole 15-min registers of a connection over all runs; a last one that a run's end cut short is left out."""
+def _registers(meter: Meter, truths: Sequence[Truth], event_days: set[date]) -> Registers:
+    """Whole 15-min registers of a meter over all runs; a last one that a run's end cut short is left out."""
     edges: list[datetime] = []
     import_mw: list[FloatArray] = []
     for truth in truths:
-        grid, row = _whole(truth.grid), truth.connections.index(connection)
+        grid = _whole(truth.grid)
         edges += grid.edges[:-1] if truth is not truths[-1] else grid.edges
-        import_mw.append((truth.import_mwh[row] - truth.export_mwh[row])[: grid.n] / grid.step_h)
+        import_mw.append(_net_mwh(truth, meter)[: grid.n] / grid.step_h)
     return Registers(TimeGrid(tuple(edges)), np.concatenate(import_mw), truths[-1].park.zone, (), event_days)
+
+
+def _net_mwh(truth: Truth, meter: Meter) -> FloatArray:
+    if meter not in truth.connections:
+        energy_mwh: FloatArray = truth.energy_mwh[truth.assets.index(AssetId(meter))]
+        return energy_mwh
+    row = truth.connections.index(ConnectionId(meter))
+    net_mwh: FloatArray = truth.import_mwh[row] - truth.export_mwh[row]
+    return net_mwh
 
 
 def _whole(grid: TimeGrid) -> TimeGrid:

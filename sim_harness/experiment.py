@@ -21,7 +21,7 @@ from sim_harness.truth import Truth
 from sim_harness.weather.source import open_weather
 from vpp.units import HOURS_PER_DAY, FloatArray
 
-__all__ = ["Experiment", "run_experiment"]
+__all__ = ["Experiment", "days_of", "run_experiment"]
 
 #: Days before the start are run in steps as long as a register.
 _HISTORY_STEP_S: Final = 900.0
@@ -113,7 +113,7 @@ def _history(scenario: Scenario, options: RunOptions) -> Truth:
 
 
 def _sampled(scenario: Scenario, options: RunOptions) -> Experiment:
-    days = _days_of(scenario, options)
+    days = days_of(scenario, options)
     runs = []
     for i, one in enumerate(days):
         day = replace(scenario, start=scenario.start + timedelta(days=one.day), days=float(one.days), strata=None)
@@ -133,7 +133,8 @@ def _sampled(scenario: Scenario, options: RunOptions) -> Experiment:
     return Experiment({**facts, "sampled_days": sampled}, None, scenario.purpose)
 
 
-def _days_of(scenario: Scenario, options: RunOptions) -> tuple[StratumDay, ...]:
+def days_of(scenario: Scenario, options: RunOptions) -> tuple[StratumDay, ...]:
+    """The days, or chains of days, that stand for a scenario with strata; else the whole of it."""
     strata = scenario.strata
     if strata is None:
         return (StratumDay(0, scenario.days),)

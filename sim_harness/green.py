@@ -8,12 +8,12 @@ energy is then the smaller of generation and load.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sim_harness.truth import Truth
-from vpp.accounts import Registers, trace
+from vpp.accounts import Registers, pools_of, trace
 from vpp.units import BoolArray, FloatArray, IntArray
 
 __all__ = ["GreenAccount", "attribute", "registers_of_truth"]
@@ -47,11 +47,20 @@ class GreenAccount:
         return self.green_mwh(rows) / used_mwh if used_mwh > 0.0 else None
 
 
-def attribute(truth: Truth) -> GreenAccount:
-    """The pools of all areas, interval by interval, because a store remembers."""
-    traced = trace(registers_of_truth(truth))
+def attribute(truth: Truth, *, through_stores: bool = True) -> GreenAccount:
+    """The pools of all areas, interval by interval, because a store remembers.
+
+    Args:
+        truth: The run.
+        through_stores: Whether what stores give back counts by what they were charged with; else it counts as not green, and only
+            what comes straight from wind, sun or a green contract does: the share that is owed to the hour of use alone.
+    """
+    registers = registers_of_truth(truth)
+    pools = pools_of(registers)
+    followed = pools if through_stores else replace(pools, is_store=np.zeros_like(pools.is_store))
+    traced = trace(registers, pools=followed)
     taken_mwh = np.maximum(truth.energy_mwh, 0.0)
-    load_mwh = np.where(traced.pools.is_store[:, np.newaxis], 0.0, taken_mwh)
+    load_mwh = np.where(pools.is_store[:, np.newaxis], 0.0, taken_mwh)
     return GreenAccount(traced.green_frac, load_mwh, traced.pools.area)
 
 

@@ -24,7 +24,7 @@ REGISTER: Final = timedelta(minutes=15)
 _TOLERANCE_MW: Final = 1e-9
 _FIRST_ROWS: Final = 96
 #: What is followed from register to register, for whoever wants to see a run and not only its end.
-FOLLOWED_COUNTERS: Final = ("heats_done", "work_arrived_mwh", "work_done_mwh", "missed_mwh")
+FOLLOWED_COUNTERS: Final = ("heats_done", "work_arrived_mwh", "work_done_mwh", "missed_mwh", "firm_done_mwh")
 FOLLOWED_STOCKS: Final = ("hydrogen_kg", "waiting_mwh")
 
 _Row: TypeAlias = list[float]

@@ -109,6 +109,10 @@ class World:
         """The last step's; None before the first."""
         return self._flows
 
+    def power_mw(self, asset_id: AssetId) -> float:
+        """What an asset's meter read over the last step; nothing where there is no such plant. [MW]."""
+        return next((plant.power_mw for plant in self.plants if plant.asset_id == asset_id), 0.0)
+
     def plant(self, asset_id: AssetId) -> Plant:
         """The plant of an asset.
 

@@ -39,14 +39,14 @@ def lowering(events: Iterable[Event], overrides: Iterable[Override], cluster: As
 
     Args:
         events: Calls of the grid that stand: any connection's, since power may reach it over others.
-        overrides: What people have decided; only a pin of this cluster counts.
+        overrides: What people have decided and what the grid asks of single meters; only a pin of this cluster counts.
         cluster: Whose cap.
         at: From here on.
     """
     until = at + LOCKED
     spans = [(e.start, e.end, e.event_id, _EVENT) for e in events if not e.is_floor and e.start < until and at < e.end]
     spans += [
-        (o.start, o.end or until + LOCKED, f"override.{cluster}", _OVERRIDE)
+        (o.start, o.end or until + LOCKED, o.event_id or f"override.{cluster}", _OVERRIDE if o.event_id is None else _EVENT)
         for o in overrides
         if o.asset_id == cluster and isinstance(o.pin, PinPower | PinLimit) and o.start < until and (o.end is None or at < o.end)
     ]

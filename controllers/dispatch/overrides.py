@@ -6,6 +6,7 @@ power and is told to hold it, whatever the plan had in mind.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -26,6 +27,16 @@ __all__ = ["OVERRIDE", "in_force", "with_overrides", "with_pinned_clusters"]
 OVERRIDE: Final = "override"
 #: Of a reason's text.
 _LONGEST: Final = 200
+#: Of a signal, what has one value an interval.
+_BY_INTERVAL: Final = (
+    "cap_mw",
+    "target_mw",
+    "floor_mw",
+    "green_share_frac",
+    "carbon_kg_per_mwh",
+    "price_cny_per_mwh",
+    "confidence_frac",
+)
 
 V = TypeVar("V")
 
@@ -81,7 +92,10 @@ def with_overrides(park: Park, snapshot: Snapshot, guidance: Guidance) -> tuple[
 
 
 def with_pinned_clusters(shifts: Mapping[AssetId, ShiftGuidance], overrides: Iterable[Override]) -> dict[AssetId, ShiftGuidance]:
-    """Signals to clusters: one in somebody's own hand gets none, one that is pinned is asked for its power and capped there."""
+    """Signals to clusters: one in somebody's own hand gets none, one that is pinned is asked for its power and capped there.
+
+    Where a pin begins or ends inside an interval the interval is cut there: nothing is asked for before it or after it.
+    """
     found, known = dict(shifts), tuple(overrides)
     for cluster, shift in shifts.items():
         own = [o for o in known if o.asset_id == cluster]
@@ -92,6 +106,7 @@ def with_pinned_clusters(shifts: Mapping[AssetId, ShiftGuidance], overrides: Ite
             most_mw = _most_mw(override)
             if most_mw is None:
                 continue
+            shift = _cut(shift, override)
             inside = [_meets(override, a, b) for a, b in pairwise(shift.edges)]
             cap = tuple(min(mw, most_mw) if i else mw for i, mw in zip(inside, shift.cap_mw, strict=True))
             pinned = isinstance(override.pin, PinPower)
@@ -101,6 +116,17 @@ def with_pinned_clusters(shifts: Mapping[AssetId, ShiftGuidance], overrides: Ite
             floor = tuple(map(min, shift.floor_mw, target))
             shift = found[cluster] = replace(shift, cap_mw=cap, target_mw=target, floor_mw=floor)
     return found
+
+
+def _cut(shift: ShiftGuidance, override: Override) -> ShiftGuidance:
+    first, last = shift.edges[0], shift.edges[-1]
+    more = {at for at in (override.start, override.end) if at is not None and first < at < last} - set(shift.edges)
+    if not more:
+        return shift
+    edges = tuple(sorted({*shift.edges, *more}))
+    row = [bisect_right(shift.edges, at) - 1 for at in edges[:-1]]
+    rows = {name: tuple(getattr(shift, name)[i] for i in row) for name in _BY_INTERVAL}
+    return replace(shift, edges=edges, **rows)
 
 
 def _most_mw(override: Override) -> float | None:

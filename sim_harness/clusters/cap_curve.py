@@ -44,6 +44,13 @@ class CapCurve:
         return _interpolate(throughput_frac, self.throughput_frac, self.power_frac)
 
     @property
+    def best(self) -> tuple[float, float]:
+        """Where a unit of power does the most: that power, and the throughput for each unit of it."""
+        pairs = zip(self.power_frac, self.throughput_frac, strict=True)
+        per_power, power = max((t / p, p) for p, t in pairs if p > 0.0)
+        return power, per_power
+
+    @property
     def least_frac(self) -> float:
         """Power at the lowest measured cap."""
         return self.power_frac[0]

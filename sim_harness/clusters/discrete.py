@@ -162,6 +162,11 @@ class DiscreteWork:
         return self._busy * self._mw
 
     @property
+    def can_run_capped(self) -> bool:
+        """All running jobs share one power cap."""
+        return True
+
+    @property
     def backlog_every_s(self) -> float:
         """As often as the queue is looked through."""
         return SCAN_S
@@ -320,7 +325,7 @@ class DiscreteWork:
         if self._leaving_gpus and committed < wish.wanted - self._band:
             self._stay(wish.wanted - committed)
         elif committed > wish.wanted + self._band and self._may_pause(now_s, wish.wanted):
-            self._pause_excess(committed - wish.wanted, capped=self._busy > wish.room)
+            self._pause_excess(committed - wish.wanted, capped=self._busy > max(wish.room, wish.wanted))
         if self._waiting:
             self._start(now_s, wish)
         return self._pass(wish.room, dt_s)
@@ -328,9 +333,10 @@ class DiscreteWork:
     def _wish(self, order: Order) -> _Wish:
         mw = self._mw
         room = order.room_mw / mw
-        wanted = min(max(order.asked_mw, order.least_mw), order.room_mw) / mw
+        hard_room = room / self._hardware.curve.least_frac
+        wanted = max(min(max(order.asked_mw, order.least_mw), order.room_mw) / mw, min(order.capped_mw / mw, hard_room))
         reserved = math.ceil(order.firm_mw / mw / GPUS_PER_NODE - 1e-9)
-        return _Wish(room, room / self._hardware.curve.least_frac, wanted, min(reserved, self._hardware.nodes))
+        return _Wish(room, hard_room, wanted, min(reserved, self._hardware.nodes))
 
     def _open(self) -> None:
         """Jobs that run when the world begins, as many as always run."""
@@ -407,7 +413,7 @@ class DiscreteWork:
         waiting, table = self._waiting, self._jobs
         passed: list[tuple[float, int]] = []
         urgent_until_s = now_s + URGENT_S
-        reserved = wish.reserved_nodes
+        reserved, most = wish.reserved_nodes, max(wish.room, wish.wanted)
         while waiting:
             latest_s, row = waiting[0]
             urgent = latest_s <= urgent_until_s
@@ -418,7 +424,7 @@ class DiscreteWork:
                 if self._busy - self._leaving_gpus + 1 > wish.wanted or self._tokens <= 0.0:
                     break
                 # Half a gang too much is nearer to what is asked than half a gang too little.
-                fits = self._busy + gpus <= wish.room and self._busy - self._leaving_gpus + 0.5 * gpus <= wish.wanted
+                fits = self._busy + gpus <= most and self._busy - self._leaving_gpus + 0.5 * gpus <= wish.wanted
             node = self._nodes.place(gpus, reserved) if fits else None
             if node is None:
                 if len(passed) == OVERTAKING:

@@ -68,6 +68,10 @@ class FirmTiers:
         """Most power that caps can take from firm work, in MW."""
         return firm_mw * self._saving_frac
 
+    def saving_below_mw(self, firm_mw: float, price: float) -> float:
+        """Power that costs less throughput than this for each unit that is saved, in MW."""
+        return firm_mw * sum(cut.saving_frac for cut in self._slices_by_price if cut.price < price)
+
     def slow(self, firm_mw: float, saving_mw: float) -> Slowed:
         """Take up to `saving_mw` from firm work, the cheapest throughput first."""
         taken = [0.0] * TIERS

@@ -57,6 +57,11 @@ class FluidWork:
         return self._served_mw
 
     @property
+    def can_run_capped(self) -> bool:
+        """A fluid only runs more or less of its work."""
+        return False
+
+    @property
     def backlog_every_s(self) -> float:
         """Cheap to tell."""
         return SECONDS_PER_MINUTE

@@ -54,6 +54,8 @@ class Order:
         least_mw: What it must draw lest deadlines be missed. [MW]
         free_mw: What the machines could carry beside firm work without any cap. [MW]
         firm_mw: Firm work, and the most of it expected within the next half hour: its accelerators are its own. [MW]
+        capped_mw: What jobs may draw without a cap that are to run under one all the same, together; 0 where jobs that do not fit
+            into the room pause instead. [MW]
     """
 
     room_mw: float
@@ -61,6 +63,7 @@ class Order:
     least_mw: float
     free_mw: float
     firm_mw: float
+    capped_mw: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,11 @@ class Work(Protocol):
     @property
     def full_mw(self) -> float:
         """What running jobs draw without a power cap. [MW]."""
+        ...
+
+    @property
+    def can_run_capped(self) -> bool:
+        """Whether power caps slow down jobs by the measured curve; a fluid only runs more or less of them."""
         ...
 
     @property

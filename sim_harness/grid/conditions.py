@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 from sim_harness.grid.balance import Branch, BranchLimits, Topology
 from sim_harness.grid.events import ScenarioEvent
 from sim_harness.grid.network import Outages
-from vpp.ids import ConnectionId
+from vpp.ids import AssetId, ConnectionId
 from vpp.park.schema import Line, Park
 
 __all__ = ["Call", "CallKind", "limits_of", "line_calls", "lines_of", "outages_of"]
@@ -30,6 +30,7 @@ class Call:
         kind: What is asked.
         connection: Where.
         target_mw: Import that the connection is to keep: at least for valley and export limit, else at most. [MW]
+        asset: At whose own meter the target counts, if not at the connection's.
         change_mw: The change against what the connection would draw, where it was called so. [MW]
         start: From when (UTC).
         end: Until when (UTC).
@@ -50,6 +51,7 @@ class Call:
     priority: int = 0
     revision: int = 1
     cancelled: bool = False
+    asset: AssetId | None = None
 
     def revoked(self) -> Call:
         """The same call, taken back."""
@@ -71,6 +73,7 @@ def call_of(event: ScenarioEvent, run_start: datetime, expected_mw: float) -> Ca
         end=event.end(run_start),
         issued_at=event.issued_at(run_start),
         priority=event.priority,
+        asset=event.asset,
     )
 
 
@@ -112,7 +115,7 @@ def limits_of(park: Park, topology: Topology, calls: Iterable[Call], outages: Ou
         if left <= 0.0:
             opened.add(k)
     for call in calls:
-        if call.connection not in place:
+        if call.connection not in place or call.asset is not None:
             continue
         k = place[call.connection]
         if call.kind in ("import_limit", "emergency"):

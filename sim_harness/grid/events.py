@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vpp.ids import ConnectionId
+from vpp.ids import AssetId, ConnectionId
 from vpp.park import Park
 from vpp.timegrid import require_utc
 from vpp.units import HOURS_PER_DAY
@@ -23,6 +23,8 @@ EventKind: TypeAlias = Literal[
 CALLS: Final = frozenset({"peak", "valley", "import_limit", "export_limit", "export_ban", "emergency"})
 #: Kinds that may be called as a change against what the connection would draw without the call.
 _BY_CHANGE: Final = frozenset({"peak", "valley", "emergency"})
+#: Kinds that may be called at the meter of one computing cluster.
+_AT_A_METER: Final = frozenset({"peak", "import_limit", "emergency"})
 #: A unit that trips is spoken of for this long; its power is lost for good and replaced by others. [h]
 _TRIP_H: Final = 0.25
 
@@ -37,6 +39,7 @@ class _Written(BaseModel):
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$", max_length=100)]
     kind: EventKind
     connection: str | None = None
+    asset: str | None = None
     line: str | None = None
     start_h: Annotated[Finite, Field(ge=0)]
     duration_h: Annotated[Finite, Field(gt=0)] | None = None
@@ -57,6 +60,7 @@ class ScenarioEvent:
         event_id: The grid's name of it.
         kind: What is asked, or what happens.
         connection: Where it is called; None for what happens elsewhere in the grid.
+        asset: The computing cluster at whose own meter it is called, behind that connection; None for the connection's meter.
         line: The line that fails.
         start_h: When it begins. [h]
         duration_h: How long it lasts. [h]
@@ -73,6 +77,7 @@ class ScenarioEvent:
     event_id: str
     kind: EventKind
     connection: ConnectionId | None = None
+    asset: AssetId | None = None
     line: str | None = None
     start_h: float
     duration_h: float
@@ -148,6 +153,7 @@ def _event(written: _Written) -> ScenarioEvent:
         event_id=written.id,
         kind=written.kind,
         connection=None if written.connection is None else ConnectionId(written.connection),
+        asset=None if written.asset is None else AssetId(written.asset),
         line=written.line,
         start_h=written.start_h,
         duration_h=_TRIP_H if written.duration_h is None else written.duration_h,
@@ -203,6 +209,7 @@ def _place_faults(where: str, written: _Written, park: Park) -> Iterator[str]:
         yield f"{where}: line: missing; a line_outage names the line"
     if written.connection is not None and written.connection not in connections:
         yield f"{where}: connection: {written.connection!r}: no such connection; known are {', '.join(connections) or 'none'}"
+    yield from _meter_faults(where, written, park)
     if written.line is None:
         return
     line = lines.get(written.line)
@@ -212,6 +219,16 @@ def _place_faults(where: str, written: _Written, park: Park) -> Iterator[str]:
         yield f"{where}: line: {written.line!r}: is open on {park.at} and cannot fail"
     elif written.circuits > line.circuits:
         yield f"{where}: circuits: {written.circuits}: {written.line} has {line.circuits}"
+
+
+def _meter_faults(where: str, written: _Written, park: Park) -> Iterator[str]:
+    if written.asset is None:
+        return
+    clusters = [str(asset.id) for asset in park.assets_of("compute")]
+    if written.asset not in clusters:
+        yield f"{where}: asset: {written.asset!r}: is no computing cluster; known are {', '.join(clusters) or 'none'}"
+    elif written.kind not in _AT_A_METER or written.target_mw is None:
+        yield f"{where}: asset: at a cluster's own meter a {' or '.join(sorted(_AT_A_METER))} is called, by target_mw"
 
 
 def _size_faults(where: str, written: _Written) -> Iterator[str]:

@@ -113,6 +113,7 @@ def _message(call: Call) -> GridEvent:
         kind=call.kind,
         target_mw=call.target_mw,
         change_mw=call.change_mw,
+        asset=call.asset,
         start=call.start,
         end=call.end,
         issued_at=call.issued_at,

@@ -44,6 +44,9 @@ AHEAD_S: Final = 30.0 * SECONDS_PER_MINUTE
 AHEAD_MARGIN: Final = 1.05
 _NOTHING_MW: Final = 1e-9
 _NOTHING_MWH: Final = 1e-6
+#: Why a cap may fall when the grid has called for it; see `controllers.dispatch.caps`.
+_GRID_CALL: Final = "grid_event"
+_SAME_FRAC: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,13 +324,19 @@ class ComputeCluster:
             self._latest.look(self._due(), self._time_s, self._room_mw())
         held_mw = min(self.work.held_mw, limit_mw - idle_mw - firm_mw)
         over_mw = idle_mw + firm_mw + held_mw - cap_mw
+        called = self._called()
+        if called:
+            over_mw = max(over_mw, self._given_up_mw(firm_mw, cap_mw - idle_mw - firm_mw))
         slowed = self._tiers.slow(firm_mw, over_mw) if over_mw > 0.0 else Slowed(firm_mw, 0.0)
         base_mw = idle_mw + slowed.power_mw
+        best_frac, _ = self._hardware.curve.best
         target_mw = self._target_mw()
+        asked_mw = max(0.0, min(cap_mw, math.inf if target_mw is None else over.load_mw(target_mw)) - idle_mw - firm_mw)
         order = Order(
             room_mw=max(0.0, cap_mw - base_mw),
             # Firm work has its way again as soon as jobs have paused: they are not to stay in the room that it was slowed for.
-            asked_mw=max(0.0, min(cap_mw, math.inf if target_mw is None else over.load_mw(target_mw)) - idle_mw - firm_mw),
+            asked_mw=min(asked_mw, self._jobs_before_a_cap_mw(over, idle_mw, firm_mw)),
+            capped_mw=min(self._step.ran.comes_mw, max(0.0, cap_mw - base_mw) / best_frac) if called else 0.0,
             least_mw=self._least_mw(dt_s),
             free_mw=limit_mw - idle_mw - firm_mw,
             firm_mw=max(firm_mw, AHEAD_MARGIN * self.arrivals.expected_firm_mw(self._time_s + AHEAD_S)),
@@ -356,10 +365,51 @@ class ComputeCluster:
         step.slowed = Slowed(firm_mw - cut_mw, lost_mw, tuple(by_tier))
         return carried_frac, lost0_mw, max(0.0, short_mw - cut_mw)
 
+    def _called(self) -> bool:
+        """Whether a call of the grid holds now, and nothing less is asked for than its cap.
+
+        Then as much work as possible is done under it: jobs run on under power caps, and flexible tiers give what costs less
+        throughput than jobs make of it. Everywhere else what can wait waits, and nothing that runs is slowed down.
+        """
+        client, target_mw = self._client, self._target_mw()
+        if client is None or client.shift is None or target_mw is None or not self.work.can_run_capped:
+            return False
+        event, now = client.shift.event, self._at(self._time_s)
+        if event is None or event.reason.code != _GRID_CALL or not event.start <= now < event.end:
+            return False
+        return target_mw >= (1.0 - _SAME_FRAC) * client.cap_now_mw()
+
+    def _given_up_mw(self, firm_mw: float, room_mw: float) -> float:
+        """What firm work leaves to jobs, beyond the room that there is for them. [MW]."""
+        best_frac, per_power = self._hardware.curve.best
+        wanted_mw = best_frac * self._step.ran.comes_mw - room_mw
+        return min(max(wanted_mw, 0.0), self._tiers.saving_below_mw(firm_mw, per_power))
+
+    def _jobs_before_a_cap_mw(self, over: Overhead, idle_mw: float, firm_mw: float) -> float:
+        """Jobs that may run now, lest a cap that is announced finds more of them than caps alone can hold down. [MW].
+
+        A pause takes until the next checkpoint, so a cap deeper than that needs it begun before; one that is not needs nothing.
+        """
+        until_s = self._time_s + self._pausing_s
+        floor_mw = idle_mw + firm_mw - self._tiers.saving_mw(firm_mw)
+        most_mw = math.inf
+        for p in self._promises:
+            if p.start_s > until_s:
+                break
+            if p.start_s > self._time_s:
+                # The cap that was asked: what can be kept of it is what this raises.
+                room_mw = over.load_mw(max(p.asked_mw, p.deadlines_mw)) - floor_mw
+                most_mw = min(most_mw, max(0.0, room_mw) / self._hardware.curve.least_frac)
+        return most_mw
+
+    @property
+    def _pausing_s(self) -> float:
+        """By then every job that is to pause has come to a checkpoint. [s]."""
+        return CHECKPOINT_BAND[1] * self._plate.checkpoint_s
+
     def _held_mw(self, time_s: float) -> float:
         """What running jobs still draw at a second ahead under the lowest cap, while they reach their checkpoints, in MW."""
-        pausing_s = CHECKPOINT_BAND[1] * self._plate.checkpoint_s
-        ahead_s = time_s - self._time_s
+        pausing_s, ahead_s = self._pausing_s, time_s - self._time_s
         left_frac = 1.0 - ahead_s / pausing_s if pausing_s > 0.0 else 0.0
         return self.work.held_mw * max(0.0, left_frac)
 

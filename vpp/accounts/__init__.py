@@ -3,7 +3,7 @@
 from vpp.accounts.bill import ConnectionBill, Metered, connection_bill, demand_charge_cny
 from vpp.accounts.calendar import Days, days_of
 from vpp.accounts.invoice import InvoiceLine, invoice_lines
-from vpp.accounts.origins import CLEAN, DIRECT_GREEN, GREEN, Origin, Pools, Traced, trace
+from vpp.accounts.origins import CLEAN, DIRECT_GREEN, GREEN, Origin, Pools, Traced, pools_of, trace
 from vpp.accounts.projection import METHOD, Projection, project
 from vpp.accounts.ratios import Ratio, join, ratios_of
 from vpp.accounts.registers import Columns, RegisterLike, Registers, registers_of, registers_of_columns
@@ -41,6 +41,7 @@ __all__ = [
     "demand_charge_cny",
     "invoice_lines",
     "join",
+    "pools_of",
     "project",
     "ratios_of",
     "registers_of",

@@ -12,7 +12,7 @@ from sim_harness.plants.base import Intent, PushOrder
 from sim_harness.truth import Truth
 from sim_harness.world import World
 from tests.world_builders import BASE, SteadyWeather, asset, connection, park, stub
-from vpp.ids import ConnectionId
+from vpp.ids import AssetId, ConnectionId
 
 START = datetime(2026, 5, 31, 16, tzinfo=UTC)
 GRID = ConnectionId("grid.hongshan")
@@ -34,6 +34,20 @@ def trace(of: ScenarioEvent, import_mw: object) -> CallTrace:
 
 def scored(of: ScenarioEvent, actual: object, without: object):  # noqa: ANN201  one CallScore
     return score_calls([of], START, [nothing_before()], trace(of, actual), trace(of, without))[0]
+
+
+def test_a_call_at_an_assets_meter_is_judged_there_whatever_the_connection_imports() -> None:
+    load = AssetId("base.hongshan")
+    of = call(asset=load, change_mw=None, target_mw=75.0)
+
+    def read(power_mw: float) -> CallTrace:
+        kept = CallTrace([of], START)
+        for i in range(int(5 * 3600 / STEP_S)):
+            kept.record(START + timedelta(seconds=i * STEP_S), STEP_S, {GRID: 9.0 * (i % 7)}, {load: power_mw}.__getitem__)
+        return kept
+
+    [found] = score_calls([of], START, [nothing_before()], read(75.0), read(100.0))
+    assert (found.asset, found.requested_mw, found.delivered_frac, found.error_std_frac) == (load, 25.0, 1.0, 0.0)
 
 
 def truth_of_import(levels_mw: list[float]) -> Truth:

@@ -97,6 +97,17 @@ def outage(line: str, circuits: int = 1) -> ScenarioEvent:
     return ScenarioEvent(event_id="l", kind="line_outage", line=line, circuits=circuits, start_h=0.0, duration_h=1.0)
 
 
+def test_a_call_at_a_clusters_own_meter_names_a_cluster_and_a_target(chifeng: Park) -> None:
+    events, faults = parse_events("x.yaml", [peak(asset="compute.zhisuan1", target_mw=60)], chifeng, 1.0)
+    assert (faults, [e.asset for e in events]) == ([], ["compute.zhisuan1"])
+    for wrong, said in (
+        ({"asset": "bess.hongshan"}, "no computing cluster"),
+        ({"asset": "compute.aidc", "kind": "valley"}, "own meter"),
+    ):
+        _, [fault] = parse_events("x.yaml", [peak(**wrong)], chifeng, 1.0)
+        assert said in fault
+
+
 def test_one_circuit_out_for_days_leaves_the_limit_of_the_network_study(chifeng: Park) -> None:
     topology = Topology.of_park(chifeng)
     k = topology.connections.index(ConnectionId("tie.songshan"))

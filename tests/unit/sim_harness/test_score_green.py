@@ -72,6 +72,21 @@ def test_a_store_filled_from_wind_delivers_green_power_later() -> None:
     assert attribute(world.truth()).mix_frac[0, 1] == pytest.approx(0.2, abs=1e-12)
 
 
+def test_without_the_way_through_stores_only_what_comes_straight_is_green_and_charging_is_no_use() -> None:
+    wind, base, bess = plant("wind.a", "a", -50.0), plant("base.a", "a", 40.0), plant("bess.a", "a", 10.0)
+    world = world_of([wind, base, bess], connection("grid.a", "a"))
+    bess.held = {"stored_mwh": 2.5}
+    world.step(START, 900.0)
+    wind.intent, bess.intent = plant("wind.a", "a", -4.0).intent, plant("bess.a", "a", -8.0).intent
+    bess.held = {"stored_mwh": 0.5}
+    world.step(world.truth().grid.end, 900.0)
+    truth = world.truth()
+    straight, stored = attribute(truth, through_stores=False), attribute(truth)
+    assert straight.mix_frac[0].tolist() == pytest.approx([1.0, 0.1], abs=1e-12)
+    assert stored.mix_frac[0].tolist() == pytest.approx([1.0, 0.3], abs=1e-12)
+    assert straight.used_mwh(all_rows(truth)) == stored.used_mwh(all_rows(truth)) == pytest.approx(20.0)
+
+
 def test_what_a_store_held_at_the_start_is_not_green() -> None:
     plants = [plant("base.a", "a", 40.0), plant("bess.a", "a", -8.0, stored_mwh=30.0)]
     truth = run(world_of(plants, connection("grid.a", "a")), 0.25)
