@@ -1,9 +1,10 @@
 """From an emergency call to the last of a thousand devices acting, and from a thousand commands to their last acknowledgement.
 
-The shipped parts over the embedded broker: a thousand real edges, each on a connection of its own, in one process; the controller
-with inbox, guard and commander in this one. In each round a third client calls an emergency; the guard chooses the step of the
-ladder and says it once; every device stamps the moment in which it is told to act. Then a thousand different commands go out and
-their acks come back. Meanwhile every edge reports once a second (`--quiet`: none does).
+The shipped parts over the embedded broker: a thousand real edges, each on a connection of its own, in `--fields` processes (two
+without it: a thousand devices do not share a processor); the controller with inbox, guard and commander in this one. In each
+round a third client calls an emergency; the guard chooses the step of the ladder and says it once; every device stamps the moment
+in which it is told to act. Then a thousand different commands go out and their acks come back. Meanwhile every edge reports once
+a second (`--quiet`: none does).
 
     python benchmarks/bench_emergency.py [--json FILE] [--assets N] [--rounds N] [--quiet]
 
@@ -18,18 +19,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import structlog
 
 from controllers.bus.address import Address
 from controllers.bus.broker import EmbeddedBroker
@@ -128,16 +132,16 @@ class Store:
         return 0.0
 
 
-async def live_field(url: str, assets: int, *, quiet: bool) -> None:
-    """The field's process: an edge for each device, each over its own connection."""
-    clock = WallClock()
+async def live_field(url: str, devices: range, *, quiet: bool) -> None:
+    """One of the field's processes: an edge for each device, each over its own connection."""
+    clock, assets = WallClock(), len(devices)
     async with AsyncExitStack() as stack:
         buses: list[MqttBus] = []
         for first in range(0, assets, _GROUP):
-            group = (connected_bus(url, f"edge{i}", settings=_SETTINGS) for i in range(first, min(assets, first + _GROUP)))
+            group = (connected_bus(url, f"edge{i}", settings=_SETTINGS) for i in devices[first : first + _GROUP])
             buses += await asyncio.gather(*(stack.enter_async_context(one) for one in group))
         acting = Acting(lambda said: buses[0].post(_ACTED, said), assets)
-        edges = [Edge(bus, Store(_device(i), clock, acting), "test", clock) for i, bus in enumerate(buses)]
+        edges = [Edge(bus, Store(_device(i), clock, acting), "test", clock) for i, bus in zip(devices, buses, strict=True)]
         for edge in edges:
             edge.tick()
         await asyncio.gather(*(bus.flush() for bus in buses))
@@ -221,11 +225,11 @@ async def _bare(url: str, name: str, topics: tuple[str, ...], heard: Callable[[B
     return protocol
 
 
-async def bare_field(url: str, assets: int) -> None:
+async def bare_field(url: str, devices: range) -> None:
     """As many sockets on the same topics that stamp a broadcast and answer a command with as many bytes as an ack."""
     ack = encode(Ack(epoch=10**12, seq=10**6, acked_at=WallClock().now(), outcome="accepted", power_mw=1.0))
     clients: list[Bare] = []
-    acting = Acting(lambda said: clients[0].publish(_ACTED, said), assets)
+    acting = Acting(lambda said: clients[0].publish(_ACTED, said), len(devices))
 
     def heard(client: Bare, topic: bytes, payload: bytes) -> None:
         i = names[client]
@@ -235,7 +239,7 @@ async def bare_field(url: str, assets: int) -> None:
             client.publish(topic_of("test", Channel.ASSET_ACK, _device(i)), ack)
 
     names: dict[Bare, int] = {}
-    for i in range(assets):
+    for i in devices:
         topics = (topic_of("test", Channel.ASSET_COMMAND, _device(i)), topic_of("test", Channel.SHED, _AREA))
         clients.append(await _bare(url, f"bare{i}", topics, heard))
         names[clients[-1]] = i
@@ -244,23 +248,45 @@ async def bare_field(url: str, assets: int) -> None:
 
 
 @asynccontextmanager
-async def field_process(kind: str, url: str, assets: int, *, quiet: bool) -> AsyncIterator[None]:
-    """The field as a child, once everybody listens."""
-    words = [sys.executable, __file__, "--field", kind, "--url", url, "--assets", str(assets)]
-    child = await asyncio.create_subprocess_exec(*words, *(["--quiet"] if quiet else []), stdout=subprocess.PIPE)
+async def field_processes(kind: str, url: str, load: Load) -> AsyncIterator[None]:
+    """The field as children, once everybody listens."""
+    children = []
     try:
-        assert child.stdout is not None  # asked for above
-        async with asyncio.timeout(_PATIENCE_S):
-            said = await child.stdout.readline()
-        if said != b"ready\n":
-            raise SystemExit("bench_emergency: the field did not come up")
+        for part in range(load.fields):
+            words = [sys.executable, __file__, "--field", kind, "--url", url, "--assets", str(load.assets)]
+            words += ["--fields", str(load.fields), "--part", str(part), *(["--quiet"] if load.quiet else [])]
+            children.append(await asyncio.create_subprocess_exec(*words, stdout=subprocess.PIPE))
+        for child in children:
+            assert child.stdout is not None  # asked for above
+            async with asyncio.timeout(_PATIENCE_S):
+                said = await child.stdout.readline()
+            if said != b"ready\n":
+                raise SystemExit("bench_emergency: the field did not come up")
         yield
     finally:
-        child.kill()
-        await child.wait()
+        for child in children:
+            child.kill()
+            await child.wait()
 
 
 # This side: the controller, or a bare socket.
+
+
+@dataclass(frozen=True)
+class Load:
+    """How much goes on.
+
+    Args:
+        assets: Devices.
+        rounds: Emergencies, and rounds of commands.
+        fields: Processes that they are spread over.
+        quiet: Whether no edge reports by itself.
+    """
+
+    assets: int
+    rounds: int
+    fields: int = 2
+    quiet: bool = False
 
 
 @dataclass
@@ -274,9 +300,14 @@ class Found:
     lost: int = 0
 
 
-async def measure_ours(url: str, assets: int, rounds: int, *, quiet: bool) -> Found:
+async def _last_acting_s(acted: asyncio.Queue[dict[str, float]], fields: int) -> float:
+    """When the last device of all fields acted."""
+    return max([(await acted.get())["last_s"] for _ in range(fields)])
+
+
+async def measure_ours(url: str, load: Load) -> Found:
     """The shipped controller."""
-    park, clock, found = park_of(assets), WallClock(), Found()
+    park, clock, found = park_of(load.assets), WallClock(), Found()
     async with (
         connected_bus(url, "controller", settings=_SETTINGS) as bus,
         connected_bus(url, "grid", settings=_SETTINGS) as gateway,
@@ -284,14 +315,14 @@ async def measure_ours(url: str, assets: int, rounds: int, *, quiet: bool) -> Fo
         controller = Controller(park, bus, clock, ControllerSettings(live=True))
         controller.guard.arm_all()
         await bus.flush()
-        async with field_process("edges", url, assets, quiet=quiet):
+        async with field_processes("edges", url, load):
             acted: asyncio.Queue[dict[str, float]] = asyncio.Queue()
             gateway.subscribe(_ACTED, lambda _, said: acted.put_nowait(json.loads(said)))
             await gateway.flush()
             await _until(lambda: controller.inbox.has_heard(a.id for a in park.assets))
-            for k in range(rounds + 1):
+            for k in range(load.rounds + 1):
                 one = Found()
-                await _emergency(controller, gateway, acted, (k, one))
+                await _emergency(controller, gateway, partial(_last_acting_s, acted, load.fields), (k, one))
                 await _commands(controller, (k, one))
                 if k:  # the first one warms caches
                     _add(found, one)
@@ -299,7 +330,7 @@ async def measure_ours(url: str, assets: int, rounds: int, *, quiet: bool) -> Fo
 
 
 async def _emergency(
-    controller: Controller, gateway: MqttBus, acted: asyncio.Queue[dict[str, float]], told: tuple[int, Found]
+    controller: Controller, gateway: MqttBus, last: Callable[[], Awaitable[float]], told: tuple[int, Found]
 ) -> None:
     k, one = told
     park, clock = controller.park, controller.clock
@@ -327,12 +358,12 @@ async def _emergency(
     gateway.post(topic_of(park.id, Channel.GRID_EVENT, _GRID), encode(call), qos=1)
     try:
         async with asyncio.timeout(_ROUND_S):
-            heard = await acted.get()
+            last_s = await last()
     except TimeoutError:
         one.lost += 1
     else:
-        one.broadcast_s.append(heard["last_s"] - said_s[0])
-        one.call_s.append(heard["last_s"] - called_s)
+        one.broadcast_s.append(last_s - said_s[0])
+        one.call_s.append(last_s - called_s)
     over = structs_cancelled(call)
     gateway.post(topic_of(park.id, Channel.GRID_EVENT, _GRID), encode(over), qos=1)
     await gateway.flush()
@@ -391,9 +422,9 @@ def _order(asset_id: AssetId, power_mw: float) -> Order:
     return Order(asset_id, Target(power_mw=power_mw), power_mw, 1e-6, 15.0, fallback, "plan.20301001t040000", reason)
 
 
-async def measure_bare(url: str, assets: int, rounds: int) -> Found:
+async def measure_bare(url: str, load: Load) -> Found:
     """The broker alone."""
-    found, clock = Found(), WallClock()
+    found, clock, assets = Found(), WallClock(), load.assets
     acted: asyncio.Queue[dict[str, float]] = asyncio.Queue()
     sent_s: dict[bytes, float] = {}
     done_s: dict[bytes, float] = {}
@@ -408,15 +439,15 @@ async def measure_bare(url: str, assets: int, rounds: int) -> Found:
     reason = Reason(code="emergency", text=f"{_GRID}: bench.1 asks for 0 MW")
     shed = encode(Shed(epoch=10**12, seq=10**6, issued_at=at, ladder=_AREA, step=assets, until=at, reason=reason))
     command = _command_bytes()
-    async with field_process("bare", url, assets, quiet=True):
+    async with field_processes("bare", url, load):
         every_ack = "vpp/v1/test/asset/+/ack"
         one = await _bare(url, "bare_controller", (_ACTED, every_ack), heard)
         acks = [topic_of("test", Channel.ASSET_ACK, _device(i)).encode() for i in range(assets)]
         topics = [topic_of("test", Channel.ASSET_COMMAND, _device(i)) for i in range(assets)]
-        for k in range(rounds + 1):
+        for k in range(load.rounds + 1):
             began_s = time.monotonic()
             one.publish(topic_of("test", Channel.SHED, _AREA), shed)
-            last = (await acted.get())["last_s"] - began_s
+            last = await _last_acting_s(acted, load.fields) - began_s
             one.publish(topic_of("test", Channel.SHED, _AREA), b" ")
             await asyncio.sleep(0.3)
             sent_s.clear()
@@ -466,19 +497,19 @@ def _add(found: Found, one: Found) -> None:
     found.lost += one.lost
 
 
-async def run(assets: int, rounds: int, *, quiet: bool) -> dict[str, Any]:
+async def run(load: Load) -> dict[str, Any]:
     """Ours and the bound, on one broker, one after the other."""
     stretch = [_stretch()]
     with tempfile.TemporaryDirectory(prefix="vpp-bench-") as folder:
         broker = EmbeddedBroker(Path(folder))
         await broker.start()
         try:
-            bare = await measure_bare(broker.url, assets, rounds)
-            ours = await measure_ours(broker.url, assets, rounds, quiet=quiet)
+            bare = await measure_bare(broker.url, load)
+            ours = await measure_ours(broker.url, load)
         finally:
             await broker.stop()
     stretch.append(_stretch())
-    facts: dict[str, Any] = {"assets": assets, "rounds": rounds, "quiet": quiet, "lost": ours.lost}
+    facts: dict[str, Any] = {**asdict(load), "lost": ours.lost}
     facts["stretch"] = round(float(np.mean(stretch)), 2)
     for name in ("broadcast_s", "command_s", "last_ack_s", "call_s"):
         label = {"broadcast_s": "broadcast_to_last_acting", "command_s": "command_to_ack", "last_ack_s": "commands_to_last_ack"}
@@ -529,16 +560,20 @@ def main() -> None:
     parser.add_argument("--assets", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--quiet", action="store_true", help="no edge reports by itself")
+    parser.add_argument("--fields", type=int, default=2, help="processes that the devices are spread over")
+    parser.add_argument("--part", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--field", choices=("edges", "bare"), help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     told = parser.parse_args()
+    devices = range(told.part, told.assets, told.fields)
     if told.field == "edges":
-        asyncio.run(live_field(told.url, told.assets, quiet=told.quiet))
+        asyncio.run(live_field(told.url, devices, quiet=told.quiet))
         return
     if told.field == "bare":
-        asyncio.run(bare_field(told.url, told.assets))
+        asyncio.run(bare_field(told.url, devices))
         return
-    facts = asyncio.run(run(told.assets, told.rounds, quiet=told.quiet))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    facts = asyncio.run(run(Load(told.assets, told.rounds, told.fields, told.quiet)))
     show(facts)
     if told.json:
         told.json.parent.mkdir(parents=True, exist_ok=True)

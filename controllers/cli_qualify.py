@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -45,8 +46,8 @@ def add_qualify_command(commands: Any) -> None:
         "--test", type=Path, metavar="FILE", help="thresholds and steps (default: seeds/qualification/china.yaml)"
     )
     parser.add_argument("--connection", help="whose import is called; the largest one to the grid without it")
-    parser.add_argument("--up-mw", type=float, default=80.0, help="less import that the park declares [MW] (default: 80)")
-    parser.add_argument("--down-mw", type=float, default=40.0, help="more import [MW] (default: 40)")
+    parser.add_argument("--up-mw", type=float, default=90.0, help="less import that the park declares [MW] (default: 90)")
+    parser.add_argument("--down-mw", type=float, default=30.0, help="more import [MW] (default: 30)")
     parser.add_argument("--json", dest="json_file", type=Path, metavar="FILE", help="the certificate for machines")
     parser.add_argument("--html", type=Path, metavar="FILE", help="the certificate as one page")
     parser.add_argument("more", nargs="*", help="further words for the simulated test, after --")
@@ -99,7 +100,7 @@ def _live(told: argparse.Namespace) -> int:
 def _proofs(
     service: Service, test: Qualification, connection: str, declared_mw: tuple[float, float], say: Callable[[str], None]
 ) -> list[Proof]:
-    """Calls one step after the other, each from where the meter stands; proofs are asked for when all are over."""
+    """Calls one step after the other, each against what is declared for it; proofs are asked for when all are over."""
     import msgspec
 
     from controllers.proof import Proof
@@ -110,9 +111,8 @@ def _proofs(
         start = began + timedelta(hours=step.start_h)
         _wait(service, start - _LEAD)
         name = f"qualify.{began:%Y%m%dT%H%M%S}.{step.id}"
-        target_mw = (
-            _import_mw(service, connection) + (declared_mw[1] if step.kind == "valley" else -declared_mw[0]) * step.share_frac
-        )
+        change_mw = (declared_mw[1] if step.kind == "valley" else -declared_mw[0]) * step.share_frac
+        target_mw = _expected_mw(service, connection, start, start + timedelta(hours=step.duration_h)) + change_mw
         body = {
             "event_id": name,
             "connection": connection,
@@ -149,6 +149,21 @@ def _largest(service: Service) -> str:
     if not grid:
         raise AskError("the park has no connection to the grid; there is nothing to test", _BAD_INPUT)
     return str(max(grid, key=lambda one: one["import_limit_mw"])["id"])
+
+
+def _expected_mw(service: Service, connection: str, start: datetime, end: datetime) -> float:
+    """What the plan in force has for the span, in the mean; where there is none, what the meter reads now."""
+    try:
+        plan = service.ask("GET", "/v1/plans/current")
+    except AskError:
+        return _import_mw(service, connection)
+    edges = [datetime.fromisoformat(edge) for edge in plan["edges"]]
+    flow = next((one["power_mw"] for one in plan["connections"] if one["id"] == connection), None)
+    if flow is None or not edges[0] <= start < edges[-1]:
+        return _import_mw(service, connection)
+    shares = [(min(b, end) - max(a, start)).total_seconds() for a, b in pairwise(edges)]
+    known = [(share, mw) for share, mw in zip(shares, flow, strict=True) if share > 0.0]
+    return float(sum(share * mw for share, mw in known) / sum(share for share, _ in known))
 
 
 def _import_mw(service: Service, connection: str) -> float:

@@ -29,14 +29,17 @@ def add_qualify_command(commands: Any) -> None:
     parser = commands.add_parser("qualify", help="the qualification test of a virtual power plant 能力测试, with its certificate")
     parser.set_defaults(act=_qualify)
     parser.add_argument(
-        "scenario", nargs="?", default="peak-day", help="name or file of a scenario, whose calls are left out (default: peak-day)"
+        "scenario",
+        nargs="?",
+        default="calm-week",
+        help="name or file of a scenario, whose calls are left out (default: calm-week)",
     )
     parser.add_argument(
         "--test", type=Path, default=_TEST, metavar="FILE", help="thresholds and steps (default: seeds/qualification)"
     )
     parser.add_argument("--connection", help="whose import is called; the largest one to the grid without it")
-    parser.add_argument("--up-mw", type=float, default=80.0, help="less import that the park declares [MW] (default: 80)")
-    parser.add_argument("--down-mw", type=float, default=40.0, help="more import [MW] (default: 40)")
+    parser.add_argument("--up-mw", type=float, default=90.0, help="less import that the park declares [MW] (default: 90)")
+    parser.add_argument("--down-mw", type=float, default=30.0, help="more import [MW] (default: 30)")
     parser.add_argument("--begin", type=float, default=8.0, metavar="H", help="hour of the day at which it begins (default: 8)")
     parser.add_argument(
         "--policy", choices=[p for p in POLICIES if p != "none"], default="mpc", help="who controls (default: mpc)"

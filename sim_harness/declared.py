@@ -1,4 +1,4 @@
-"""What the controller of a run declared, plan by plan, and what targets it was told: as known at any moment."""
+"""What the controller of a run declared plan by plan, what it was called for, and what devices confirmed to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from controllers.service import Controller
 from vpp.ids import AssetId, ConnectionId
 from vpp.timegrid import floor_to
 from vpp.units import FloatArray
-from vpp.wire.messages import Command, GridEvent, Message, PlanCurrent
+from vpp.wire.messages import Ack, Command, GridEvent, Message, PlanCurrent
 from vpp.wire.topics import Channel
 
 __all__ = ["Declarations"]
@@ -30,12 +30,14 @@ class _Declared:
 
 
 class Declarations(Deaf):
-    """Hears every plan that is published and every call that comes; give `attach` to a run as its `prepare`."""
+    """Hears plans, calls and acknowledgements; give `attach` to a run as its `prepare`."""
 
     def __init__(self) -> None:
         self._plans: list[_Declared] = []
         #: By event, the target of its newest revision. [MW]
         self.target_mw: dict[str, float] = {}
+        #: By asset, powers that it confirmed, with when. [MW]
+        self.confirmed_mw: dict[AssetId, list[tuple[datetime, float]]] = {}
 
     def attach(self, controller: Controller) -> None:
         """From now on."""
@@ -45,6 +47,12 @@ class Declarations(Deaf):
     def called(self, connection: ConnectionId, said: GridEvent) -> None:
         """A call by change comes as a target: what the connection drew when it was called, less the change."""
         self.target_mw[said.event_id] = said.target_mw
+
+    def acknowledged(self, asset_id: AssetId, said: Ack) -> None:
+        """What a device said it goes to; a refusal confirms nothing, and the same again is no news."""
+        known = self.confirmed_mw.setdefault(asset_id, [])
+        if said.outcome != "rejected" and said.power_mw is not None and (not known or known[-1][1] != said.power_mw):
+            known.append((said.acked_at, said.power_mw))
 
     def sent(self, asset_id: AssetId, command: Command) -> None:
         """Commands are no declarations."""

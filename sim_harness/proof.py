@@ -16,7 +16,7 @@ from sim_harness.call_score import CallTrace
 from sim_harness.declared import Declarations
 from sim_harness.grid.events import ScenarioEvent
 from sim_harness.truth import Truth
-from vpp.ids import ConnectionId
+from vpp.ids import AssetId, ConnectionId
 from vpp.park import Park, areas_behind
 from vpp.timegrid import TimeGrid
 from vpp.units import FloatArray
@@ -62,13 +62,17 @@ def proofs_of_run(
     told = [_call(call, start, twin, targets.get(call.event_id)) for call in calls]
     found = [_evidence(one, tuple(told), (run, twin), (*history, run.truth)) for one in told]
     if declared is not None:
-        found = [replace(one, declared=_declared(declared, one.call)) for one in found]
+        found = [replace(one, declared=_declared(declared, one.call), assets=_confirmed(declared, one)) for one in found]
     return tuple(prove(one) for one in found)
 
 
 def _declared(heard: Declarations, call: Call) -> Steps | None:
     """What the plan in force when the call came had for the time around it."""
     return heard.import_mw(ConnectionId(call.connection), call.asked_at, call.start - BEFORE, call.end + AFTER)
+
+
+def _confirmed(heard: Declarations, evidence: Evidence) -> tuple[AssetEvidence, ...]:
+    return tuple(replace(one, acked=heard.confirmed_mw.get(AssetId(one.asset_id), ())) for one in evidence.assets)
 
 
 def _call(call: ScenarioEvent, start: datetime, twin: Twin, target_mw: float | None) -> Call:

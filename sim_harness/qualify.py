@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from multiprocessing import get_context
 from typing import Final
 
 import numpy as np
 
-from controllers.proof.qualification import Certificate, Qualification, Tested, certify
+from controllers.proof.qualification import Certificate, Qualification, Tested, TestStep, certify
 from sim_harness.declared import Declarations
 from sim_harness.grid.events import ScenarioEvent
 from sim_harness.proof import Twin, proofs_of_run
-from sim_harness.run import RunOptions, run_scenario
+from sim_harness.run import Progress, RunOptions, run_scenario
 from sim_harness.scenario import Scenario, load_park_of
 from sim_harness.truth import Truth
 from vpp.errors import ScenarioError
@@ -47,7 +45,7 @@ class QualifyOptions:
 
 
 def qualify(scenario: Scenario, test: Qualification, how: QualifyOptions, options: RunOptions) -> Certificate:
-    """Runs the test and its twin beside it, each in a process of its own.
+    """Runs the world without the test first, so that each step can ask for its change against it; then the test.
 
     Args:
         scenario: The world; its own calls are left out, its faults and its luck stay.
@@ -61,27 +59,40 @@ def qualify(scenario: Scenario, test: Qualification, how: QualifyOptions, option
     """
     connection = how.connection or _largest(scenario)
     alone = _test_day(scenario, test, how)
-    calls = tuple(
-        ScenarioEvent(
-            event_id=f"qualify.{step.id}",
-            kind=step.kind,
-            connection=connection,
-            start_h=step.start_h,
-            duration_h=step.duration_h,
-            change_mw=step.share_frac * (how.up_mw if step.kind == "peak" else how.down_mw),
-        )
-        for step in test.steps
-    )
+    steps = tuple(_step(step, connection, how) for step in test.steps)
+    twin = _ran(alone, replace(options, watch=steps, progress=_half(options.progress, 0.0)))
+    calls = tuple(_by_target(step, alone, twin) for step in steps)
     heard = Declarations()
-    watched = replace(options, watch=calls)
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        other = pool.submit(_ran, alone, replace(watched, progress=None))
-        mine = _ran(replace(alone, events=calls), replace(watched, prepare=heard.attach))
-        twin = other.result()
+    told = replace(options, watch=steps, progress=_half(options.progress, 0.5), prepare=heard.attach)
+    mine = _ran(replace(alone, events=calls), told)
     proofs = proofs_of_run(calls, alone.start, mine, twin, declared=heard)
     where = f"simulated park 仿真园区, scenario {scenario.name}, seed {scenario.seed}, policy {options.policy}"
     tested = Tested(where=where, declared_mw=(how.up_mw, how.down_mw), normal_load_mw=_normal_load_mw(twin.truth))
     return certify(test, tested, proofs)
+
+
+def _step(step: TestStep, connection: ConnectionId, how: QualifyOptions) -> ScenarioEvent:
+    return ScenarioEvent(
+        event_id=f"qualify.{step.id}",
+        kind=step.kind,
+        connection=connection,
+        start_h=step.start_h,
+        duration_h=step.duration_h,
+        change_mw=step.share_frac * (how.up_mw if step.kind == "peak" else how.down_mw),
+    )
+
+
+def _by_target(call: ScenarioEvent, alone: Scenario, twin: Twin) -> ScenarioEvent:
+    """The target that asks for the change against what the connection draws without the test, in the mean over the step."""
+    steps = twin.trace.steps(call.connection or ConnectionId(""), call.start(alone.start), call.end(alone.start))
+    level_mw = float(np.average(steps[2], weights=steps[1]))
+    change_mw = call.change_mw or 0.0
+    target_mw = level_mw + change_mw if call.kind == "valley" else level_mw - change_mw
+    return replace(call, target_mw=target_mw, change_mw=None)
+
+
+def _half(progress: Progress | None, done: float) -> Progress | None:
+    return None if progress is None else lambda share: progress(done + share / 2.0)
 
 
 def _ran(scenario: Scenario, options: RunOptions) -> Twin:

@@ -32,6 +32,7 @@ from controllers.api.bell import Bell
 from controllers.api.context import ParkOn, Parts, Present, parts_of
 from controllers.api.counts import RequestCounts, RequestLayer
 from controllers.api.door import Attempts, Door
+from controllers.api.gate import address_of
 from controllers.api.gauges import ParkGauges
 from controllers.api.keys import KeyBook
 from controllers.api.ledger import Ledger
@@ -45,7 +46,7 @@ from controllers.clock import Clock, WallClock
 from controllers.settings import Settings
 from controllers.store import Store
 from controllers.token_secret import token_secret
-from vpp.errors import ParkError, StoreError
+from vpp.errors import AccessError, ParkError, StoreError
 from vpp.park import Park, load
 
 __all__ = ["create_app", "describe"]
@@ -144,11 +145,21 @@ def _dressed(app: FastAPI) -> FastAPI:
 async def _on_invalid(request: Request, error: Exception) -> Response:
     """A call of the grid that cannot even be read leaves a line in the audit like one that is absurd."""
     response = await on_invalid(request, error)
-    caller = getattr(request.state, "caller", None)
-    if caller is not None and request.url.path.startswith(_CALLS) and request.method != "GET":
+    if request.url.path.startswith(_CALLS) and request.method != "GET":
         said = msgspec.json.decode(response.body, type=Problem).detail
-        await parts_of(request).audited(caller.name, f"{request.method} {request.url.path}", "", said, outcome="refused")
+        await parts_of(request).audited(_who(request), f"{request.method} {request.url.path}", "", said, outcome="refused")
     return response
+
+
+def _who(request: Request) -> str:
+    """Who sends something; what is no JSON at all is found out before anybody was asked for a key."""
+    caller = getattr(request.state, "caller", None)
+    if caller is None:
+        try:
+            caller = parts_of(request).door.caller(request.headers.get("authorization"), address_of(request))
+        except AccessError:
+            return address_of(request)
+    return str(caller.name)
 
 
 async def _on_store(request: Request, error: Exception) -> Response:

@@ -6,14 +6,14 @@ for an overload that clearing could not end, and at once for an emergency call o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from controllers.dispatch.ladder import Ladder, Rung, ladder_of, ladders_of
 from vpp.events import Event
-from vpp.ids import ConnectionId
+from vpp.ids import AssetId, ConnectionId
 from vpp.park import Asset, Connection, Park
 from vpp.wire.messages import LadderPlace, Reflex, Switch, Target
 
@@ -27,6 +27,7 @@ __all__ = [
     "arming_of",
     "emergency_on",
     "ladder_of",
+    "places_on",
     "watched",
 ]
 
@@ -60,7 +61,7 @@ class GuardRule:
 
 
 def arming_of(
-    park: Park, asset: Asset, rule: GuardRule, ladders: Iterable[Ladder] | None = None
+    park: Park, asset: Asset, rule: GuardRule, places: Mapping[AssetId, tuple[LadderPlace, ...]] | None = None
 ) -> tuple[tuple[Reflex, ...], tuple[LadderPlace, ...]]:
     """What is armed at a device: its reflexes on frequency and its places on ladders; both empty for most kinds.
 
@@ -68,15 +69,20 @@ def arming_of(
         park: What is in service.
         asset: Which.
         rule: When reflexes act.
-        ladders: All of them; None for those of a year in which nobody was shed yet.
+        places: Of all devices; None for those of a year in which nobody was shed yet.
     """
-    places = tuple(
-        LadderPlace(ladder=ladder.area, step=step, then=rung.then)
-        for ladder in (ladders_of(park).values() if ladders is None else ladders)
-        for step, rung in enumerate(ladder.rungs, start=1)
-        if rung.asset_id == asset.id
-    )
-    return _reflexes(asset, rule), places
+    known = places_on(ladders_of(park).values()) if places is None else places
+    return _reflexes(asset, rule), known.get(asset.id, ())
+
+
+def places_on(ladders: Iterable[Ladder]) -> Mapping[AssetId, tuple[LadderPlace, ...]]:
+    """Every device's places; one behind two connections to the grid stands on two ladders."""
+    found: dict[AssetId, tuple[LadderPlace, ...]] = {}
+    for ladder in ladders:
+        for step, rung in enumerate(ladder.rungs, start=1):
+            place = LadderPlace(ladder=ladder.area, step=step, then=rung.then)
+            found[rung.asset_id] = (*found.get(rung.asset_id, ()), place)
+    return found
 
 
 def _reflexes(asset: Asset, rule: GuardRule) -> tuple[Reflex, ...]:

@@ -7,7 +7,7 @@ contract is used up, but never while one stands: places must not move under a br
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
@@ -15,14 +15,14 @@ from typing import Final
 
 import structlog
 
-from controllers.dispatch.guard import Emergency, GuardRule, Ladder, Overload, Watch, arming_of, emergency_on, watched
+from controllers.dispatch.guard import Emergency, GuardRule, Ladder, Overload, Watch, arming_of, emergency_on, places_on, watched
 from controllers.dispatch.ladder import GuardFacts, LadderFacts, Rung, Used, in_hand, ladder_facts, ladders_of, used_of
 from controllers.dispatch.snapshot import Snapshot
 from controllers.loops.commander import Commander
 from controllers.supervisor import Trouble, no_trouble
 from vpp.events import Event
 from vpp.ids import AreaId, AssetId, ConnectionId
-from vpp.park import Connection, Park
+from vpp.park import Asset, Connection, Park
 from vpp.units import hours
 from vpp.wire.messages import Arm, GridMeasurement, Reason, Shed
 
@@ -70,6 +70,7 @@ class Guard:
     _year: int = 0
     _looked_at: datetime | None = None
     _counted_at: datetime | None = None
+    _unnoted: bool = False
 
     def __post_init__(self) -> None:
         self._grid = {c.id: c for c in self.park.connections if c.is_grid}
@@ -95,8 +96,7 @@ class Guard:
         """Every device learns its reflexes and its place; said anew at every start, because only the newest counts."""
         at = self.commander.now()
         self._ladders |= {area: ladder for area, ladder in self._made(at).items() if not self._stands(area)}
-        for asset in self.park.assets:
-            self._arm(asset.id)
+        self._arm(self.park.assets)
         self._armed_at = dict.fromkeys(self._ladders, at)
         self._note()
 
@@ -120,6 +120,8 @@ class Guard:
     def repeat(self, at: datetime) -> None:
         """Says again what stands, since a broadcast may be lost; sees emergencies begin, counts hours, arms what has changed."""
         self.called()
+        if self._unnoted:
+            self._note()
         for connection_id, watch in self._watch.items():
             if watch.step and (connection_id not in self._said or at - self._said[connection_id][0] >= self.rule.repeat):
                 self._say(self._grid[connection_id], watch, at)
@@ -161,7 +163,8 @@ class Guard:
                 self._climbed(connection, before.step, now.step)
                 why = f"{overload.mw:.1f} MW beyond its limit" if emergency is None else f"{overload.mw:.1f} MW above the target"
                 self.trouble(f"ladder.{connection.id}", f"{connection.id}: {why}, step {now.step}")
-            self._note()
+            # Written down at the next tick: what is said goes out as soon as this returns.
+            self._unnoted = True
 
     def _climbed(self, connection: Connection, low: int, high: int) -> None:
         """Counts who was shed, with what each drew."""
@@ -235,19 +238,19 @@ class Guard:
             if not ladder.same_places(before):
                 log.info("guard.armed", area=area, rungs=len(ladder.rungs), out=len(ladder.out))
                 self._armed_at[area] = at
-                everybody = chain(ladder.rungs, before.rungs)
-                for asset_id in dict.fromkeys(rung.asset_id for rung in everybody):
-                    self._arm(asset_id)
+                moved = {rung.asset_id for rung in chain(ladder.rungs, before.rungs)}
+                self._arm(asset for asset in self.park.assets if asset.id in moved)
         if changed:
             self._note()
 
-    def _arm(self, asset_id: AssetId) -> None:
-        asset = self.park.asset(asset_id)
-        reflexes, places = arming_of(self.park, asset, self.rule, self._ladders.values())
-        if reflexes or places:
-            stamp = self.commander.stamp()
-            arm = Arm(epoch=stamp.epoch, seq=stamp.seq, issued_at=stamp.issued_at, reflexes=reflexes, places=places)
-            self.commander.arm(asset_id, arm)
+    def _arm(self, assets: Iterable[Asset]) -> None:
+        known = places_on(self._ladders.values())
+        for asset in assets:
+            reflexes, places = arming_of(self.park, asset, self.rule, known)
+            if reflexes or places:
+                stamp = self.commander.stamp()
+                arm = Arm(epoch=stamp.epoch, seq=stamp.seq, issued_at=stamp.issued_at, reflexes=reflexes, places=places)
+                self.commander.arm(asset.id, arm)
 
     def _count_hours(self, at: datetime) -> None:
         before, self._counted_at = self._counted_at, at
@@ -262,6 +265,7 @@ class Guard:
         return at.astimezone(self.park.zone).year
 
     def _note(self) -> None:
+        self._unnoted = False
         self.noted(self.facts())
 
     def _ladder_facts(self, area: AreaId) -> LadderFacts:

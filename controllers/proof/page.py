@@ -25,7 +25,7 @@ _METER, _BASE, _DECLARED, _TWIN = "#0072b2", "#d55e00", "#7b8794", "#009e73"
 _SHADE: Final = "#fff1dc"
 _GAVE, _TOOK = "#009e73", "#d55e00"
 #: So many assets are drawn; the table has all that moved.
-_DRAWN: Final = 12
+_DRAWN: Final = 8
 _MOVED_MW: Final = 0.05
 #: So many minutes between two words of an axis.
 _TICK_MIN: Final = 30

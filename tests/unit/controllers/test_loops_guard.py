@@ -243,6 +243,7 @@ async def test_who_was_shed_is_counted_in_times_and_hours(site: Site) -> None:
 def test_the_next_controller_knows_what_stands_and_leaves_it_in_order(site: Site) -> None:
     site.meter(100.0)
     site.call(76.0)
+    site.controller.guard.repeat(site.clock.now())
     kept = msgspec.json.decode(msgspec.json.encode(site.noted[-1]), type=GuardFacts)
     assert kept.ladders[0].step == 2
     successor = Controller(PARK, site.bus, site.clock, ControllerSettings(live=True))
