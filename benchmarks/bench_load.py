@@ -24,9 +24,9 @@ import pandas as pd
 from controllers.cli_forecast_load import table_of
 from controllers.planner.expect import expected_load_mw
 from forecasting.archive import read_loads
-from forecasting.backtest.load import LoadTest, backtest_loads, report_of
+from forecasting.backtest.load import STEPS, LoadTest, backtest_loads, report_of
 from forecasting.calibrate import horizon_group
-from forecasting.evaluate import GRID, GROUP_NAMES
+from forecasting.evaluate import GROUP_NAMES
 from forecasting.load_sites import HEADROOM
 from forecasting.scores import nrmse_frac
 from sim_harness.load_door import metered_mw
@@ -90,7 +90,7 @@ def error(test: LoadTest, mean: FloatArray, where: tuple[Any, ...], inside: Bool
 
 def calendar(park: Park, test: LoadTest, n: int, at: datetime) -> FloatArray:
     """What the calendar says of base loads, in the test's shares; NaN for feeders, shape (L, T)."""
-    grid = TimeGrid.of_steps(at, GRID)
+    grid = TimeGrid.regular(at, STEP, STEPS)
     found = np.full(test.outcome.shape[1:], np.nan)
     for row, load_id in enumerate(test.loads):
         asset, size_mw = park.asset(load_id), HEADROOM * test.mean_mw[row]

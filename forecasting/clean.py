@@ -127,9 +127,10 @@ def find_standstills(history: PowerHistory, runs: WeatherRuns) -> BoolArray:
 
 def find_cut_off(value: FloatArray) -> BoolArray:
     """True where a load that never rests drew nothing, shape (T,): a breaker was open, nobody had less to do."""
-    told = value[~np.isnan(value)]
-    rests = not told.size or float(np.quantile(told, RESTS_FRAC)) <= NEAR_ZERO_FRAC
-    return np.zeros(value.shape, dtype=np.bool_) if rests else np.asarray(value <= 0.0, dtype=np.bool_)
+    nothing = np.asarray(value <= 0.0, dtype=np.bool_)
+    if nothing.any() and float(np.nanquantile(value, RESTS_FRAC)) <= NEAR_ZERO_FRAC:
+        return np.zeros(value.shape, dtype=np.bool_)
+    return nothing
 
 
 def clock_shift_h(history: PowerHistory, site: FarmSite) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from forecasting.baselines import scale_frac
 from forecasting.features import WIND_COLUMNS, Rows, solar_features, wind_features
-from forecasting.load import LOAD_COLUMNS, load_features
+from forecasting.load import LOAD_COLUMNS, Meters, load_features
 from forecasting.quantile_model import KindModel, predict_rows
 from forecasting.training_set import Past, park_speed_m_s
 from vpp.units import BoolArray, FloatArray
@@ -53,7 +53,7 @@ def modelled(model: KindModel, members: Sequence[int], pasts: Sequence[Past], ro
         x = [wind_features(rows, n, past.history, past.runs, park) for n, past in zip(members, own, strict=True)]
         usable = has_run = np.stack([~np.isnan(one[:, SPEED_COLUMN]) for one in x])
     elif model.kind == "load":
-        x = [load_features(rows, n, past.history, past.runs) for n, past in zip(members, own, strict=True)]
+        x = list(load_features(rows, members, Meters.of([past.history for past in own], rows), [past.runs for past in own]))
         has_run = np.stack([~np.isnan(one[:, -1]) for one in x])
         usable = np.stack([~np.isnan(one[:, PROFILE_COLUMN]) for one in x])
     else:

@@ -6,6 +6,8 @@ that they have to beat, and what is told of a load that they know too little of.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -26,17 +28,17 @@ from forecasting.forecast import MODEL_LEVELS
 from forecasting.history import STEP_US, PowerHistory
 from forecasting.holidays import is_holiday
 from forecasting.known import WeatherRuns
-from vpp.units import FloatArray, IntArray
+from vpp.units import BoolArray, FloatArray, IntArray
 
-__all__ = ["LOAD_COLUMNS", "LOAD_RECENT", "load_features", "profile_forecast", "week_profile"]
+__all__ = ["LOAD_COLUMNS", "LOAD_RECENT", "Meters", "load_features", "profile_forecast"]
 
 WEEKS: Final = 6
 DAYS_PER_WEEK: Final = 7
 STEPS_PER_WEEK: Final = DAYS_PER_WEEK * STEPS_PER_DAY
 #: The profile's misses of these last days give the spread.
 RESIDUAL_DAYS: Final = 14
-#: All that a feature or the profile's spread looks back at, with a week for a grid that ends beyond it.
-LOAD_RECENT: Final = timedelta(weeks=WEEKS + 1, days=RESIDUAL_DAYS)
+#: All that a feature looks back at; the profile's spread takes what there is of it.
+LOAD_RECENT: Final = timedelta(weeks=WEEKS, days=2)
 #: Whims are forgotten within hours: the profile's neighbours, so many quarters to either side, say the same and err less.
 AROUND: Final = 2
 #: Park time; China has one zone and no summer time.
@@ -50,52 +52,81 @@ LOAD_COLUMNS: Final = (
 )  # fmt: skip
 
 
-def load_features(rows: Rows, code: int, history: PowerHistory, runs: WeatherRuns) -> FloatArray:
-    """Features of one load, `LOAD_COLUMNS`, shape (N, C); NaN where a measurement or the run is missing.
+@dataclass(frozen=True, slots=True)
+class Meters:
+    """What M loads drew, on one clock: all are looked at in one stroke, which is what makes a park's forecast quick.
+
+    Args:
+        value: Shares of reference power, NaN where not metered, at least one load and one row, shape (M, T).
+        known: How many quarter hours from the first are known of each load at each of N origins, shape (M, N).
+        position: Index of each row's interval, shape (N,).
+        fresh: Whether the last of the known ones ended within the hour, shape (M, N).
+    """
+
+    value: FloatArray
+    known: IntArray
+    position: IntArray
+    fresh: BoolArray
+
+    @classmethod
+    def of(cls, histories: Sequence[PowerHistory], rows: Rows) -> Meters:
+        """The meters of some loads, as some origins know them."""
+        told = [one for one in histories if one.value.size]
+        start = min((one.start for one in told), default=rows.origin.min())
+        size = max((int((one.start - start) // STEP_US) + one.value.size for one in told), default=0)
+        value = np.full((len(histories), size), np.nan)
+        known = np.zeros((len(histories), rows.origin.size), dtype=np.int64)
+        for row, one in enumerate(histories):
+            if one.value.size:
+                first = int((one.start - start) // STEP_US)
+                value[row, first : first + one.value.size] = one.value
+                known[row] = one.known_count(rows.origin) + first
+        position = np.asarray((rows.middle - start) // STEP_US, dtype=np.int64)
+        fresh = (rows.origin - (start + known * STEP_US)) <= ONE_HOUR
+        return cls(value, known, position, fresh)
+
+    def profile(self) -> FloatArray:
+        """Mean of the same quarter hours that are known: weekly, in the first week daily; NaN without any, shape (M, N)."""
+        return _profile(self.value, np.broadcast_to(self.position, self.known.shape), self.known)
+
+    def missed(self, low: int, high: int) -> FloatArray:
+        """By how much the profile of then missed each of some past readings, shape (M, high - low)."""
+        position = np.broadcast_to(np.arange(low, high), (self.value.shape[0], max(high - low, 0)))
+        return _at(self.value, position) - _profile(self.value, position, position)
+
+
+def load_features(rows: Rows, codes: Sequence[int], meters: Meters, runs: Sequence[WeatherRuns]) -> FloatArray:
+    """Features of some loads, `LOAD_COLUMNS`, shape (M, N, C); NaN where a measurement or the run is missing.
 
     Args:
         rows: N origins and intervals.
-        code: The load's number in the model.
-        history: What it drew, shares of its reference power.
-        runs: Weather runs of its place; the air's temperature is taken where they have it.
+        codes: The loads' numbers in the model, M of them.
+        meters: What they drew.
+        runs: Weather runs of their places; the air's temperature is taken where they have it.
     """
-    known, position = history.known_count(rows.origin), history.position(rows.middle)
-    smooth = _smoothed(history)
-    settled = known - AROUND
+    shape = meters.known.shape
+    smooth, settled = _smoothed(meters.value), meters.known - AROUND
+    position = np.broadcast_to(meters.position, shape)
     local = rows.middle + TO_LOCAL
     day = local.astype("datetime64[D]")
     year = 2 * np.pi * ((local - local.astype("datetime64[Y]")) / ONE_DAY) / DAYS_PER_YEAR
     columns = (
-        np.full(known.shape, float(code)),
-        week_profile(history, position, known),
+        np.array(codes, dtype=np.float64)[:, None],
+        meters.profile(),
         _mean_back(smooth, position, settled, STEPS_PER_WEEK, WEEKS),
         _mean_back(smooth, position, settled, STEPS_PER_DAY, 1),
         _mean_back(smooth, position, settled, STEPS_PER_DAY, DAYS_PER_WEEK),
-        history.mean_before(known, STEPS_PER_WEEK),
-        *_misses(history, known, rows),
+        _mean_before(meters.value, meters.known, STEPS_PER_WEEK),
+        *_misses(meters),
         rows.horizon_h,
         np.asarray((local - day) / ONE_HOUR, dtype=np.float64),
         (day.astype(np.int64) + FIRST_WEEKDAY) % DAYS_PER_WEEK,
         is_holiday(local).astype(np.float64),
         np.sin(year),
         np.cos(year),
-        run_column(runs, newest_run(runs, rows.origin), rows.middle, TEMPERATURE),
+        np.stack([run_column(one, newest_run(one, rows.origin), rows.middle, TEMPERATURE) for one in runs]),
     )
-    return np.column_stack(columns)
-
-
-def week_profile(history: PowerHistory, position: IntArray, known: IntArray) -> FloatArray:
-    """Mean of the same quarter hours that are known: weekly, in the first week daily; NaN without any, shape (N,).
-
-    Args:
-        history: What the load drew.
-        position: Index of each interval asked for, shape (N,).
-        known: How many intervals from the first are known, shape (N,).
-    """
-    weekly = _mean_back(history, position, known, STEPS_PER_WEEK, WEEKS)
-    if not np.isnan(weekly).any():
-        return weekly
-    return np.where(np.isnan(weekly), _mean_back(history, position, known, STEPS_PER_DAY, DAYS_PER_WEEK), weekly)
+    return np.stack([np.broadcast_to(column, shape) for column in columns], axis=-1)
 
 
 def profile_forecast(history: PowerHistory, rows: Rows) -> tuple[FloatArray, FloatArray]:
@@ -108,40 +139,73 @@ def profile_forecast(history: PowerHistory, rows: Rows) -> tuple[FloatArray, Flo
     Returns:
         Quantiles at `MODEL_LEVELS`, shape (T, Q), and means, shape (T,), shares from 0 to 1.
     """
-    known = history.known_count(rows.origin)
-    mean = week_profile(history, history.position(rows.middle), known)
-    last = int(known.max(initial=0))
-    position = np.arange(max(0, last - RESIDUAL_DAYS * STEPS_PER_DAY), last)
-    missed = history.at(position) - week_profile(history, position, position)
+    meters = Meters.of((history,), rows)
+    mean, last = meters.profile()[0], int(meters.known.max(initial=0))
+    missed = meters.missed(max(0, last - RESIDUAL_DAYS * STEPS_PER_DAY), last)[0]
     missed = missed[~np.isnan(missed)]
     spread = np.quantile(missed, MODEL_LEVELS) if missed.size else np.zeros(len(MODEL_LEVELS))
     return np.clip(np.sort(mean[:, None] + spread, axis=1), 0.0, 1.0), np.clip(mean, 0.0, 1.0)
 
 
-def _mean_back(history: PowerHistory, position: IntArray, known: IntArray, every: int, times: int) -> FloatArray:
-    """Mean over the last `times` known steps that lie whole multiples of `every` before each position."""
+def _profile(value: FloatArray, position: IntArray, known: IntArray) -> FloatArray:
+    weekly = _mean_back(value, position, known, STEPS_PER_WEEK, WEEKS)
+    if not np.isnan(weekly).any():
+        return weekly
+    return np.where(np.isnan(weekly), _mean_back(value, position, known, STEPS_PER_DAY, DAYS_PER_WEEK), weekly)
+
+
+def _mean_back(value: FloatArray, position: IntArray, known: IntArray, every: int, times: int) -> FloatArray:
+    """Mean over the last `times` known steps that lie whole multiples of `every` before each position, shapes (M, N)."""
     first = np.maximum(1, -(-(position - known + 1) // every))
-    value = history.at(position[:, None] - every * (first[:, None] + np.arange(times)))
-    told = ~np.isnan(value)
-    count = told.sum(axis=1)
-    mean = np.full(count.shape, np.nan)
-    np.divide(np.where(told, value, 0.0).sum(axis=1), count, out=mean, where=count > 0)
+    total, count = np.zeros(position.shape), np.zeros(position.shape)
+    for k in range(times):
+        back = _at(value, position - every * (first + k))
+        told = ~np.isnan(back)
+        total += np.where(told, back, 0.0)
+        count += told
+    mean: FloatArray = np.divide(total, count, out=np.full(position.shape, np.nan), where=count > 0)
     return mean
 
 
-def _smoothed(history: PowerHistory) -> PowerHistory:
+def _at(value: FloatArray, position: IntArray) -> FloatArray:
+    """Values by index, NaN outside the record, shapes (M, N)."""
+    size = value.shape[1]
+    if size == 0:
+        return np.full(position.shape, np.nan)
+    inside = (position >= 0) & (position < size)
+    flat = np.where(inside, position, 0) + size * np.arange(value.shape[0])[:, None]
+    return np.where(inside, value.ravel()[flat], np.nan)
+
+
+def _mean_before(value: FloatArray, end: IntArray, n: int) -> FloatArray:
+    """Mean over the `n` steps before each index, NaN where none of them was metered, shapes (M, N)."""
+    told = ~np.isnan(value)
+    none = np.zeros((value.shape[0], 1))
+    total = np.concatenate((none, np.cumsum(np.where(told, value, 0.0), axis=1)), axis=1)
+    count = np.concatenate((none, np.cumsum(told, axis=1)), axis=1)
+    high, low = np.clip(end, 0, value.shape[1]), np.clip(end - n, 0, value.shape[1])
+    seen = np.take_along_axis(count, high, 1) - np.take_along_axis(count, low, 1)
+    inside = np.take_along_axis(total, high, 1) - np.take_along_axis(total, low, 1)
+    mean: FloatArray = np.divide(inside, seen, out=np.full(end.shape, np.nan), where=seen > 0)
+    return mean
+
+
+def _smoothed(value: FloatArray) -> FloatArray:
     """Means over neighbouring quarters; each knows as many quarters behind it."""
-    middle = np.arange(history.value.size)
-    return PowerHistory(history.start, history.received_at, history.mean_before(middle + AROUND + 1, 2 * AROUND + 1))
+    width = 2 * AROUND + 1
+    told = ~np.isnan(value)
+    around = ((0, 0), (AROUND + 1, AROUND))
+    total, count = (np.cumsum(np.pad(one, around), axis=1) for one in (np.where(told, value, 0.0), told.astype(np.float64)))
+    seen = count[:, width:] - count[:, :-width]
+    inside = total[:, width:] - total[:, :-width]
+    mean: FloatArray = np.divide(inside, seen, out=np.full(value.shape, np.nan), where=seen > 0)
+    return mean
 
 
-def _misses(history: PowerHistory, known: IntArray, rows: Rows) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """By how much the profile of then missed the last reading and the last hour and day; NaN if they are old, shapes (N,)."""
-    low = max(0, int(known.min(initial=0)) - STEPS_PER_DAY)
-    position = np.arange(low, int(known.max(initial=0)))
-    missed = history.at(position) - week_profile(history, position, position)
-    recent = PowerHistory(history.start + low * STEP_US, history.received_at[low : low + missed.size], missed)
-    fresh = (rows.origin - (history.start + known * STEP_US)) <= ONE_HOUR
-    end = known - low
-    last, hour, day = recent.at(end - 1), recent.mean_before(end, STEPS_PER_H), recent.mean_before(end, STEPS_PER_DAY)
-    return np.where(fresh, last, np.nan), np.where(fresh, hour, np.nan), np.where(fresh, day, np.nan)
+def _misses(meters: Meters) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """By how much the profile of then missed the last reading and the last hour and day; NaN if they are old, shapes (M, N)."""
+    low, high = max(0, int(meters.known.min()) - STEPS_PER_DAY), int(meters.known.max())
+    missed, end = meters.missed(low, high), meters.known - low
+    told = (_at(missed, end - 1), _mean_before(missed, end, STEPS_PER_H), _mean_before(missed, end, STEPS_PER_DAY))
+    last, hour, day = (np.where(meters.fresh, one, np.nan) for one in told)
+    return last, hour, day

@@ -19,7 +19,7 @@ from forecasting.baselines import Climatology
 from forecasting.dependence import Dependence
 from forecasting.forecast import MODEL_LEVELS
 from forecasting.known import FarmSite, KnownDoor
-from forecasting.quantile_model import KindModel
+from forecasting.quantile_model import BASE_FADES_H, KindModel
 from forecasting.settings import ForecastSettings
 from forecasting.train import ForecastModels, read_lessons, train_on
 from vpp.errors import ForecastError
@@ -89,7 +89,10 @@ def save_models(models: ForecastModels, folder: Path) -> None:
         "settings": _settings_to_json(models.settings),
         "farms": [asdict(farm) for farm in models.farms],
         "climatology": [{"quantile": c.quantile.tolist(), "mean": c.mean.tolist()} for c in models.climatology],
-        "kinds": [{"kind": m.kind, "threads": m.threads, "shifts": m.shifts.tolist()} for m in models.kinds],
+        "kinds": [
+            {"kind": m.kind, "threads": m.threads, "shifts": m.shifts.tolist(), "fades_h": m.fades_h.tolist()}
+            for m in models.kinds
+        ],
         "dependence": _dependence_to_json(models.dependence),
         "with_runs": None if models.with_runs is None else sorted(models.with_runs),
         "sha256": {name: _sha256(text) for name, text in texts.items()},
@@ -140,7 +143,9 @@ def _names(kind: str) -> list[str]:
 
 def _read_kind(folder: Path, kind: Mapping[str, Any], sha256: Mapping[str, str]) -> KindModel:
     boosters = [_read_booster(folder / name, sha256[name]) for name in _names(kind["kind"])]
-    return KindModel(kind["kind"], tuple(boosters[:-1]), boosters[-1], np.array(kind["shifts"]), kind["threads"])
+    # Models of before loads were forecast have one time for all farms of a kind.
+    fades_h = np.array(kind.get("fades_h", [BASE_FADES_H[kind["kind"]]]))
+    return KindModel(kind["kind"], tuple(boosters[:-1]), boosters[-1], np.array(kind["shifts"]), kind["threads"], fades_h)
 
 
 def _read_booster(path: Path, sha256: str) -> lgb.Booster:

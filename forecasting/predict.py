@@ -17,7 +17,8 @@ from forecasting.forecast import MODEL_LEVELS, QUANTILE_LEVELS, Flag, Forecast, 
 from forecasting.history import STEP_US, PowerHistory
 from forecasting.kind_rows import Modelled, modelled
 from forecasting.known import FarmKind, FarmSite, KnownDoor
-from forecasting.load import LOAD_RECENT, profile_forecast
+from forecasting.load import LOAD_RECENT, Meters, profile_forecast
+from forecasting.quantile_model import KindModel
 from forecasting.settings import ForecastSettings
 from forecasting.train import ForecastModels
 from forecasting.training_set import Past, read_past
@@ -31,6 +32,8 @@ __all__ = ["Ask", "finished", "grid_middles", "predict", "predict_raw"]
 RECENT: Final = timedelta(days=11)
 #: A PV plant measured nothing but night for half a day; older than a day it is not recent.
 SUN_RECENT: Final = timedelta(days=1)
+#: So far ahead a load's model is asked for every interval, and for every hour beyond.
+LOAD_FINE_H: Final = 4.0
 #: A load's week looks like the one before; beyond a week without a reading nobody knows.
 LOAD_KNOWN: Final = timedelta(days=7)
 
@@ -150,8 +153,41 @@ def _predict_kind(
 ) -> dict[int, _Guess]:
     """All farms of a kind in one call of each model."""
     model = models.of_kind(kind)
-    said = None if model is None else modelled(model, members, pasts, rows)
+    if model is None:
+        said = None
+    elif kind == "load":
+        said = _at_anchors(model, members, pasts, rows)
+    else:
+        said = modelled(model, members, pasts, rows)
     return {n: _guess(models, n, pasts[n], rows, said, i) for i, n in enumerate(members)}
+
+
+def _at_anchors(model: KindModel, members: Sequence[int], pasts: Sequence[Past], rows: Rows) -> Modelled:
+    """Loads by their model each hour beyond the next hours, and between by what it adds to the profile of their week.
+
+    A park has as many loads as farms, and what is added to a profile changes little within an hour.
+    """
+    horizon_h = rows.horizon_h
+    hour = np.floor(horizon_h)
+    kept = np.flatnonzero(
+        (horizon_h < LOAD_FINE_H) | (np.diff(hour, prepend=-1.0) > 0.0) | (np.arange(hour.size) == hour.size - 1)
+    )
+    if kept.size == hour.size:
+        return modelled(model, members, pasts, rows)
+    said = modelled(model, members, pasts, Rows(rows.origin[kept], rows.middle[kept]))
+    profile = Meters.of([pasts[number].history for number in members], rows).profile()
+    right = np.clip(np.searchsorted(horizon_h[kept], horizon_h), 1, kept.size - 1)
+    weight = (horizon_h - horizon_h[kept[right - 1]]) / (horizon_h[kept[right]] - horizon_h[kept[right - 1]])
+
+    def between(added: FloatArray) -> FloatArray:
+        share = weight.reshape(-1, *(1,) * (added.ndim - 2))
+        line: FloatArray = added[:, right - 1] * (1.0 - share) + added[:, right] * share
+        return line
+
+    quantile = profile[..., None] + between(said.quantile - profile[:, kept, None])
+    mean = profile + between(said.mean - profile[:, kept])
+    has_run = said.has_run[:, right - 1] & said.has_run[:, right]
+    return Modelled(np.clip(quantile, 0.0, 1.0), np.clip(mean, 0.0, 1.0), has_run, ~np.isnan(mean))
 
 
 def _guess(models: ForecastModels, n: int, past: Past, rows: Rows, said: Modelled | None, i: int) -> _Guess:

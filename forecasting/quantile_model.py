@@ -26,8 +26,11 @@ COLUMNS: Final[Mapping[FarmKind, tuple[str, ...]]] = {"wind": WIND_COLUMNS, "sol
 FARM_COLUMN: Final = 0
 BINS: Final = 127
 #: What the trees add to: the last reading, fading over these hours. Near the origin it is nearly all there is to know.
-#: Of a load it is the profile of its week, and what that missed of the last reading fades.
+#: Of a load it is the profile of its week, and what that missed of the last reading fades, each load's in its own time.
 BASE_FADES_H: Final[Mapping[FarmKind, float]] = {"wind": 4.0, "solar": 2.0, "load": 2.0}
+#: The times that are tried for a load. [h]
+FADES_TRIED_H: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+FEWEST_TO_TRY: Final = 200
 LAST_COLUMN: Final[Mapping[FarmKind, int]] = {
     "wind": WIND_COLUMNS.index("last_frac"),
     "solar": SOLAR_COLUMNS.index("index_15min"),
@@ -47,6 +50,8 @@ class KindModel:
         shifts: Conformal shifts by farm number, horizon group and level; the last row is for a farm without its own,
             shape (C + 1, G, Q).
         threads: LightGBM threads used in training and prediction.
+        fades_h: Time in which the last reading fades, by farm number; the last one is for a farm without its own,
+            shape (C + 1,). [h]
     """
 
     kind: FarmKind
@@ -54,6 +59,7 @@ class KindModel:
     mean: lgb.Booster
     shifts: FloatArray
     threads: int
+    fades_h: FloatArray
 
 
 def fit(kind: FarmKind, data: TrainingSet, settings: ForecastSettings, spread: Spread = one_by_one) -> KindModel:
@@ -69,14 +75,15 @@ def fit(kind: FarmKind, data: TrainingSet, settings: ForecastSettings, spread: S
     LightGBM version: same bits.
     """
     objectives: list[Mapping[str, object]] = [{"objective": "quantile", "alpha": level} for level in MODEL_LEVELS]
-    texts = spread(partial(_boost, kind, data, settings), [*objectives, {"objective": "regression"}])
+    fades_h = _fades_h(kind, data)
+    texts = spread(partial(_boost, kind, data, settings, fades_h), [*objectives, {"objective": "regression"}])
     *models, mean = (lgb.Booster(model_str=text) for text in texts)
     out = np.flatnonzero(data.kept_out)
-    raw = _raw(models, data.x[out], settings.threads) + _base(kind, data.x[out])[:, None]
+    raw = _raw(models, data.x[out], settings.threads) + _base(kind, data.x[out], fades_h)[:, None]
     horizon_h = data.x[out, COLUMNS[kind].index("horizon_h")]
     farm = data.x[out, FARM_COLUMN].astype(np.int64)
     shifts = _shifts(data.y[out], np.sort(raw, axis=1), horizon_h, farm)
-    return KindModel(kind, tuple(models), mean, shifts, settings.threads)
+    return KindModel(kind, tuple(models), mean, shifts, settings.threads, fades_h)
 
 
 def predict_rows(model: KindModel, x: FloatArray, scale_frac: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -90,7 +97,7 @@ def predict_rows(model: KindModel, x: FloatArray, scale_frac: FloatArray) -> tup
     Returns:
         Quantiles (0..1, never crossing), shape (N, Q), and means, shape (N,).
     """
-    base = _base(model.kind, x)
+    base = _base(model.kind, x, model.fades_h)
     raw = np.sort(_raw(model.quantiles, x, model.threads) + base[:, None], axis=1)
     horizon_h = x[:, COLUMNS[model.kind].index("horizon_h")]
     farm = np.minimum(x[:, FARM_COLUMN].astype(np.int64), model.shifts.shape[0] - 1)
@@ -107,7 +114,9 @@ def _shifts(y: FloatArray, quantile: FloatArray, horizon_h: FloatArray, farm: In
     return np.stack([own.get(number, shared) for number in range(int(farm.max(initial=-1)) + 2)])
 
 
-def _boost(kind: FarmKind, data: TrainingSet, settings: ForecastSettings, objective: Mapping[str, object]) -> str:
+def _boost(
+    kind: FarmKind, data: TrainingSet, settings: ForecastSettings, fades_h: FloatArray, objective: Mapping[str, object]
+) -> str:
     """One trained model as LightGBM's text: a stored one, or one from another machine, predicts the same."""
     rows = np.flatnonzero(~data.kept_out)
     is_load = kind == "load"
@@ -127,7 +136,7 @@ def _boost(kind: FarmKind, data: TrainingSet, settings: ForecastSettings, object
     power_of_scale = 2 if objective["objective"] == "regression" else 1
     frame = lgb.Dataset(
         data.x[rows],
-        data.y[rows] - _base(kind, data.x[rows]),
+        data.y[rows] - _base(kind, data.x[rows], fades_h),
         weight=data.scale_frac[rows] ** power_of_scale,
         feature_name=list(COLUMNS[kind]),
         categorical_feature=[FARM_COLUMN],
@@ -137,10 +146,26 @@ def _boost(kind: FarmKind, data: TrainingSet, settings: ForecastSettings, object
     return str(lgb.train(parameters, frame, num_boost_round=rounds).model_to_string())
 
 
-def _base(kind: FarmKind, x: FloatArray) -> FloatArray:
+def _fades_h(kind: FarmKind, data: TrainingSet) -> FloatArray:
+    """The time in which what a load's profile missed fades best, over the rows that are learnt from, shape (C + 1,)."""
+    farm = data.x[:, FARM_COLUMN].astype(np.int64)
+    found = np.full(int(farm.max(initial=-1)) + 2, BASE_FADES_H[kind])
+    if kind != "load":
+        return found
+    learnt = ~data.kept_out & ~np.isnan(data.x[:, LAST_COLUMN[kind]])
+    tried = np.stack([(data.y - _base(kind, data.x, np.array([fades_h]))) ** 2 for fades_h in FADES_TRIED_H])
+    found[-1] = FADES_TRIED_H[int(np.argmin(tried[:, learnt].sum(axis=1)))]
+    for number in range(found.size - 1):
+        own = learnt & (farm == number)
+        found[number] = FADES_TRIED_H[int(np.argmin(tried[:, own].sum(axis=1)))] if own.sum() >= FEWEST_TO_TRY else found[-1]
+    return found
+
+
+def _base(kind: FarmKind, x: FloatArray, fades_h: FloatArray) -> FloatArray:
     """The last reading fading into nothing, a load's into its profile, in the model's unit, nothing where unknown, shape (N,)."""
     horizon_h = np.nan_to_num(x[:, COLUMNS[kind].index("horizon_h")], nan=np.inf)
-    fading = np.exp(-np.maximum(horizon_h, 0.0) / BASE_FADES_H[kind]) * np.nan_to_num(x[:, LAST_COLUMN[kind]])
+    own_h = fades_h[np.minimum(x[:, FARM_COLUMN].astype(np.int64), fades_h.size - 1)]
+    fading = np.exp(-np.maximum(horizon_h, 0.0) / own_h) * np.nan_to_num(x[:, LAST_COLUMN[kind]])
     return fading + np.nan_to_num(x[:, PROFILE_COLUMN]) if kind == "load" else fading
 
 

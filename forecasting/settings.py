@@ -34,9 +34,9 @@ class ForecastSettings:
     leaf_rows: int = 60
     learning_rate: float = 0.08
     rows: int = 60_000
-    load_rounds: int = 60
+    load_rounds: int = 40
     load_leaves: int = 12
-    load_rows: int = 40_000
+    load_rows: int = 30_000
     span: timedelta = timedelta(days=450)
     horizon: timedelta = timedelta(hours=72)
     threads: int = 1

@@ -15,7 +15,7 @@ from forecasting.dependence import Dependence
 from forecasting.hindcast import hindcast_dependence
 from forecasting.known import FarmKind, FarmSite, KnownDoor
 from forecasting.parallel import Spread, one_by_one
-from forecasting.quantile_model import BASE_FADES_H, COLUMNS, KindModel, fit
+from forecasting.quantile_model import BASE_FADES_H, COLUMNS, FADES_TRIED_H, KindModel, fit
 from forecasting.settings import ForecastSettings
 from forecasting.training_set import Past, TrainingSet, read_past, training_set
 from vpp.errors import ForecastError
@@ -158,9 +158,8 @@ def _key(
     climatology: tuple[Climatology, ...],
     settings: ForecastSettings,
 ) -> str:
-    digest = hashlib.sha256(
-        f"{lgb.__version__} {farms} {asdict(settings)} {sorted(COLUMNS.items())} {sorted(BASE_FADES_H.items())}".encode()
-    )
+    bases = f"{sorted(BASE_FADES_H.items())} {FADES_TRIED_H}"
+    digest = hashlib.sha256(f"{lgb.__version__} {farms} {asdict(settings)} {sorted(COLUMNS.items())} {bases}".encode())
     for kind, data in sets:
         digest.update(kind.encode())
         if data is not None:

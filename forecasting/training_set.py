@@ -22,7 +22,7 @@ from forecasting.features import (
 )
 from forecasting.history import STEP, STEP_US, PowerHistory
 from forecasting.known import FarmKind, FarmSite, KnownDoor, WeatherRuns
-from forecasting.load import LOAD_COLUMNS, load_features
+from forecasting.load import LOAD_COLUMNS, Meters, load_features
 from forecasting.settings import ForecastSettings
 from vpp.ids import AssetId
 from vpp.series import to_stamp
@@ -168,7 +168,7 @@ def _farm_rows(
         ratio = np.divide(power, scale, out=np.full_like(power, np.nan), where=scale > 0)
         return solar_features(rows, code, past.history, past.site, past.runs), ratio, scale
     if kind == "load":
-        x = load_features(rows, code, past.history, past.runs)
+        x = load_features(rows, (code,), Meters.of((past.history,), rows), (past.runs,))[0]
         return x, np.where(np.isnan(x[:, PROFILE_COLUMN]), np.nan, power), np.ones_like(power)
     x = wind_features(rows, code, past.history, past.runs, park_speed_m_s(pasts, rows))
     return x, np.where(np.isnan(x[:, SPEED_COLUMN]), np.nan, power), np.ones_like(power)

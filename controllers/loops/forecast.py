@@ -156,7 +156,8 @@ def farm_facts(told: Told) -> list[dict[str, object]]:
 
 def area_load_mw(forecast: Forecast, park: Park) -> dict[AreaId, FloatArray]:
     """Quantiles of each area's inflexible load, shape (T, Q); its loads are taken to err together, the cautious case. [MW]."""
-    size_mw, found = references_mw(park), {}
+    size_mw = references_mw(park)
+    found: dict[AreaId, FloatArray] = {}
     for load in forecast.asset_ids:
         if load in forecast.loads and load in size_mw:
             own_mw = forecast.quantile_frac[forecast.row(load)] * size_mw[load]

@@ -17,10 +17,10 @@ import numpy as np
 from forecasting.archive import ArchiveDoor
 from forecasting.baselines import persistence
 from forecasting.calibrate import HORIZON_EDGES_H, horizon_group
-from forecasting.evaluate import BETWEEN, GRID, GROUP_NAMES, outcomes_frac
+from forecasting.evaluate import BETWEEN, GROUP_NAMES, outcomes_frac
 from forecasting.features import Rows
 from forecasting.forecast import MODEL_LEVELS, QUANTILE_LEVELS
-from forecasting.history import STEP_US, PowerHistory
+from forecasting.history import STEP, STEP_US, PowerHistory
 from forecasting.known import CheckedDoor, FarmSite
 from forecasting.load import LOAD_RECENT, profile_forecast
 from forecasting.load_sites import HEADROOM
@@ -39,6 +39,8 @@ __all__ = ["METHODS", "LoadTest", "Said", "backtest_loads", "report_of"]
 #: Six weeks of profile, and as many to learn what it misses.
 LEAST_TRAINING: Final = timedelta(weeks=12)
 LEAST_TEST: Final = timedelta(days=7)
+#: Every quarter hour of two days.
+STEPS: Final = 192
 METHODS: Final = ("model", "week_profile", "persistence", "as_now")
 DAY: Final = timedelta(days=1)
 
@@ -179,7 +181,7 @@ def _forecast_all(
     outcomes: list[FloatArray] = []
     quality: dict[str, int] = {}
     while at + timedelta(hours=1) < last:
-        grid = TimeGrid.of_steps(at, GRID)
+        grid = TimeGrid.regular(at, STEP, STEPS)
         forecast = predict(models, door, known_at=at, grid=grid)
         said = {"model": (forecast.quantile_frac, forecast.mean_frac), **_rivals(models, door, at, grid)}
         for method, (quantile, mean) in said.items():

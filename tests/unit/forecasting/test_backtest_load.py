@@ -23,11 +23,11 @@ SMALL = ForecastSettings(load_rounds=15, load_leaves=6, leaf_rows=20, load_rows=
 
 
 def frame_of(days: int, power_mw: float = 40.0, seed: int = 0) -> pd.DataFrame:
-    """A load with nights and weekends whose users wander for an hour."""
+    """A load with nights and weekends whose users wander for some hours."""
     n, rng = days * 96, np.random.default_rng(seed)
     time = pd.date_range(START, periods=n, freq="15min")
     hour, rest = np.arange(n) % 96 / 4.0, np.asarray(time.weekday >= 5)
-    wander = np.convolve(rng.standard_normal(n + 3), np.full(4, 0.5), mode="valid")
+    wander = np.convolve(rng.standard_normal(n + 15), np.full(16, 0.25), mode="valid")
     shape = 1.0 - 0.15 * (hour < 6.0) - 0.1 * rest
     return pd.DataFrame({"time": time, "power_mw": power_mw * shape * (1.0 + 0.02 * wander)})
 

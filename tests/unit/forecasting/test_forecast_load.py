@@ -16,7 +16,7 @@ from forecasting.history import STEP_US, PowerHistory
 from forecasting.holidays import is_holiday
 from forecasting.journal import Journal
 from forecasting.known import CheckedDoor, FarmSite, WeatherRuns
-from forecasting.load import LOAD_COLUMNS, load_features, profile_forecast
+from forecasting.load import LOAD_COLUMNS, Meters, load_features, profile_forecast
 from forecasting.model_store import load_models, save_models
 from forecasting.predict import grid_middles, predict, predict_raw
 from forecasting.scores import coverage_frac, pinball
@@ -143,22 +143,43 @@ def test_the_profiles_band_is_as_wide_as_its_misses() -> None:
 # Features.
 
 
+def features(rows: Rows, value: np.ndarray, runs: WeatherRuns | None = None, code: int = 0) -> np.ndarray:
+    return load_features(rows, (code,), Meters.of((history_of(value),), rows), (runs or WeatherRuns.none(),))[0]
+
+
 def test_no_feature_knows_what_came_after_the_origin(door: LoadDoor) -> None:
     value = door.power_of[OFFICE].value
     origins = np.array([to_stamp(NOW + timedelta(hours=h)) for h in (0, 7, 13)])
     rows = Rows(np.repeat(origins, 4), np.concatenate([origin + np.array([1, 9, 97, 290]) * STEP_US // 2 for origin in origins]))
-    before = load_features(rows, 0, history_of(value), WeatherRuns.none())
+    before = features(rows, value)
     for k, origin in enumerate(origins):
         spoilt = value.copy()
         spoilt[int((origin - to_stamp(START)) // STEP_US) :] = 9.0
-        after = load_features(rows, 0, history_of(spoilt), WeatherRuns.none())
+        after = features(rows, spoilt)
         np.testing.assert_array_equal(after[4 * k : 4 * k + 4], before[4 * k : 4 * k + 4])
+
+
+def test_loads_whose_records_begin_and_end_apart_are_seen_together_as_each_alone(door: LoadDoor) -> None:
+    rows = rows_of(NOW, day_from(NOW))
+    parts = [
+        door.power_of[OFFICE].known(NOW),
+        door.power_of[WORKS].between(START + timedelta(days=50), NOW - timedelta(hours=2)),
+        Series("load_frac", *(np.array([], dtype="datetime64[us]"),) * 2, np.array([])),
+    ]
+    histories = [PowerHistory.of(part) for part in parts]
+    none = WeatherRuns.none()
+    together = load_features(rows, (0, 1, 2), Meters.of(histories, rows), (none,) * 3)
+    for code, history in enumerate(histories):
+        alone = load_features(rows, (code,), Meters.of((history,), rows), (none,))[0]
+        np.testing.assert_allclose(together[code], alone, rtol=1e-12)
+    assert np.isnan(together[1, :, LOAD_COLUMNS.index("last_miss_frac")]).all(), "two hours old"
+    assert np.isnan(together[2, :, 1:9]).all()
 
 
 def test_hour_weekday_and_holiday_are_park_time() -> None:
     at = datetime(2030, 9, 30, 16, 30, tzinfo=UTC)  # 00:30 of the National Day, a Tuesday
     grid = TimeGrid.regular(at, timedelta(hours=1), 1)
-    row = load_features(rows_of(at, grid), 3, history_of(np.full(8, 0.5)), WeatherRuns.none())[0]
+    row = features(rows_of(at, grid), np.full(8, 0.5), code=3)[0]
     told = dict(zip(LOAD_COLUMNS, row, strict=True))
     assert (told["farm"], told["hour"], told["weekday"], told["holiday"]) == (3.0, 1.0, 1.0, 1.0)
 
@@ -167,7 +188,7 @@ def test_the_weather_runs_temperature_is_taken_where_there_is_one() -> None:
     at = START + timedelta(days=8)
     issued = np.array([to_stamp(at - timedelta(hours=6))])
     runs = WeatherRuns(issued, issued, np.array([0.0, 100.0]), ("temperature_c",), np.array([[[0.0], [100.0]]]))
-    row = load_features(rows_of(at, day_from(at)), 0, history_of(week_of(8, 0.5, 0.4)), runs)[:, -1]
+    row = features(rows_of(at, day_from(at)), week_of(8, 0.5, 0.4), runs)[:, -1]
     np.testing.assert_allclose(row, 6.125 + np.arange(96) * 0.25)
 
 
@@ -210,6 +231,16 @@ def test_loads_stand_beside_farms_and_are_named_as_loads(toy_world, door: LoadDo
     np.testing.assert_array_equal(
         predict(alone, both, known_at=at, grid=day_from(at)).mean_frac, forecast.mean_frac[:2], "loads change no farm's forecast"
     )
+
+
+def test_between_the_hours_a_model_is_asked_for_lie_its_own_words_nearly(models: ForecastModels, door: LoadDoor) -> None:
+    two_days = TimeGrid.regular(NOW, STEP, 192)
+    raw = predict_raw(models, door, known_at=NOW, grid=two_days)
+    # Single intervals are all asked for.
+    for t in (3, 31, 42, 77, 130, 191):
+        alone = predict_raw(models, door, known_at=NOW, grid=TimeGrid(two_days.edges[t : t + 2]))
+        np.testing.assert_allclose(raw.mean_frac[:, t], alone.mean_frac[:, 0], atol=0.006)
+        np.testing.assert_allclose(raw.quantile_frac[:, t], alone.quantile_frac[:, 0], atol=0.02)
 
 
 def test_stored_models_of_loads_say_the_same(models: ForecastModels, door: LoadDoor, tmp_path: Path) -> None:
