@@ -262,8 +262,9 @@ class Curve:
         before_kw: Mean of the hour before. [kW]
         event_kw: Mean inside the event. [kW]
         lowest_kw: Lowest minute. [kW]
-        ramp_min: Until the change was nine tenths done. [min]
-        below_min: Minutes more than 5 % below the event's median. [min]
+        ramp_min: Until power stays within 5 % of the event's median for five minutes. [min]
+        undershoot_frac: Of the lowest minute, below that median.
+        below_min: Minutes more than 10 % below it. [min]
         throughput_frac: Weighted over the jobs.
     """
 
@@ -273,6 +274,7 @@ class Curve:
     event_kw: float
     lowest_kw: float
     ramp_min: float
+    undershoot_frac: float
     below_min: int
     throughput_frac: float
 
@@ -286,15 +288,17 @@ def _curve(minute: FloatArray, power_kw: FloatArray, throughput: float) -> Curve
     before_kw = float(power_kw[(minute >= -60) & (minute < 0)].mean())
     event = power_kw[inside]
     settled_kw = float(np.median(event))
-    down = np.flatnonzero(event <= before_kw - REACHED_FRAC * (before_kw - settled_kw))
+    near = np.abs(event - settled_kw) <= 0.05 * settled_kw
+    steady = np.flatnonzero(np.convolve(near, np.ones(5), mode="valid") > 4.5)
     return Curve(
         minute=minute,
         power_kw=power_kw,
         before_kw=before_kw,
         event_kw=float(event.mean()),
         lowest_kw=float(event.min()),
-        ramp_min=float(down[0]) if len(down) else float("nan"),
-        below_min=int(np.count_nonzero(event < 0.95 * settled_kw)),
+        ramp_min=float(steady[0]) if len(steady) else float("nan"),
+        undershoot_frac=max(0.0, 1.0 - float(event.min()) / settled_kw),
+        below_min=int(np.count_nonzero(event < 0.9 * settled_kw)),
         throughput_frac=throughput,
     )
 
