@@ -14,8 +14,6 @@ from typing import Final
 import numpy as np
 
 from forecasting.features import (
-    DAYS_PER_YEAR,
-    ONE_DAY,
     ONE_HOUR,
     STEPS_PER_DAY,
     STEPS_PER_H,
@@ -38,7 +36,7 @@ STEPS_PER_WEEK: Final = DAYS_PER_WEEK * STEPS_PER_DAY
 #: The profile's misses of these last days give the spread.
 RESIDUAL_DAYS: Final = 14
 #: All that a feature looks back at; the profile's spread takes what there is of it.
-LOAD_RECENT: Final = timedelta(weeks=WEEKS, days=2)
+LOAD_RECENT: Final = timedelta(weeks=WEEKS + 1, days=2)
 #: Whims are forgotten within hours: the profile's neighbours, so many quarters to either side, say the same and err less.
 AROUND: Final = 2
 #: Park time; China has one zone and no summer time.
@@ -46,9 +44,10 @@ TO_LOCAL: Final = np.timedelta64(8, "h").astype("timedelta64[us]")
 #: The first day of numpy's calendar was a Thursday.
 FIRST_WEEKDAY: Final = 3
 
+#: No level and no season: a model that knows them learns days by heart, and the profile has both.
 LOAD_COLUMNS: Final = (
-    "farm", "profile_frac", "smooth_frac", "yesterday_frac", "days_frac", "level_frac", "last_miss_frac", "miss_1h_frac",
-    "miss_24h_frac", "horizon_h", "hour", "weekday", "holiday", "year_sin", "year_cos", "run_temperature_c",
+    "farm", "profile_frac", "smooth_frac", "yesterday_frac", "days_frac", "last_miss_frac", "miss_1h_frac", "miss_24h_frac",
+    "miss_7d_frac", "horizon_h", "hour", "weekday", "holiday", "run_temperature_c",
 )  # fmt: skip
 
 
@@ -109,21 +108,17 @@ def load_features(rows: Rows, codes: Sequence[int], meters: Meters, runs: Sequen
     position = np.broadcast_to(meters.position, shape)
     local = rows.middle + TO_LOCAL
     day = local.astype("datetime64[D]")
-    year = 2 * np.pi * ((local - local.astype("datetime64[Y]")) / ONE_DAY) / DAYS_PER_YEAR
     columns = (
         np.array(codes, dtype=np.float64)[:, None],
         meters.profile(),
         _mean_back(smooth, position, settled, STEPS_PER_WEEK, WEEKS),
         _mean_back(smooth, position, settled, STEPS_PER_DAY, 1),
         _mean_back(smooth, position, settled, STEPS_PER_DAY, DAYS_PER_WEEK),
-        _mean_before(meters.value, meters.known, STEPS_PER_WEEK),
         *_misses(meters),
         rows.horizon_h,
         np.asarray((local - day) / ONE_HOUR, dtype=np.float64),
         (day.astype(np.int64) + FIRST_WEEKDAY) % DAYS_PER_WEEK,
         is_holiday(local).astype(np.float64),
-        np.sin(year),
-        np.cos(year),
         np.stack([run_column(one, newest_run(one, rows.origin), rows.middle, TEMPERATURE) for one in runs]),
     )
     return np.stack([np.broadcast_to(column, shape) for column in columns], axis=-1)
@@ -202,10 +197,10 @@ def _smoothed(value: FloatArray) -> FloatArray:
     return mean
 
 
-def _misses(meters: Meters) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """By how much the profile of then missed the last reading and the last hour and day; NaN if they are old, shapes (M, N)."""
-    low, high = max(0, int(meters.known.min()) - STEPS_PER_DAY), int(meters.known.max())
+def _misses(meters: Meters) -> tuple[FloatArray, ...]:
+    """By how much the profile of then missed the last reading and the last hour, day and week; NaN if old, shapes (M, N)."""
+    low, high = max(0, int(meters.known.min()) - STEPS_PER_WEEK), int(meters.known.max())
     missed, end = meters.missed(low, high), meters.known - low
-    told = (_at(missed, end - 1), _mean_before(missed, end, STEPS_PER_H), _mean_before(missed, end, STEPS_PER_DAY))
-    last, hour, day = (np.where(meters.fresh, one, np.nan) for one in told)
-    return last, hour, day
+    spans = (STEPS_PER_H, STEPS_PER_DAY, STEPS_PER_WEEK)
+    told = (_at(missed, end - 1), *(_mean_before(missed, end, steps) for steps in spans))
+    return tuple(np.where(meters.fresh, one, np.nan) for one in told)

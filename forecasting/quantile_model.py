@@ -123,7 +123,7 @@ def _boost(
     parameters = {
         **objective,
         "num_leaves": settings.load_leaves if is_load else settings.leaves,
-        "min_data_in_leaf": settings.leaf_rows,
+        "min_data_in_leaf": settings.load_leaf_rows if is_load else settings.leaf_rows,
         "learning_rate": settings.learning_rate,
         "max_bin": BINS,
         "feature_fraction": 0.8,

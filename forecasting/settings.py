@@ -20,6 +20,7 @@ class ForecastSettings:
         rows: Training rows of one kind of farm, all farms together, at most.
         load_rounds: Trees of each model of loads: what their profile leaves over is little, and they are as many as the farms.
         load_leaves: Leaves of each of these.
+        load_leaf_rows: Fewest rows in one of these.
         load_rows: Training rows of loads, at most.
         span: How far back training looks.
         horizon: Farthest interval trained for.
@@ -36,6 +37,7 @@ class ForecastSettings:
     rows: int = 60_000
     load_rounds: int = 40
     load_leaves: int = 12
+    load_leaf_rows: int = 300
     load_rows: int = 30_000
     span: timedelta = timedelta(days=450)
     horizon: timedelta = timedelta(hours=72)

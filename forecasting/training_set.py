@@ -42,7 +42,7 @@ HIDDEN_FRAC: Final = 0.1
 HIDDEN_COLUMNS: Final[Mapping[FarmKind, list[int]]] = {
     "wind": [WIND_COLUMNS.index(name) for name in ("last_frac", "mean_1h_frac", "mean_3h_frac", "mean_24h_frac")],
     "solar": [SOLAR_COLUMNS.index(name) for name in ("index_15min", "index_1h", "index_6h")],
-    "load": [LOAD_COLUMNS.index(name) for name in ("last_miss_frac", "miss_1h_frac", "miss_24h_frac")],
+    "load": [LOAD_COLUMNS.index(name) for name in ("last_miss_frac", "miss_1h_frac", "miss_24h_frac", "miss_7d_frac")],
 }
 #: The same for a run of the weather; without a run of the wind there is no model to ask.
 RUN_COLUMNS: Final[Mapping[FarmKind, list[int]]] = {

@@ -19,7 +19,7 @@ from forecasting.settings import ForecastSettings
 from vpp.errors import ForecastError
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
-SMALL = ForecastSettings(load_rounds=15, load_leaves=6, leaf_rows=20, load_rows=4000, span=timedelta(days=84))
+SMALL = ForecastSettings(load_rounds=15, load_leaves=6, load_leaf_rows=20, load_rows=4000, span=timedelta(days=84))
 
 
 def frame_of(days: int, power_mw: float = 40.0, seed: int = 0) -> pd.DataFrame:

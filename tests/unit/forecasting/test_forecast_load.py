@@ -35,7 +35,7 @@ LEARNT = START + timedelta(days=84)
 NOW = LEARNT + timedelta(hours=30)
 SITES = tuple(FarmSite(load, "load", 42.3, 118.9) for load in (OFFICE, WORKS))
 SETTINGS = ForecastSettings(
-    load_rounds=30, load_leaves=8, leaf_rows=20, load_rows=6000, span=timedelta(days=84), horizon=timedelta(hours=24)
+    load_rounds=30, load_leaves=8, load_leaf_rows=20, load_rows=6000, span=timedelta(days=84), horizon=timedelta(hours=24)
 )
 
 
