@@ -114,6 +114,15 @@ def test_an_emergency_call_is_one_broadcast_that_every_device_obeys_before_the_c
     assert (site.battery.power_mw, site.feeder.power_mw) == (-16.5, 0.0)
 
 
+def test_a_call_by_rest_is_answered_as_fast_as_one_over_the_bus(site: Site) -> None:
+    site.meter(100.0)
+    at = site.clock.now()
+    end = START + timedelta(hours=1)
+    call = GridEvent(event_id="e1", revision=1, kind="emergency", target_mw=85.0, start=at, end=end, issued_at=at)
+    site.controller.inbox.called(GRID, call)
+    assert [shed.step for shed in site.sheds] == [1]
+
+
 def test_only_as_many_rungs_are_shed_as_the_call_takes(site: Site) -> None:
     site.meter(100.0)
     site.call(85.0)
