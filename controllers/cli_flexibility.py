@@ -32,7 +32,7 @@ def add_flexibility_command(commands: Any) -> None:
     parser.add_argument("--park", help="make an offer of this park file or folder instead of asking a service")
     parser.add_argument("--at", help="with --park: when, as in 2030-10-01T08:00; park time unless it says another zone")
     parser.add_argument("--state", type=Path, metavar="FILE", help="with --park: JSON as for `vpp plan`")
-    parser.add_argument("--courses", type=_courses, default=16, metavar="S", help="with --park: courses of wind and sun")
+    parser.add_argument("--courses", type=_courses, default=20, metavar="S", help="with --park: courses of wind and sun")
     parser.add_argument("--data", type=Path, default=None, metavar="DIR", help="with --park: measured series")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw it too")
     parser.add_argument("--json", nargs="?", const=_TO_SCREEN, metavar="FILE", help="for machines, into a file or to the screen")

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from controllers.planner.effort import EFFORTS
+from sim_harness.campaign_words import add_campaign_command
 from sim_harness.cli_qualify import add_qualify_command
 from sim_harness.live import LiveOptions, run_live
 from sim_harness.registers import write_truth
@@ -138,6 +139,13 @@ def _compare(told: argparse.Namespace) -> int:
     return 0
 
 
+def _campaign(told: argparse.Namespace) -> int:
+    from sim_harness.campaign_cli import campaign
+
+    _quiet(logging.ERROR)
+    return campaign(told)
+
+
 def _whole(told: argparse.Namespace) -> bool:
     """A length of one's own is run whole, unless samples are asked for."""
     whole: bool = told.whole or (told.days is not None and told.sample is None)
@@ -188,6 +196,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     against.add_argument("--jobs", type=int, default=1, help="runs at a time, each in a process of its own (default: 1)")
     _sample_options(against)
+    add_campaign_command(commands, _campaign)
     add_qualify_command(commands)
     listing = commands.add_parser("list", help="the scenarios and what they are for")
     listing.set_defaults(act=_list)

@@ -4,7 +4,8 @@ The relaxed plan is solved with import at most (or at least) at a level over the
 worth `WORTH_CNY_PER_MWH`: so the level goes as far as costs less than that; heats, deadlines, stores, contracts, other calls and
 the limit on what is taken back afterwards are all in it. Then it is solved again as a plan that has accepted this level and pays
 for every MWh beside it: what it would rather pay for is taken off the level, because a single quarter of an hour may cost more to
-keep than it is worth alone. Pure; the program stays in the solver from one window to the next.
+keep than it is worth alone. Heats are the exception to the relaxed plan: it lets them flow evenly, while a level has to be held
+minute by minute (`batches.py`). Pure; the program stays in the solver from one window to the next.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from typing import Final
 import numpy as np
 from scipy.sparse import coo_matrix, csc_matrix, hstack, vstack
 
+from controllers.flexibility.batches import batches_behind
 from controllers.flexibility.window import Window
 from controllers.planner.asks import REBOUND_CNY_PER_MWH, REBOUND_FRAC, REBOUND_SPAN
 from controllers.planner.draw import draw
 from controllers.planner.highs import independent_parts
 from controllers.planner.kept import KeptModel, Solved
-from controllers.planner.model import LinearModel
+from controllers.planner.model import LinearModel, Term
 from controllers.planner.problem import Problem
 from vpp.errors import PlanError
 from vpp.ids import AssetId, ConnectionId
@@ -35,6 +37,7 @@ WORTH_CNY_PER_MWH: Final = 3_000.0
 _MISSED_CNY_PER_MWH: Final = 4_000.0
 #: More than any connection carries.
 _ANY_MW: Final = 1e5
+_TINY_CNY: Final = 1.0
 _FARMS: Final = ("wind", "solar")
 
 
@@ -45,6 +48,7 @@ class Course:
     Args:
         net_mw: Net import without any window, shape (T,). [MW]
         level_mw: By window, the level that can be held: least for give, most for take, shape (W,). [MW]
+        free_mw: By window, what import keeps to by itself, heats at their worst, shape (W,). [MW]
         cost_cny: By window, what holding it costs more than not holding it, shape (W,). [CNY]
         power_mw: By window, power of each asset in the window's first interval less that without it, shape (W, A). [MW]
         before_mw: Power of each asset in that interval without it, shape (W, A). [MW]
@@ -53,6 +57,7 @@ class Course:
 
     net_mw: FloatArray
     level_mw: FloatArray
+    free_mw: FloatArray
     cost_cny: FloatArray
     power_mw: FloatArray
     before_mw: FloatArray
@@ -72,7 +77,8 @@ class _Program:
         self.over, self.under = self.level + 1 + np.arange(n), self.level + 1 + n + np.arange(n)
         self.keep = model.row_low.size + np.arange(n)
         self.back = self.keep + n
-        whole = _with_level(model, self._net_cells(), problem.grid.step_h)
+        self._batches = batches_behind(problem, self.blueprint, meter)
+        whole = _with_level(model, self._net_cells(), [b.drawn for b in self._batches], problem.grid.step_h)
         self._set_available(whole, available_mw)
         # An island that the meter's areas share nothing with only costs time.
         self._columns, self._rows = next(part for part in independent_parts(whole) if self.level in part[0])
@@ -127,11 +133,24 @@ class _Program:
             window: Which; it lies on the grid.
             base: The answer without it.
         """
-        steps = window.steps(self.problem.grid)
+        grid = self.problem.grid
+        steps, gives = window.steps(grid), window.direction == "give"
         wished = float(self.window(window, base)[self.level])
         x = self.window(window, base, wished, kept=True)
         missed = float(max(x[self.over[steps]].max(), x[self.under[steps]].max()))
-        return wished + (missed if window.direction == "give" else -missed), x
+        level, free = wished + (missed if gives else -missed), self.free_level_mw(window, base)
+        gained = (free - level if gives else level - free) * float(grid.step_h[steps].sum())
+        # What has a price of its own, whatever little is held by it, is not offered.
+        dear = self.cost_cny(x) - self.cost_cny(base) > WORTH_CNY_PER_MWH * max(gained, 0.0) + _TINY_CNY
+        return (free, base) if dear else (level, x)
+
+    def free_level_mw(self, window: Window, base: FloatArray) -> float:
+        """What import keeps to by itself, heats at their worst."""
+        apart = self.net_mw(base) - sum((b.power_mw(base) for b in self._batches), np.zeros(self.problem.grid.n))
+        inside = apart[window.steps(self.problem.grid)]
+        if window.direction == "give":
+            return float(inside.max()) + sum(b.worst_mw for b in self._batches)
+        return float(inside.min())
 
     def window(self, window: Window, base: FloatArray, no_further_mw: float | None = None, *, kept: bool = False) -> FloatArray:
         """The answer with a window held.
@@ -148,13 +167,14 @@ class _Program:
         row_low, row_high = whole.row_low.copy(), whole.row_high.copy()
         worth = WORTH_CNY_PER_MWH * float(grid.step_h[steps].sum())
         cost[self.level] = worth if gives else -worth
+        running = sum((b.running_mw for b in self._batches), np.zeros(grid.n))
         if gives:
-            row_high[self.keep[steps]] = 0.0
+            row_high[self.keep[steps]] = running[steps] - sum(b.worst_mw for b in self._batches)
             before_mw = float(self.net_mw(base)[max(int(steps[0]) - 1, 0)])
             most_mw = REBOUND_FRAC * sum(self.problem.park.connection(c.connection_id).import_limit_mw for c in self._meter)
             row_high[self.back[window.after(grid, REBOUND_SPAN)]] = before_mw + most_mw
         else:
-            row_low[self.keep[steps]] = 0.0
+            row_low[self.keep[steps]] = running[steps]
             self._waste_nothing(steps, base, low, high)
         if no_further_mw is not None:
             bound = low if gives else high
@@ -194,19 +214,22 @@ class _Program:
         return found
 
 
-def _with_level(model: LinearModel, net: tuple[IntArray, IntArray, FloatArray], step_h: FloatArray) -> LinearModel:
-    """The model with a column for the level, three an interval (missed above, below, taken back too fast), two rows; all idle."""
+def _with_level(model: LinearModel, net: Term, batches: Sequence[Term], step_h: FloatArray) -> LinearModel:
+    """The model with a column for the level, three an interval (missed above, below, taken back too fast), two rows; all idle.
+
+    Rows that hold a level leave heats out; what counts in their place stands in the rows' bounds.
+    """
     n, columns = step_h.size, model.cost.size
     beside = 1 + 3 * n
     rows, cells, coefficients = net
     at = np.arange(n)
     left = csc_matrix((coefficients, (rows, cells)), shape=(n, columns))
-    signs = np.concatenate([-np.ones(n), -np.ones(n), np.ones(n)])
-    places = np.concatenate([np.zeros(n, dtype=int), 1 + at, 1 + n + at])
-    level = coo_matrix((signs, (np.tile(at, 3), places)), shape=(n, beside))
+    some, places = np.ones(n), np.concatenate([np.zeros(n, dtype=int), 1 + at, 1 + n + at])
+    level = coo_matrix((np.concatenate([-some, -some, some]), (np.tile(at, 3), places)), shape=(n, beside))
+    unburst = left - sum((csc_matrix((mw, (r, c)), shape=(n, columns)) for r, c, mw in batches), csc_matrix((n, columns)))
     back = coo_matrix((-np.ones(n), (at, 1 + 2 * n + at)), shape=(n, beside))
     none = coo_matrix((model.row_low.size, beside))
-    matrix = csc_matrix(vstack([hstack([model.matrix, none]), hstack([left, level]), hstack([left, back])]))
+    matrix = csc_matrix(vstack([hstack([model.matrix, none]), hstack([unburst, level]), hstack([left, back])]))
     matrix.sort_indices()
     open_low, open_high = np.full(2 * n, -np.inf), np.full(2 * n, np.inf)
     return LinearModel(
@@ -238,7 +261,7 @@ def held(
     program = _Program(problem, meter, available_mw)
     base = program.base()
     base_cny = program.cost_cny(base)
-    level, cost = np.zeros(len(windows)), np.zeros(len(windows))
+    level, free, cost = (np.zeros(len(windows)) for _ in range(3))
     power, before = (np.zeros((len(windows), len(program.blueprint.planned))) for _ in range(2))
     known: dict[tuple[str, int, int], int] = {}
     for w, window in enumerate(windows):
@@ -247,6 +270,7 @@ def held(
             raise PlanError(f"offer: window until {window.end} reaches beyond the plan, which ends {problem.grid.end}")
         # Far ahead the plan knows whole hours only: a quarter there is an hour.
         key = (window.direction, int(steps[0]), int(steps[-1]))
+        free[w] = program.free_level_mw(window, base)
         twin = known.setdefault(key, w)
         if twin != w:
             level[w], cost[w], power[w], before[w] = level[twin], cost[twin], power[twin], before[twin]
@@ -256,7 +280,7 @@ def held(
         before[w] = program.power_mw(base, int(steps[0]))
         power[w] = program.power_mw(x, int(steps[0])) - before[w]
     ids = tuple(planned.asset_id for planned in program.blueprint.planned)
-    return Course(program.net_mw(base), level, cost, power, before, ids)
+    return Course(program.net_mw(base), level, free, cost, power, before, ids)
 
 
 def courses_of(available_mw: Mapping[AssetId, FloatArray]) -> list[dict[AssetId, FloatArray]]:
@@ -278,12 +302,13 @@ def kept_cost_cny(
     """
     program = _Program(problem, meter, available_mw)
     base = program.base()
-    base_cny, net, cost = program.cost_cny(base), program.net_mw(base), np.zeros(levels_mw.shape)
+    base_cny, cost = program.cost_cny(base), np.zeros(levels_mw.shape)
     known: dict[tuple[str, int, int, float], float] = {}
     for w, window in enumerate(windows):
         steps, gives = window.steps(problem.grid), window.direction == "give"
+        free = program.free_level_mw(window, base)
         for k, level in enumerate(levels_mw[w].tolist()):
-            if net[steps].max() <= level if gives else net[steps].min() >= level:
+            if free <= level if gives else free >= level:
                 continue
             key = (window.direction, int(steps[0]), int(steps[-1]), round(level, 6))
             if key not in known:

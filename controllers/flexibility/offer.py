@@ -23,7 +23,7 @@ from vpp.units import FloatArray, hours
 __all__ = ["COURSES", "Plan", "expected_mw", "gathered", "mean_speed", "offer_of_meter", "table_of", "windows_of"]
 
 #: Courses of wind and sun that an offer stands on.
-COURSES: Final = 16
+COURSES: Final = 20
 #: Starts after now; from the first whole hour beyond a quarter of a day they are whole hours, as the plan's own grid is there.
 _STARTS_H: Final = (0.0, 0.25, 1.0, 2.0, 4.0, 8.0, 12.0, 16.0, 20.0, 24.0)
 _FINE_H: Final = 6.0

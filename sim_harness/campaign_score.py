@@ -1,0 +1,187 @@
+"""What became of each call of a campaign against the twin run, and what that comes to over all of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import numpy as np
+from scipy.stats import beta
+
+from controllers.flexibility.sure import CONFIDENCES
+from sim_harness.call_score import CallTrace
+from vpp.ids import ConnectionId
+from vpp.units import SECONDS_PER_MINUTE, FloatArray, IntArray, s_to_h
+
+__all__ = ["Delivery", "Judged", "Kept", "campaign_facts", "delivery_of", "interval"]
+
+#: A target is met with so much of the energy, and so much of the power within the promised time.
+MET_ENERGY_FRAC: Final = 0.95
+MET_POWER_FRAC: Final = 0.9
+#: A call that asks less than this of the twin's import, mean over its span, asks nothing. [MW]
+NOTHING_MW: Final = 1.0
+_DIGITS: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What the park said to a call, and what it could have said had it known the future.
+
+    Args:
+        outcome: accepted, part or refused.
+        held_mw: Import that was promised: the target, or what can be held of it. [MW]
+        asked_mw: By the park's own expectation. [MW]
+        accepted_mw: Of it. [MW]
+        response_s: Promised; None where it promises none. [s]
+        asked_true_mw: Against the import without the call in the true course. [MW]
+        perfect_mw: How much of it could be held in the true course, by the same program. [MW]
+        accepted_true_mw: How much of it was accepted, at most what could be held. [MW]
+    """
+
+    outcome: str
+    held_mw: float
+    asked_mw: float
+    accepted_mw: float
+    response_s: float | None
+    asked_true_mw: float
+    perfect_mw: float
+    accepted_true_mw: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One offer that was made, and what could really be held: by confidence, whether it would have been kept."""
+
+    direction: str
+    lead_h: float
+    kept: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Against the twin run, minute by minute.
+
+    Args:
+        accepted_mwh: What lies between the twin's import and the promised one. [MWh]
+        delivered_mwh: What of it was there; more in one minute does not make up for less in another. [MWh]
+        frac: Their quotient; None where nothing was asked.
+        response_s: From the start until 90 % of what is then asked was there, at a control step; None if never. [s]
+        is_met: 95 % of the energy, and 90 % of the power in time; None where nothing was asked.
+    """
+
+    accepted_mwh: float
+    delivered_mwh: float
+    frac: float | None
+    response_s: float | None
+    is_met: bool | None
+
+
+def delivery_of(
+    connection: ConnectionId,
+    span: tuple[datetime, datetime],
+    promise: tuple[float, float, float | None],
+    traces: tuple[CallTrace, CallTrace],
+) -> Delivery:
+    """What was delivered of a promise.
+
+    Args:
+        connection: Where.
+        span: Of the call.
+        promise: Sign (1 for at most, -1 for at least), import promised [MW], time promised [s].
+        traces: Of the run and of its twin.
+    """
+    sign, held_mw, within_s = promise
+    ends_s, dt_s, actual_mw = traces[0].steps(connection, *span)
+    _, _, twin_mw = traces[1].steps(connection, *span)
+    minute = ((ends_s - dt_s) // SECONDS_PER_MINUTE).astype(np.int64)
+    asked, change = (_by_minute(minute, dt_s, mw) for mw in (sign * (twin_mw - held_mw), sign * (twin_mw - actual_mw)))
+    asked = np.maximum(asked, 0.0)
+    minute_h = s_to_h(SECONDS_PER_MINUTE)
+    accepted_mwh = float(asked.sum()) * minute_h
+    delivered_mwh = float(np.clip(change, 0.0, asked).sum()) * minute_h
+    if asked.mean() < NOTHING_MW:
+        return Delivery(accepted_mwh=accepted_mwh, delivered_mwh=delivered_mwh, frac=None, response_s=None, is_met=None)
+    there = sign * (twin_mw - actual_mw) >= MET_POWER_FRAC * np.maximum(sign * (twin_mw - held_mw), 0.0)
+    first = np.flatnonzero(there)
+    response_s = float(ends_s[first[0]]) if first.size else None
+    frac = delivered_mwh / accepted_mwh
+    # What a control step is long cannot be seen any finer.
+    allowed_s = float(dt_s[0]) + (15.0 * SECONDS_PER_MINUTE if within_s is None else within_s)
+    is_met = frac >= MET_ENERGY_FRAC and response_s is not None and response_s <= allowed_s
+    return Delivery(
+        accepted_mwh=accepted_mwh, delivered_mwh=delivered_mwh, frac=frac, response_s=response_s, is_met=is_met
+    )  # fmt: skip
+
+
+def _by_minute(minute: IntArray, dt_s: FloatArray, mw: FloatArray) -> FloatArray:
+    means: FloatArray = np.bincount(minute, weights=mw * dt_s) / np.maximum(np.bincount(minute, weights=dt_s), 1e-9)
+    return means
+
+
+def interval(hits: int, of: int, level: float = 0.95) -> tuple[float, float]:
+    """Clopper-Pearson interval of a share; nothing is known of none."""
+    tail = 0.5 * (1.0 - level)
+    low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, of - hits + 1))
+    high = 1.0 if hits == of else float(beta.ppf(1.0 - tail, hits + 1, of - hits))
+    return round(low, _DIGITS), round(high, _DIGITS)
+
+
+def campaign_facts(
+    judged: Mapping[str, Judged], deliveries: Mapping[str, Delivery], calls: Sequence[Mapping[str, Any]], offers: Sequence[Kept]
+) -> dict[str, Any]:
+    """The figures of a campaign.
+
+    Args:
+        judged: By call.
+        deliveries: By call, of those that were taken whole or in part.
+        calls: What was called, as facts, in order; each with `id` and `duration_h`.
+        offers: Every offer that was checked against the true course.
+    """
+    taken = [name for name, one in judged.items() if one.outcome != "refused" and name in deliveries]
+    asked = [deliveries[name] for name in taken if deliveries[name].is_met is not None]
+    met = sum(bool(one.is_met) for one in asked)
+    hours = {call["id"]: call["duration_h"] for call in calls}
+    perfect_mwh = sum(one.perfect_mw * hours[name] for name, one in judged.items())
+    accepted_mwh = sum(one.accepted_true_mw * hours[name] for name, one in judged.items())
+    within = [one.response_s for one in asked if one.response_s is not None]
+    promised = sum(one.accepted_mwh for one in asked)
+    return {
+        "events": len(calls),
+        "accepted": sum(one.outcome == "accepted" for one in judged.values()),
+        "accepted_in_part": sum(one.outcome == "part" for one in judged.values()),
+        "refused": sum(one.outcome == "refused" for one in judged.values()),
+        "unjudged": len(calls) - len(judged),
+        "accepted_energy_frac": _share(accepted_mwh, perfect_mwh),
+        "met_frac": _share(met, len(asked)),
+        "met_of": len(asked),
+        "met_interval": interval(met, len(asked)) if asked else None,
+        "asked_nothing": len(taken) - len(asked),
+        "offer_calibration": {
+            f"p{100 * c:g}": _share(sum(o.kept[k] for o in offers), len(offers)) for k, c in enumerate(CONFIDENCES)
+        },
+        "offers_checked": len(offers),
+        "offer_interval": {
+            f"p{100 * c:g}": interval(sum(o.kept[k] for o in offers), len(offers)) if offers else None
+            for k, c in enumerate(CONFIDENCES)
+        },
+        "energy_delivered_frac": _share(sum(one.delivered_mwh for one in asked), promised),
+        "response_s_p95": round(float(np.percentile(within, 95)), 1) if within else None,
+        "per_event": [
+            {
+                **call,
+                **({} if call["id"] not in judged else _rounded(asdict(judged[call["id"]]))),
+                **({} if call["id"] not in deliveries else {"delivery": _rounded(asdict(deliveries[call["id"]]))}),
+            }
+            for call in calls
+        ],
+    }
+
+
+def _share(part: float, whole: float) -> float | None:
+    return round(part / whole, _DIGITS) if whole > 0.0 else None
+
+
+def _rounded(facts: dict[str, Any]) -> dict[str, Any]:
+    return {key: round(value, 3) if isinstance(value, float) else value for key, value in facts.items()}
