@@ -47,7 +47,7 @@ def add_qualify_command(commands: Any) -> None:
     )
     parser.add_argument("--connection", help="whose import is called; the largest one to the grid without it")
     parser.add_argument("--up-mw", type=float, default=90.0, help="less import that the park declares [MW] (default: 90)")
-    parser.add_argument("--down-mw", type=float, default=30.0, help="more import [MW] (default: 30)")
+    parser.add_argument("--down-mw", type=float, default=90.0, help="more import [MW] (default: 90)")
     parser.add_argument("--json", dest="json_file", type=Path, metavar="FILE", help="the certificate for machines")
     parser.add_argument("--html", type=Path, metavar="FILE", help="the certificate as one page")
     parser.add_argument("more", nargs="*", help="further words for the simulated test, after --")

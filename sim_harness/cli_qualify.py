@@ -39,7 +39,7 @@ def add_qualify_command(commands: Any) -> None:
     )
     parser.add_argument("--connection", help="whose import is called; the largest one to the grid without it")
     parser.add_argument("--up-mw", type=float, default=90.0, help="less import that the park declares [MW] (default: 90)")
-    parser.add_argument("--down-mw", type=float, default=30.0, help="more import [MW] (default: 30)")
+    parser.add_argument("--down-mw", type=float, default=90.0, help="more import [MW] (default: 90)")
     parser.add_argument("--begin", type=float, default=8.0, metavar="H", help="hour of the day at which it begins (default: 8)")
     parser.add_argument(
         "--policy", choices=[p for p in POLICIES if p != "none"], default="mpc", help="who controls (default: mpc)"
