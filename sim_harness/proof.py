@@ -67,8 +67,10 @@ def proofs_of_run(
 
 
 def _declared(heard: Declarations, call: Call) -> Steps | None:
-    """What the plan in force when the call came had for the time around it."""
-    return heard.import_mw(ConnectionId(call.connection), call.asked_at, call.start - BEFORE, call.end + AFTER)
+    """What the plan in force when the call came had; for the time before that plan, what the one in force then had."""
+    connection, span = ConnectionId(call.connection), (call.start - BEFORE, call.end + AFTER)
+    found = heard.import_mw(connection, call.asked_at, *span)
+    return None if found is None else found.filled(heard.import_mw(connection, span[0], *span))
 
 
 def _confirmed(heard: Declarations, evidence: Evidence) -> tuple[AssetEvidence, ...]:

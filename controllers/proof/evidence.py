@@ -124,6 +124,12 @@ class Steps:
         means: FloatArray = np.divide(sums, counts, out=np.full(n, np.nan), where=counts > 0)
         return Steps(self.start, self.step_s * size, means)
 
+    def filled(self, earlier: Steps | None) -> Steps:
+        """With what another on the same steps knows where this one knows nothing."""
+        if earlier is None or (earlier.start, earlier.step_s, len(earlier.values)) != (self.start, self.step_s, len(self.values)):
+            return self
+        return replace(self, values=np.where(np.isfinite(self.values), self.values, earlier.values))
+
     def at_steps_of(self, other: Steps) -> FloatArray:
         """This one's value for each step of a finer one, by where the finer one begins."""
         offset_s = (other.start - self.start).total_seconds()

@@ -92,7 +92,7 @@ def evidence_of(store: ProofStore, park: Park, event_id: str, now: datetime) -> 
         call=call,
         fine=Steps(start, fine_s, _net(store, call.connection, start, end, timedelta(seconds=fine_s))),
         registers=_registers(store, park, call, others, end),
-        declared=None if declared is None else _flow(declared, call.connection, start, call.end + AFTER),
+        declared=_declared_flow(store, call, declared),
         past_declared=_past_declared(store, call, park, others),
         assets=_assets(store, park, (call, assets), (start, end), declared),
         sums_up=sums_up,
@@ -151,6 +151,14 @@ def _declared(store: ProofStore, known_at: datetime) -> Mapping[str, Any] | None
     except msgspec.DecodeError as error:
         raise StoreError(f"plan {row.plan_id}: its facts cannot be read: {error}") from error
     return facts
+
+
+def _declared_flow(store: ProofStore, call: Call, declared: Mapping[str, Any] | None) -> Steps | None:
+    """Of the plan before the call; for the time before that plan, of the one in force then."""
+    span = (call.start - BEFORE, call.end + AFTER)
+    found = None if declared is None else _flow(declared, call.connection, *span)
+    earlier = _declared(store, span[0])
+    return None if found is None else found.filled(None if earlier is None else _flow(earlier, call.connection, *span))
 
 
 def _flow(facts: Mapping[str, Any], connection: str, start: datetime, end: datetime) -> Steps | None:

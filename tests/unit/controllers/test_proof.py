@@ -145,6 +145,13 @@ def test_the_declared_schedule_judges_where_there_is_one_and_every_rule_is_shown
     assert prove(evidence(declared=flat(95.0)), "beijing").rule == "beijing"
 
 
+def test_what_one_plan_does_not_reach_the_plan_before_it_fills() -> None:
+    late = replace(flat(95.0), values=np.concatenate((np.full(4, np.nan), np.full(12, 95.0))))
+    assert late.filled(flat(97.0)).values.tolist() == [97.0] * 4 + [95.0] * 12
+    assert late.filled(None) is late
+    assert late.filled(replace(flat(97.0), step_s=60.0)) is late
+
+
 def test_each_rule_comes_with_its_error_on_days_without_a_call() -> None:
     noisy = registers()
     rng = np.random.default_rng(1)
