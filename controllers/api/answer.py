@@ -27,9 +27,7 @@ def answer(what: object, status: int = 200, headers: dict[str, str] | None = Non
     return Raw(_ENCODER.encode(what), status, headers)
 
 
-def answers(
-    kind: type, status: int = 200, said: str = "as asked", **refusals: str
-) -> dict[int | str, dict[str, Any]]:
+def answers(kind: type, status: int = 200, said: str = "as asked", **refusals: str) -> dict[int | str, dict[str, Any]]:
     """What a route answers, for its description.
 
     Args:
