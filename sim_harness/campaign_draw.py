@@ -14,6 +14,7 @@ from sim_harness.faults import FaultEntry
 from sim_harness.grid.events import EventKind, ScenarioEvent
 from vpp.ids import ConnectionId
 from vpp.park import Park
+from vpp.units import HOURS_PER_DAY
 
 __all__ = ["FAULTS", "Drawn", "days_for", "draw_calls", "sized"]
 
@@ -38,6 +39,8 @@ _SIZE_FRAC: Final = (0.2, 1.5)
 _ANYWAY_MW: Final = (5.0, 60.0)
 _LEAST_OFFER_MW: Final = 2.0
 _MINUTES_PER_H: Final = 60.0
+#: A run ends this long after the last call, at a whole quarter of a day. [h]
+_AFTER_H, _QUARTER_DAY_H = 3.0, 6.0
 #: Faults of an ordinary bad day, by rate; made up, as all rates of the fault injector are.
 FAULTS: Final = (
     FaultEntry(kind="lost", rate_per_day=2.0, share_frac=0.3),
@@ -124,9 +127,9 @@ def draw_calls(park: Park, events: int, seed: int) -> tuple[Drawn, ...]:
 
 
 def days_for(calls: Sequence[Drawn]) -> float:
-    """Whole days that hold all calls and what comes after them."""
+    """Quarters of a day that hold all calls and what comes after them."""
     last_h = max(call.start_h + call.duration_h for call in calls)
-    return float(np.ceil((last_h + 3.0) / 24.0))
+    return float(np.ceil((last_h + _AFTER_H) / _QUARTER_DAY_H)) * _QUARTER_DAY_H / HOURS_PER_DAY
 
 
 def sized(park: Park, call: Drawn, expected_mw: float, offered_mw: float) -> ScenarioEvent:

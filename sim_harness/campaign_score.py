@@ -95,10 +95,12 @@ def delivery_of(
     sign, held_mw, within_s = promise
     ends_s, dt_s, actual_mw = traces[0].steps(connection, *span)
     _, _, twin_mw = traces[1].steps(connection, *span)
-    minute = ((ends_s - dt_s) // SECONDS_PER_MINUTE).astype(np.int64)
+    # Where a control step is longer than a minute, it is the minute.
+    span_s = max(SECONDS_PER_MINUTE, float(dt_s.max()))
+    minute = ((ends_s - dt_s) // span_s).astype(np.int64)
     asked, change = (_by_minute(minute, dt_s, mw) for mw in (sign * (twin_mw - held_mw), sign * (twin_mw - actual_mw)))
     asked = np.maximum(asked, 0.0)
-    minute_h = s_to_h(SECONDS_PER_MINUTE)
+    minute_h = s_to_h(span_s)
     accepted_mwh = float(asked.sum()) * minute_h
     delivered_mwh = float(np.clip(change, 0.0, asked).sum()) * minute_h
     if asked.mean() < NOTHING_MW:
