@@ -28,7 +28,7 @@ from controllers.loops.plan import Made
 from controllers.loops.recorder import RECORD_EVERY, Recorder, run_recorder
 from controllers.loops.registers import PeakFacts
 from controllers.loops.settle import run_settle
-from controllers.loops.ticks import Wakes, woken
+from controllers.loops.ticks import Wakes, between, woken
 from controllers.loops.watchman import Watchman
 from controllers.planner.publish import plan_facts
 from controllers.service import Controller, Remembered
@@ -185,7 +185,7 @@ class Books:
             return controller.supervisor.watched(ticks, name, budget_s)
 
         async def record() -> None:
-            await run_recorder(watched("recorder", self.clock.every(RECORD_EVERY), 1.0), self.recorder, every_tick)
+            await run_recorder(watched("recorder", between(self.clock, RECORD_EVERY), 1.0), self.recorder, every_tick)
 
         async def ask() -> None:
             await run_asks(watched("asks", woken(self.clock, LOOK_EVERY, self.ask_wakes), 60.0), desk)
@@ -250,6 +250,7 @@ class Books:
         """How the loops fare, for whoever asks from another process."""
         late_s, delays_s = controller.dispatch_wakes.late_s, controller.commander.counters.ack_delay_s
         return {
+            "at": self.clock.now().isoformat(),
             "loops": {name: asdict(health) for name, health in controller.supervisor.health.items()},
             "dispatch_late_p99_s": _p99(late_s),
             "dispatch_brought_on": controller.dispatch_wakes.brought_on,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from datetime import timedelta
 from multiprocessing.connection import Connection as Pipe
 from typing import Final
 
@@ -15,13 +16,15 @@ from controllers.books import Books, open_books
 from controllers.bus.mqtt import MqttBus, MqttSettings
 from controllers.clock import Clock
 from controllers.family import Call, Word
-from controllers.foreteller import ForecastSetup, StandingForeteller
 from controllers.flexibility.correction import Correction, correction_file_of, load_correction
+from controllers.foreteller import ForecastSetup, StandingForeteller
 from controllers.log import log_to
 from controllers.loops.forecast import Foreteller
 from controllers.loops.forecast_room import ForecastRoom
 from controllers.loops.resident import ResidentForecaster
+from controllers.loops.ticks import between
 from controllers.loops.worker import ProcessWorker
+from controllers.pauses import keep_pauses_short, run_tidy
 from controllers.planner.rule_file import load_thresholds, rule_file_of
 from controllers.planner.rules import RuleThresholds
 from controllers.service import Controller, ControllerSettings
@@ -67,14 +70,14 @@ def _thresholds(settings: Settings) -> RuleThresholds:
     return load_thresholds(rule_file_of(settings.park)) if settings.park is not None else RuleThresholds()
 
 
-def _foreteller(settings: Settings, park: Park, make: Call | None, worker: ProcessWorker) -> Foreteller | None:
-    """Who forecasts: whoever is given, as by a simulation, or the service by itself; nobody for a park without farms."""
-    if make is not None:
 def _taught(settings: Settings) -> Correction:
     """What replayed offers of the park that it controls have taught."""
     return load_correction(correction_file_of(settings.park)) if settings.park is not None else Correction()
 
 
+def _foreteller(settings: Settings, park: Park, make: Call | None, worker: ProcessWorker) -> Foreteller | None:
+    """Who forecasts: whoever is given, as by a simulation, or the service by itself; nobody for a park without farms."""
+    if make is not None:
         return ResidentForecaster(make, worker)
     setup = ForecastSetup.of(settings, park)
     return StandingForeteller(setup, worker) if settings.forecast.enabled and setup.farms else None
@@ -116,14 +119,20 @@ async def _run(pipe: Pipe, settings: Settings, site: tuple[Park, str], make: Cal
     with workers[0] as solver, workers[1] as forecaster, workers[2] as trainer, offers:
         foreteller = _foreteller(settings, park, make, forecaster)
         controller = Controller(park, bus, clock, how, foreteller, solver, before=books.remembered())
+        controller.offer(offers, _taught(settings))
         loops = books.attach(controller, bus)
         if isinstance(foreteller, StandingForeteller):
             loops += ForecastRoom.of(settings, controller, foreteller, trainer, _weather(settings, clock)).loops()
-        controller.offer(offers, _taught(settings))
+
+        async def tidy() -> None:
+            # Once in a second of the machine, whatever the speed.
+            await run_tidy(between(clock, timedelta(seconds=max(settings.clock.speed, 1.0))))
+
+        keep_pauses_short()
         log.info("controller.started", park=park.id, epoch=controller.commander.epoch, assets=len(park.assets))
         pipe.send(Word(ready=True, text=_about_models(foreteller)))
         try:
-            await controller.run(Loop("bus", bus.run), *loops)
+            await controller.run(Loop("bus", bus.run), Loop("tidy", tidy), *loops)
         except asyncio.CancelledError:
             log.info("controller.asked_to_end")
         finally:
