@@ -141,8 +141,9 @@ class Emergency:
 
 
 def emergency_on(events: Iterable[Event], connection: ConnectionId, at: datetime) -> Emergency | None:
-    """Emergencies in force on a connection; None without any."""
-    binding = [e for e in events if e.kind == "emergency" and e.connection == connection and e.in_force(at)]
+    """Emergencies in force on a connection; None without any. One at a cluster's own meter says nothing of the connection's."""
+    mine = (e for e in events if e.kind == "emergency" and e.connection == connection and e.asset_id is None)
+    binding = [event for event in mine if event.in_force(at)]
     if not binding:
         return None
     least = min(binding, key=lambda event: (event.target_mw, event.event_id))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from controllers.bus.local import LocalBus
-from controllers.dispatch.guard import GuardRule, Overload, Watch, arming_of, ladder_of, watched
+from controllers.dispatch.guard import GuardRule, Overload, Watch, arming_of, emergency_on, ladder_of, watched
 from controllers.dispatch.snapshot import Reported, Snapshot
 from controllers.loops.commander import Commander
 from controllers.loops.guard import Guard
 from sim_harness.clock import SimClock
 from tests.world_builders import BASE, BATTERY, STACKS, START, asset, connection, park
+from vpp.events import Event
 from vpp.ids import AreaId, AssetId, ConnectionId
 from vpp.park.plates import FeederPlate
 from vpp.wire.codec import decode
@@ -107,3 +109,12 @@ async def test_every_device_on_a_ladder_hears_its_place_and_who_joins_late_too()
     heard: dict[str, Arm] = {}
     bus.subscribe(filter_of("test", Channel.ASSET_ARM), lambda t, p: heard.update({t: decode(Arm, t, p)}))
     assert len(heard) == 3
+
+
+def test_an_emergency_at_a_clusters_own_meter_is_none_of_the_connections() -> None:
+    times = (START, START + timedelta(hours=1), START, START)
+    here = Event("e1", "emergency", GRID, 50.0, *times)
+    found = emergency_on([here, replace(here, event_id="e2", target_mw=5.0, asset_id=H2)], GRID, START)
+    assert found is not None
+    assert (found.event_id, found.at_most_mw) == ("e1", 50.0)
+    assert emergency_on([here], GRID, START + timedelta(hours=1)) is None
