@@ -20,6 +20,7 @@ from scipy.sparse import coo_matrix, csc_matrix, hstack, vstack
 from controllers.flexibility.batches import batches_behind
 from controllers.flexibility.window import Window
 from controllers.planner.asks import REBOUND_CNY_PER_MWH, REBOUND_FRAC, REBOUND_SPAN
+from controllers.planner.blocks.quota import BAND_KINDS, band_limits
 from controllers.planner.draw import draw
 from controllers.planner.highs import independent_parts
 from controllers.planner.kept import KeptModel, Solved
@@ -39,6 +40,8 @@ _MISSED_CNY_PER_MWH: Final = 4_000.0
 _ANY_MW: Final = 1e5
 _TINY_CNY: Final = 1.0
 _FARMS: Final = ("wind", "solar")
+#: By kind, what is no more of in a window than without a call.
+_NOT_PROMISED: Final = {"feeder": "interrupted_mw", "thermal_unit": "power_mw"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,7 @@ class _Program:
         running = sum((b.running_mw for b in self._batches), np.zeros(grid.n))
         if gives:
             row_high[self.keep[steps]] = running[steps] - sum(b.worst_mw for b in self._batches)
+            self._keep_back(steps, base, low, high)
             before_mw = float(self.net_mw(base)[max(int(steps[0]) - 1, 0)])
             most_mw = REBOUND_FRAC * sum(self.problem.park.connection(c.connection_id).import_limit_mw for c in self._meter)
             row_high[self.back[window.after(grid, REBOUND_SPAN)]] = before_mw + most_mw
@@ -183,6 +187,17 @@ class _Program:
             low[self.level] = high[self.level] = no_further_mw
             high[(self.over if gives else self.under)[steps]] = np.inf
         return self.solve(cost, (low, high), (row_low, row_high))
+
+    def _keep_back(self, steps: IntArray, base: FloatArray, low: FloatArray, high: FloatArray) -> None:
+        """Not promised: customers' feeders, units that take long to come, and what smelters give for minutes below their band."""
+        for planned in self.blueprint.planned:
+            asset = self.problem.park.asset(planned.asset_id)
+            if asset.kind in _NOT_PROMISED:
+                columns = planned.quantities[_NOT_PROMISED[asset.kind]][steps]
+                high[columns] = np.minimum(high[columns], base[columns])
+            elif asset.kind in BAND_KINDS:
+                columns = planned.quantities["power_mw"][steps]
+                low[columns] = np.maximum(low[columns], np.minimum(base[columns], band_limits(asset).low_mw))
 
     def _waste_nothing(self, steps: IntArray, base: FloatArray, low: FloatArray, high: FloatArray) -> None:
         """To take more is to use more: no wind is curtailed for it, nothing vented, and no store turned against itself."""
