@@ -8,7 +8,7 @@ nothing by a person's override from the start to the end of the longer call, in 
 `emerald`: the test bed of the Phoenix field demonstration behind the same controller, called for what its record shows.
 
 `month`: the green share of computing on days that stand for `real-month`, as the power comes straight from wind and sun, for
-policies that do nothing, that plan with real forecasts, and that know the future.
+policies that do nothing, that plan with real forecasts, and that know the future; stores stand still unless `--storage free`.
 
     python benchmarks/bench_compute_shift.py [--parts peak emerald month] [--data DIR] [--json FILE] [--figure FILE.png]
 """
@@ -120,13 +120,13 @@ def calls_at(
     )
 
 
-def hold_storage(call: ScenarioEvent) -> Callable[[Controller], None]:
-    """Holds every store of the park at no power while a call lasts, as the person on duty would."""
+def hold_storage(call: ScenarioEvent | None = None) -> Callable[[Controller], None]:
+    """Holds every store of the park at no power, while a call lasts or all the time, as the person on duty would."""
 
     def hold(controller: Controller) -> None:
         at = controller.clock.now()
         stores = [a.id for kind in ("battery", "compressed_air") for a in controller.park.assets_of(kind)]
-        span = (call.start(at), call.end(at))
+        span = (at, None) if call is None else (call.start(at), call.end(at))
         controller.inbox.decided(Override(i, PinPower(0.0), *span, "bench", "storage is not to help", at, at) for i in stores)
 
     return hold
@@ -446,21 +446,22 @@ def month_scenarios(sample: str, data_dir: Path | None) -> list[tuple[Scenario, 
     return found
 
 
-def measure_month(sample: str, data_dir: Path | None, cache: Path) -> dict[str, Any]:
+def measure_month(sample: str, data_dir: Path | None, cache: Path, storage: str) -> dict[str, Any]:
     """Each policy on each chain; a chain that is done lies in the cache, so that the part can be stopped and resumed."""
+    prepare = hold_storage() if storage == "held" else None
     chains = month_scenarios(sample, data_dir)
     rows: list[dict[str, Any]] = []
     for scenario, weight in chains:
         row: dict[str, Any] = {"start": scenario.start.isoformat(), "days": scenario.days, "weight": weight}
         for policy in MONTH_POLICIES:
-            kept = cache / f"{scenario.start:%Y%m%d}-{scenario.days:g}-{MONTH_STEP_S:g}-{policy}.json"
+            kept = cache / f"{scenario.start:%Y%m%d}-{scenario.days:g}-{MONTH_STEP_S:g}-{storage}-{policy}.json"
             if not kept.exists():
-                facts = _month_facts(run_scenario(scenario, RunOptions(policy, data_dir)))
+                facts = _month_facts(run_scenario(scenario, RunOptions(policy, data_dir, prepare=prepare)))
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 kept.write_text(json.dumps(facts), encoding="utf-8")
             row[policy] = json.loads(kept.read_text(encoding="utf-8"))
         rows.append(row)
-    return {"sample": sample, "step_s": MONTH_STEP_S, "chains": rows, **gain_of(rows)}
+    return {"sample": sample, "storage": storage, "step_s": MONTH_STEP_S, "chains": rows, **gain_of(rows)}
 
 
 def _month_facts(outcome: Outcome) -> dict[str, Any]:
@@ -509,6 +510,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--policy", choices=("rules", "mpc"), default="mpc", help="who plans on the peak day")
     parser.add_argument("--sample", default="1x3x2", help="of the month: parts x levels x days")
+    parser.add_argument("--storage", choices=("held", "free"), default="held", help="of the month: whether stores may move")
     parser.add_argument("--data", type=Path, default=default_data_dir())
     parser.add_argument("--json", type=Path, default=Path("out/bench/compute_shift.json"))
     parser.add_argument("--figure", type=Path, default=None)
@@ -520,7 +522,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif part == "emerald":
             known["emerald"] = measure_emerald(told.data, told.figure)
         else:
-            known["month"] = measure_month(told.sample, told.data, told.json.parent / "compute_shift_month")
+            known["month"] = measure_month(told.sample, told.data, told.json.parent / "compute_shift_month", told.storage)
         told.json.parent.mkdir(parents=True, exist_ok=True)
         told.json.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
         print(json.dumps({part: known.get(part, known.get(f"peak.{told.policy}"))}, indent=1))  # noqa: T201  what it is for
