@@ -126,8 +126,10 @@ def hold_storage(call: ScenarioEvent | None = None) -> Callable[[Controller], No
     def hold(controller: Controller) -> None:
         at = controller.clock.now()
         stores = [a.id for kind in ("battery", "compressed_air") for a in controller.park.assets_of(kind)]
-        span = (at, None) if call is None else (call.start(at), call.end(at))
-        controller.inbox.decided(Override(i, PinPower(0.0), *span, "bench", "storage is not to help", at, at) for i in stores)
+        start, end = (at, None) if call is None else (call.start(at), call.end(at))
+        controller.inbox.decided(
+            Override(i, PinPower(0.0), start, end, "bench", "storage is not to help", at, at) for i in stores
+        )
 
     return hold
 
