@@ -192,7 +192,8 @@ class _Program:
         """Not promised: customers' feeders, units that take long to come, and what smelters give for minutes below their band."""
         for planned in self.blueprint.planned:
             asset = self.problem.park.asset(planned.asset_id)
-            if asset.kind in _NOT_PROMISED:
+            # Units led by steam have no power of their own choice.
+            if asset.kind in _NOT_PROMISED and _NOT_PROMISED[asset.kind] in planned.quantities:
                 columns = planned.quantities[_NOT_PROMISED[asset.kind]][steps]
                 high[columns] = np.minimum(high[columns], base[columns])
             elif asset.kind in BAND_KINDS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -19,14 +19,21 @@ from controllers.flexibility.sure import CONFIDENCES, Spread, sure_level_mw
 from controllers.flexibility.window import Direction, Window
 from controllers.planner import Problem
 from controllers.planner.asks import held_by_events, rebounds_after
+from controllers.planner.assemble import assemble
+from controllers.planner.blocks.quota import BAND_KINDS, band_limits
+from controllers.planner.horizon import planning_grid
+from controllers.planner.outlook import Outlook
+from controllers.planner.situation import read_situation
 from controllers.planner.stochastic.weather import available_scenarios
 from tests.builders_control import BASE, CAST, GRID, MORNING, PARK_BATTERY, forecast_of, problem_of
 from vpp.errors import ParkError, PlanError
 from vpp.events import Event
 from vpp.ids import AssetId
+from vpp.park import load
 from vpp.units import FloatArray
 
 HOUR = timedelta(hours=1)
+SEEDS = Path(__file__).resolve().parents[3] / "seeds"
 #: Half a day of quarters: long enough for a call, what is taken back, and the hours behind.
 N = 48
 PLAIN = Correction()
@@ -146,6 +153,23 @@ def test_what_an_accepted_call_needs_is_not_sold_twice() -> None:
     assert beside.net_mw[steps].max() == pytest.approx(level, abs=0.1)
     assert beside.net_mw[steps].mean() - beside.level_mw[0] <= 0.5
     assert beside.level_mw[1] >= apart.level_mw[0] - 1e-6
+
+
+def test_of_the_whole_park_no_feeder_no_slow_unit_and_no_smelter_below_its_band_is_promised() -> None:
+    at = datetime(2026, 1, 2, 9, tzinfo=UTC)
+    park = load(SEEDS, at=at.date())
+    situation = read_situation(park, at, None)
+    forecast = Outlook.plain().forecast(park, planning_grid(at), {})
+    asked = assemble(park, situation.snapshot, forecast, {})
+    meter = [c.id for c in park.connections if c.is_grid]
+    course = held(asked, meter, course_of(asked), [Window("give", at + HOUR, at + 2 * HOUR)])
+    assert course.level_mw[0] < course.net_mw[4:8].max() - 50.0
+    for i, change, before in zip(course.asset_ids, course.power_mw[0], course.before_mw[0], strict=True):
+        asset = park.asset(i)
+        if asset.kind in ("feeder", "thermal_unit"):
+            assert change >= -1e-6, i
+        elif asset.kind in BAND_KINDS:
+            assert before + change >= min(before, band_limits(asset).low_mw) - 1e-6, i
 
 
 def test_a_window_beyond_the_plan_is_refused_and_so_is_one_that_runs_backwards() -> None:
