@@ -59,7 +59,7 @@ _BUDGETS_S: Final[Mapping[str, float]] = {"forecast": 120.0, "plan": 300.0, "gua
 _GUARD_EVERY: Final = timedelta(seconds=1)
 _LOOK_AGAIN_S: Final = 0.5
 #: Calls whose answers are said again.
-_ANSWERS_KEPT: Final = 1_000
+_ANSWERS_KEPT: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)

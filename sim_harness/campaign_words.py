@@ -11,7 +11,7 @@ from sim_harness.weather.source import default_data_dir
 
 __all__ = ["add_campaign_command"]
 
-_MOST_EVENTS: Final = 1_000
+_MOST_EVENTS: Final = 999
 
 
 def add_campaign_command(commands: Any, act: Callable[[argparse.Namespace], int]) -> None:

@@ -478,7 +478,7 @@ def test_what_was_asked_is_in_the_audit_with_who_asked(operator: httpx.Client) -
 def test_health_is_open_and_readiness_names_what_is_missing(api: RunningApi, tmp_path: Path) -> None:
     assert api.client(None).get("/healthz").json() == {"status": "ok"}
     ready = until(lambda: (said := api.client(None).get("/readyz")).status_code == 200 and said.json())
-    assert ready["checks"] == {"store": "ok", "bus": "ok", "controller": "ok"}
+    assert ready["checks"] == {"store": "ok", "bus": "ok", "controller": "ok", "ledger": "ok"}
     with running_api(tmp_path) as fresh:
         said = fresh.client(None).get("/readyz")
         assert (said.status_code, said.json()["checks"]["controller"]) == (503, "not heard yet")
