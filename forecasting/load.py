@@ -71,7 +71,7 @@ class Meters:
     def of(cls, histories: Sequence[PowerHistory], rows: Rows) -> Meters:
         """The meters of some loads, as some origins know them."""
         told = [one for one in histories if one.value.size]
-        start = min((one.start for one in told), default=rows.origin.min())
+        start = min((one.start for one in told), default=np.datetime64("1970-01-01", "us"))
         size = max((int((one.start - start) // STEP_US) + one.value.size for one in told), default=0)
         value = np.full((len(histories), size), np.nan)
         known = np.zeros((len(histories), rows.origin.size), dtype=np.int64)
@@ -199,7 +199,7 @@ def _smoothed(value: FloatArray) -> FloatArray:
 
 def _misses(meters: Meters) -> tuple[FloatArray, ...]:
     """By how much the profile of then missed the last reading and the last hour, day and week; NaN if old, shapes (M, N)."""
-    low, high = max(0, int(meters.known.min()) - STEPS_PER_WEEK), int(meters.known.max())
+    low, high = max(0, int(meters.known.min(initial=meters.value.shape[1])) - STEPS_PER_WEEK), int(meters.known.max(initial=0))
     missed, end = meters.missed(low, high), meters.known - low
     spans = (STEPS_PER_H, STEPS_PER_DAY, STEPS_PER_WEEK)
     told = (_at(missed, end - 1), *(_mean_before(missed, end, steps) for steps in spans))

@@ -50,6 +50,8 @@ RUN_COLUMNS: Final[Mapping[FarmKind, list[int]]] = {
     "solar": [number for number, name in enumerate(SOLAR_COLUMNS) if name.startswith("run_")],
     "load": [number for number, name in enumerate(LOAD_COLUMNS) if name.startswith("run_")],
 }
+#: Rows of a load that are looked at for one that is learnt from; those of its first week have no profile.
+SPARE: Final = 2
 SPEED_COLUMN: Final = WIND_COLUMNS.index("speed100_m_s")
 PROFILE_COLUMN: Final = LOAD_COLUMNS.index("profile_frac")
 
@@ -123,11 +125,17 @@ def training_set(
     """
     rng = np.random.default_rng([settings.seed, len(pasts)])
     rows = _sample(known_at, settings, rng)
-    parts = [_farm_rows(kind, past, pasts, codes[past.site.asset_id], rows) for past in pasts]
+    if kind == "load":
+        most = settings.load_rows * SPARE // len(pasts)
+        rows_of = [_metered(past, rows, most, rng) for past in pasts]
+    else:
+        rows_of = [rows] * len(pasts)
+    parts = [_farm_rows(kind, past, pasts, codes[past.site.asset_id], own) for past, own in zip(pasts, rows_of, strict=True)]
     x = np.concatenate([part[0] for part in parts])
     y = np.concatenate([part[1] for part in parts])
     scale = np.concatenate([part[2] for part in parts])
-    blocks = np.tile((rows.middle - np.datetime64("1970-01-01", "us")) // np.timedelta64(BLOCK), len(pasts))
+    middle = np.concatenate([own.middle for own in rows_of])
+    blocks = (middle - np.datetime64("1970-01-01", "us")) // np.timedelta64(BLOCK)
     usable = np.flatnonzero(~np.isnan(y))
     if usable.size < settings.leaf_rows * BLOCKS_PER_FOLD:
         return None
@@ -156,6 +164,14 @@ def _sample(known_at: datetime, settings: ForecastSettings, rng: np.random.Gener
     first = origin - (origin - np.datetime64("1970-01-01", "us")) % STEP_US
     middle = first[:, None] + ahead * STEP_US + STEP_US // 2
     return Rows(np.repeat(origin, INTERVALS_PER_ORIGIN), middle.reshape(-1))
+
+
+def _metered(past: Past, rows: Rows, most: int, rng: np.random.Generator) -> Rows:
+    """Some of the rows at which a load was metered: features of those that are not learnt from cost as much as the others'."""
+    told = np.flatnonzero(~np.isnan(past.history.at(past.history.position(rows.middle))))
+    if told.size > most:
+        told = np.sort(rng.choice(told, most, replace=False))
+    return Rows(rows.origin[told], rows.middle[told])
 
 
 def _farm_rows(

@@ -27,8 +27,8 @@ from vpp.units import FloatArray
 
 __all__ = ["LoadDoor", "metered_mw"]
 
-#: Twenty weeks before a run: the profile's six, and the rest to learn what it misses.
-PAST: Final = timedelta(weeks=20)
+#: Sixteen weeks before a run: the profile's six, and the rest to learn what it misses.
+PAST: Final = timedelta(weeks=16)
 PAST_SEED: Final = 20_260_101
 STEP_US: Final = np.timedelta64(STEP).astype("timedelta64[us]")
 
