@@ -14,6 +14,7 @@ import pytest
 
 from controllers.bus.local import LocalBus
 from controllers.flexibility.assess import Verdict
+from controllers.flexibility.correction import Correction
 from controllers.loops.asks import AskDesk
 from controllers.loops.inbox import Inbox
 from controllers.loops.mailbox import Mailbox
@@ -61,7 +62,7 @@ class Office:
     def on(cls, store: Store) -> Office:
         inbox = Inbox(LocalBus(), PARK.id, lambda: START)
         planner = PlanGuide(PARK, Known(Mailbox(forecast()), PeakMeter(PARK.zone)), InlineWorker())
-        return cls(store, inbox, OfferDesk(planner, inbox, InlineWorker(), courses=4))
+        return cls(store, inbox, OfferDesk(planner, inbox, InlineWorker(), Correction({}, 0.0), courses=4))
 
     def desk(self) -> AskDesk:
         found = AskDesk(PARK, self.store, self.inbox, self._replan, lambda: self.now)

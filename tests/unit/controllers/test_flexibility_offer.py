@@ -36,7 +36,7 @@ HOUR = timedelta(hours=1)
 SEEDS = Path(__file__).resolve().parents[3] / "seeds"
 #: Half a day of quarters: long enough for a call, what is taken back, and the hours behind.
 N = 48
-PLAIN = Correction()
+PLAIN = Correction(margin_frac=0.0)
 
 
 @cache
@@ -193,7 +193,7 @@ def test_a_target_within_reach_is_accepted_whole_one_beyond_it_in_part_and_one_t
 
 
 def test_what_cannot_be_promised_at_all_is_refused_with_the_reason_but_an_emergency_is_taken_as_far_as_it_goes() -> None:
-    careful = Correction({"give": (50.0, 50.0, 50.0)})
+    careful = Correction({"give": (50.0, 50.0, 50.0)}, 0.0)
     ask = Ask("peak", GRID, window("give", 4.0, 1.0), -20.0)
     refused = assessed(plan(), ask, careful)
     assert (refused.outcome, refused.accepted_mw, refused.reason.code) == ("refused", 0.0, "cannot_be_held")
@@ -253,7 +253,7 @@ def test_replays_teach_offers_that_are_kept_as_often_as_they_say() -> None:
         centre = rng.uniform(50.0, 150.0, n)
         return [Replay(Spread("give", c + rng.normal(0.0, 5.0, 16), 300.0), float(c + 3.0 + 10.0 * rng.normal())) for c in centre]
 
-    taught = learnt(replays(2_000), "chance")
+    taught = learnt(replays(2_000), "chance", margin_frac=0.0)
     fresh = replays(2_000)
     for confidence, low, high in ((0.5, 0.46, 0.54), (0.9, 0.88, 0.92), (0.99, 0.98, 1.0)):
         kept = np.mean([r.level_mw <= sure_level_mw(r.spread, confidence, taught.of(r.spread, confidence)) for r in fresh])
