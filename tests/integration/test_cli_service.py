@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from controllers.api.roles import Role
 from controllers.cli import main
+from controllers.flexibility.table import MeterOffer, OfferCell, OfferTable, Promise
 from tests.api_service import GRID, FieldTalk, RunningApi, running_api, until
 from tests.console_builders import NOW
 
@@ -147,3 +150,29 @@ def test_a_token_from_the_services_own_machine_opens_the_service(
 def test_a_length_beyond_what_a_token_lives_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["token", "viewer", "--hours", "1000"]) == 2
     assert f"for up to {timedelta(days=7).days} days" in capsys.readouterr().err
+
+
+def test_the_offer_is_asked_for_by_the_same_words_and_a_bound_is_no_promise(
+    terminal: Terminal, api: RunningApi, tmp_path: Path
+) -> None:
+    status, out, err = terminal.types("flexibility", role=Role.GRID)
+    assert (status, GRID in out) == (1, True)
+    assert "promises nothing yet" in err
+    at = datetime.fromisoformat(api.as_(Role.GRID).get("/v1/flexibility").json()["at"])
+    promises = tuple(
+        Promise(confidence=c, power_mw=mw, import_mw=60.0 - mw, cost_cny=900.0, cost_cny_per_mwh=300.0)
+        for c, mw in ((0.5, 41.0), (0.9, 32.0), (0.99, 23.0))
+    )
+    cells = tuple(
+        OfferCell(direction=way, start=at, duration_h=1.0, expected_import_mw=60.0, promises=promises) for way in ("give", "take")
+    )
+    meter = MeterOffer(connection=GRID, response_s={"give": 2.0, "take": None}, ramp_mw_per_min={"give": 23.0}, cells=cells)
+    table = OfferTable(
+        at=at, courses=20, confidences=(0.5, 0.9, 0.99), worth_cny_per_mwh=3000.0, events=(), learnt_from="", meters=(meter,)
+    )
+    api.store.remember("flexibility.current", msgspec.json.encode(table))
+    plot = tmp_path / "offer.png"
+    shown = terminal.right("flexibility", "--plot", str(plot), role=Role.GRID)
+    assert "23 (32, 41) 300" in shown
+    assert "90 % in 2 s" in shown
+    assert plot.read_bytes().startswith(b"\x89PNG")
