@@ -224,7 +224,7 @@ def plan_of(park: Park, start: datetime, n: int) -> m.PlanCurrent:
 
 def forecast_of(park: Park, start: datetime, n: int) -> m.ForecastCurrent:
     edges = tuple(start + t * QUARTER for t in range(n + 1))
-    farms = [a.id for a in park.assets if category_of(a.kind) in ("wind", "sun")]
+    farms = [a for a in park.assets if category_of(a.kind) in ("wind", "sun")]
     return m.ForecastCurrent(
         epoch=1,
         seq=1,
@@ -233,9 +233,12 @@ def forecast_of(park: Park, start: datetime, n: int) -> m.ForecastCurrent:
         levels=LEVELS,
         series=tuple(
             m.ForecastSeries(
-                id=farm,
-                quantity="available_mw",
-                values=tuple(tuple(-1.08 * power_at(park, farm, at) * (0.85 + 0.05 * k) for k in range(7)) for at in edges[:-1]),  # type: ignore[misc]  # seven
+                id=farm.id,
+                quantity="available_frac",
+                values=tuple(
+                    tuple(-1.08 * power_at(park, farm.id, at) / farm.plate.capacity_mw * (0.85 + 0.05 * k) for k in range(7))
+                    for at in edges[:-1]
+                ),
             )
             for farm in farms
         ),

@@ -12,6 +12,7 @@ import numpy as np
 
 from controllers.console.flows import category_of
 from controllers.console.palette import CATEGORIES, GRID, LINK, SOURCES
+from vpp.ids import AssetId
 from vpp.park import Park
 from vpp.timegrid import floor_to
 from vpp.units import FloatArray
@@ -102,15 +103,17 @@ def span_of(now: datetime) -> tuple[datetime, ...]:
     return tuple(first + t * QUARTER for t in range(round(2 * _DAY / QUARTER)))
 
 
-def columns_of(forecast: ForecastCurrent | None, starts: Sequence[datetime]) -> Matrix:
-    """The median of what each farm could generate, shape (N, T)."""
-    series = [] if forecast is None else [one for one in forecast.series if one.quantity == "available_mw"]
+def columns_of(forecast: ForecastCurrent | None, starts: Sequence[datetime], park: Park) -> Matrix:
+    """The median of what each farm could generate, shape (N, T), in MW."""
+    capacity_mw = {a.id: float(a.plate.capacity_mw) for a in park.assets if category_of(a.kind) in SOURCES}
+    told = [] if forecast is None else forecast.series
+    series = [one for one in told if one.quantity == "available_frac" and one.id in capacity_mw]
     power: FloatArray = np.full((len(series), len(starts)), np.nan)
     if forecast is not None:
         for t, start in enumerate(starts):
             if forecast.edges[0] <= start < forecast.edges[-1]:
                 i = bisect_right(forecast.edges, start) - 1
-                power[:, t] = [one.values[i][_MEDIAN] for one in series]
+                power[:, t] = [one.values[i][_MEDIAN] * capacity_mw[AssetId(one.id)] for one in series]
     return Matrix({one.id: n for n, one in enumerate(series)}, power)
 
 

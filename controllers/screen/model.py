@@ -172,7 +172,7 @@ class ScreenModel:
             [(a.id, "power_mw") for a in park.assets] + [(c.id, "import_mw") for c in park.connections], starts
         )
         could = self._matrix([(farm, "available_mw") for farm in farms], starts)
-        planned, expected = self._memory.matrix(subjects, starts), columns_of(self.source.forecast(), starts)
+        planned, expected = self._memory.matrix(subjects, starts), columns_of(self.source.forecast(), starts, park)
         self._memory.forget(starts[0])
         charts: dict[Language, dict[str, dict[str, Any]]] = {one: {} for one in LANGUAGES}
         for area in ("", *park.area_ids):

@@ -8,14 +8,19 @@ import pytest
 from msgspec.structs import replace as changed
 
 from controllers.api.live_state import AssetLive, AssetMode, CommandLive
-from controllers.screen.curves import QUARTER, Matrix, PlanMemory, area_curves, span_of
+from controllers.loops.commander import Stamp
+from controllers.loops.forecast import forecast_message
+from controllers.screen.curves import QUARTER, Matrix, PlanMemory, area_curves, columns_of, span_of
 from controllers.screen.model import ScreenModel
 from controllers.screen.options import chart_options
 from controllers.screen.told import answer_of, mw, reason_of, setpoint_of
 from controllers.screen.view import Seen, asset_rows, header_chips, park_tiles
 from controllers.screen.words import LANGUAGES, Language, word
+from forecasting.forecast import QUANTILE_LEVELS, Forecast
 from tests.builders_accounts import grid_a, site, tie
 from tests.screen_server import ShownPark, shown_park
+from vpp.ids import AssetId
+from vpp.timegrid import TimeGrid
 from vpp.units import FloatArray
 from vpp.wire.messages import HeatStart, Limit, Reason, Setpoint, StackCounts, Target
 
@@ -204,3 +209,13 @@ async def test_without_the_ledger_the_present_is_shown_and_the_loss_is_said(show
         await asyncio.gather(running, return_exceptions=True)
     assert "1,336" in model.words["en"].tiles
     assert "Ledger" in model.words["en"].chips
+
+
+def test_what_is_published_of_a_farm_is_seen_in_mw() -> None:
+    grid = TimeGrid.regular(span_of(NOW)[0], QUARTER, 2)
+    quantiles = np.array([[np.linspace(0.1, 0.7, 7), np.linspace(0.2, 0.8, 7)]])
+    farm = AssetId("wind.b")
+    forecast = Forecast(grid, QUANTILE_LEVELS, (farm,), quantiles, quantiles[:, :, 3], NOW, ("fresh",))
+    said = forecast_message(forecast, Stamp(1, 1, NOW), OWNER)
+    seen = columns_of(said, grid.starts, OWNER)
+    assert seen.of(farm) == pytest.approx(np.array([0.4, 0.5]) * OWNER.asset(farm).plate.capacity_mw)

@@ -77,7 +77,7 @@ class ForecastSeries(WireStruct, frozen=True, kw_only=True):
 
     Args:
         id: Asset, area or connection.
-        quantity: Name with unit, as in `available_mw`.
+        quantity: Name with unit, as in `available_frac` of a farm, `load_mw` of an area.
         values: Shape (T, 7), each row rising.
     """
 
