@@ -181,10 +181,12 @@ def _forecasts(row: Row, at: datetime) -> str:
 
 
 def _farms_of(row: Row) -> list[str]:
-    by_quality = Counter(farm["quality"] for farm in row["farms"])
-    lines = []
-    if by_quality:
-        lines.append("farms 场站 " + ", ".join(f"{n} {_QUALITIES.get(name, name)}" for name, n in by_quality.items()))
+    found = []
+    for load, word in ((False, "farms 场站 "), (True, "loads 负荷 ")):
+        by_quality = Counter(one["quality"] for one in row["farms"] if one["load"] is load)
+        if by_quality:
+            found.append(word + ", ".join(f"{n} {_QUALITIES.get(name, name)}" for name, n in by_quality.items()))
+    lines = ["  ".join(found)] if found else []
     return lines + [f"  {farm['id']} {farm['quality']}: {', '.join(farm['flags'])}" for farm in row["farms"] if farm["flags"]]
 
 

@@ -14,17 +14,19 @@ __all__ = ["FarmStanding", "ForecastStanding", "LastTraining", "standing_of"]
 
 
 class FarmStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """One farm's last forecast.
+    """The last forecast of one farm, or of one inflexible load.
 
     Args:
         id: Which.
         quality: fresh, stale, persistence or climatology.
         flags: What its input lacked.
+        load: Whether it is a load.
     """
 
     id: str
     quality: str
     flags: tuple[str, ...] = ()
+    load: bool = False
 
 
 class LastTraining(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +62,7 @@ class ForecastStanding(msgspec.Struct, frozen=True, kw_only=True):
         issued_at: Of the last forecast; null before the first.
         version: Of the models in use; empty without any.
         learnt_until: What had been received by then was learnt.
-        farms: Each with quality and flags.
+        farms: Farms, and inflexible loads beside them, each with quality and flags.
         trains: Whether it trains by itself.
         enough_days: Days to measure before the first training. [days]
         training_since: When a training began that has not ended; null for none.

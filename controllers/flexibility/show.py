@@ -19,6 +19,8 @@ __all__ = ["draw_offer", "show_offer"]
 _WAYS: Final = {"give": "give: import at most 削减 (削峰)", "take": "take: import at least 填谷"}
 _COLOURS: Final = ("#9ecae1", "#4292c6", "#08306b")
 _LEAST_CNY_MW: Final = 0.05
+#: Less would be read as nothing.
+_LEAST_SHOWN_MW: Final = 0.5
 
 
 def show_offer(console: Console, table: OfferTable, zone: ZoneInfo, age_s: float | None = None) -> None:
@@ -37,7 +39,19 @@ def show_offer(console: Console, table: OfferTable, zone: ZoneInfo, age_s: float
     console.print(f"MW against the import expected without a call, at 99 % (90 %, 50 %); CNY/MWh at 99 %. Corrected by {taught}.")
     for meter in table.meters:
         for way in _WAYS:
-            console.print(_table(meter, way, zone))
+            console.print(_table(meter, way, zone) if _promises(meter, way) else _nothing(meter, way))
+
+
+def _promises(meter: MeterOffer, way: str) -> bool:
+    """Whether anything at all can be read off a table of it, at whatever confidence."""
+    return any(p.power_mw >= _LEAST_SHOWN_MW for c in meter.cells if c.direction == way for p in c.promises)
+
+
+def _nothing(meter: MeterOffer, way: str) -> str:
+    return (
+        f"\n[bold]{meter.connection}  {_WAYS[way]}[/]\nnothing can be promised in the next 24 h, at any confidence: what the "
+        "plan can move is less than what weather and furnaces may do minute by minute (docs/peak_response.md)"
+    )
 
 
 def _table(meter: MeterOffer, way: str, zone: ZoneInfo) -> Table:

@@ -149,8 +149,8 @@ def farm_facts(told: Told) -> list[dict[str, object]]:
     """The last forecast of each farm and load: how good it is, and what its input lacked."""
     forecast = told.forecast
     return [
-        {"id": farm, "quality": quality, "flags": list(forecast.flags_of(farm))}
-        for farm, quality in zip(forecast.asset_ids, forecast.quality, strict=True)
+        {"id": asset, "quality": quality, "flags": list(forecast.flags_of(asset)), "load": asset in forecast.loads}
+        for asset, quality in zip(forecast.asset_ids, forecast.quality, strict=True)
     ]
 
 

@@ -67,8 +67,8 @@ def header_chips(seen: Seen, language: Language) -> str:
 
 
 def worst_quality(standing: ForecastStanding) -> str:
-    """Of all farms' forecasts: a forecast is as good as its weakest farm."""
-    return max((farm.quality for farm in standing.farms), key=QUALITIES.index, default=QUALITIES[0])
+    """Of all farms' forecasts: a forecast is as good as its weakest farm. A load goes by its week nearly as well."""
+    return max((farm.quality for farm in standing.farms if not farm.load), key=QUALITIES.index, default=QUALITIES[0])
 
 
 def park_tiles(seen: Seen, language: Language) -> str:

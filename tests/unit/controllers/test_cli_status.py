@@ -13,6 +13,7 @@ from rich.console import Console
 
 from controllers.api.forecast_facts import FarmStanding, ForecastStanding, LastTraining, standing_of
 from controllers.cli_service_tables import in_zone, show_status
+from controllers.screen.view import worst_quality
 from vpp.errors import StoreError
 
 AT = datetime(2030, 10, 7, 4, 0, tzinfo=UTC)
@@ -55,6 +56,14 @@ def shown(standing: ForecastStanding, *alarms: dict[str, Any]) -> str:
 def test_a_person_reads_how_old_and_how_good_forecasts_are(standing: ForecastStanding, parts: tuple[str, ...]) -> None:
     out = shown(standing)
     assert [part for part in parts if part not in out] == []
+
+
+def test_loads_are_counted_beside_farms_and_do_not_make_a_forecast_worse() -> None:
+    week = FarmStanding(id="base.a", quality="persistence", load=True)
+    with_load = msgspec.structs.replace(OLD, farms=(*OLD.farms, week))
+    assert "farms 场站 1 stale" in shown(with_load)
+    assert "loads 负荷 1 " in shown(with_load)
+    assert worst_quality(with_load) == worst_quality(OLD) == "stale"
 
 
 def test_an_alarm_stands_there_in_both_languages() -> None:
