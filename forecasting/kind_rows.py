@@ -10,7 +10,7 @@ import numpy as np
 
 from forecasting.baselines import scale_frac
 from forecasting.features import WIND_COLUMNS, Rows, solar_features, wind_features
-from forecasting.load import LOAD_COLUMNS, Meters, load_features
+from forecasting.load import PROFILE_COLUMN, Meters, load_features
 from forecasting.quantile_model import KindModel, predict_rows
 from forecasting.training_set import Past, park_speed_m_s
 from vpp.units import BoolArray, FloatArray
@@ -18,7 +18,6 @@ from vpp.units import BoolArray, FloatArray
 __all__ = ["Modelled", "modelled"]
 
 SPEED_COLUMN: Final = WIND_COLUMNS.index("speed100_m_s")
-PROFILE_COLUMN: Final = LOAD_COLUMNS.index("profile_frac")
 
 
 @dataclass(frozen=True, slots=True)

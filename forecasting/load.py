@@ -28,7 +28,7 @@ from forecasting.holidays import is_holiday
 from forecasting.known import WeatherRuns
 from vpp.units import BoolArray, FloatArray, IntArray
 
-__all__ = ["LOAD_COLUMNS", "LOAD_RECENT", "Meters", "load_features", "profile_forecast"]
+__all__ = ["LOAD_COLUMNS", "LOAD_RECENT", "PROFILE_COLUMN", "Meters", "load_features", "profile_forecast"]
 
 WEEKS: Final = 6
 DAYS_PER_WEEK: Final = 7
@@ -49,6 +49,7 @@ LOAD_COLUMNS: Final = (
     "farm", "profile_frac", "smooth_frac", "yesterday_frac", "days_frac", "last_miss_frac", "miss_1h_frac", "miss_24h_frac",
     "miss_7d_frac", "horizon_h", "hour", "weekday", "holiday", "run_temperature_c",
 )  # fmt: skip
+PROFILE_COLUMN: Final = LOAD_COLUMNS.index("profile_frac")
 
 
 @dataclass(frozen=True, slots=True)

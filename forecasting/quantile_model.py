@@ -14,7 +14,7 @@ from forecasting.calibrate import conformal_shifts, horizon_group, pooled_shifts
 from forecasting.features import SOLAR_COLUMNS, WIND_COLUMNS
 from forecasting.forecast import MODEL_LEVELS
 from forecasting.known import FarmKind
-from forecasting.load import LOAD_COLUMNS
+from forecasting.load import LOAD_COLUMNS, PROFILE_COLUMN
 from forecasting.parallel import Spread, one_by_one
 from forecasting.settings import ForecastSettings
 from forecasting.training_set import TrainingSet
@@ -36,7 +36,6 @@ LAST_COLUMN: Final[Mapping[FarmKind, int]] = {
     "solar": SOLAR_COLUMNS.index("index_15min"),
     "load": LOAD_COLUMNS.index("last_miss_frac"),
 }
-PROFILE_COLUMN: Final = LOAD_COLUMNS.index("profile_frac")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

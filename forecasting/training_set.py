@@ -22,7 +22,7 @@ from forecasting.features import (
 )
 from forecasting.history import STEP, STEP_US, PowerHistory
 from forecasting.known import FarmKind, FarmSite, KnownDoor, WeatherRuns
-from forecasting.load import LOAD_COLUMNS, Meters, load_features
+from forecasting.load import LOAD_COLUMNS, PROFILE_COLUMN, Meters, load_features
 from forecasting.settings import ForecastSettings
 from vpp.ids import AssetId
 from vpp.series import to_stamp
@@ -53,7 +53,6 @@ RUN_COLUMNS: Final[Mapping[FarmKind, list[int]]] = {
 #: Rows of a load that are looked at for one that is learnt from; those of its first week have no profile.
 SPARE: Final = 2
 SPEED_COLUMN: Final = WIND_COLUMNS.index("speed100_m_s")
-PROFILE_COLUMN: Final = LOAD_COLUMNS.index("profile_frac")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from controllers.flexibility.table import MeterOffer, OfferCell, OfferTable
 from vpp.errors import PlanError
+from vpp.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE
 from vpp.units import hours as hours_of
 
 __all__ = ["draw_offer", "show_offer"]
@@ -32,7 +33,7 @@ def show_offer(console: Console, table: OfferTable, zone: ZoneInfo, age_s: float
         zone: In which its readers read the clock.
         age_s: How old it is; None where it was just made.
     """
-    age = "" if age_s is None else f", {age_s / 60.0:.0f} min old"
+    age = "" if age_s is None else f", {age_s / SECONDS_PER_MINUTE:.0f} min old"
     beside = f"; deducted: {', '.join(table.events)}" if table.events else ""
     taught = table.learnt_from or "nothing: levels are those of the courses themselves"
     console.print(f"[bold]Offer[/] 可调能力  {table.at.astimezone(zone):%m-%d %H:%M}{age}, {table.courses} courses{beside}")
@@ -64,9 +65,8 @@ def _table(meter: MeterOffer, way: str, zone: ZoneInfo) -> Table:
     shown.add_column("start", header_style="dim")
     shown.add_column("expected", header_style="dim", justify="right")
     for duration in durations:
-        shown.add_column(
-            f"{duration:g} h" if duration >= 1.0 else f"{duration * 60.0:.0f} min", header_style="dim", justify="right"
-        )
+        name = f"{duration:g} h" if duration >= 1.0 else f"{duration * MINUTES_PER_HOUR:.0f} min"
+        shown.add_column(name, header_style="dim", justify="right")
     for start in sorted({cell.start for cell in cells}):
         mine = {cell.duration_h: cell for cell in cells if cell.start == start}
         expected = mine[min(mine)].expected_import_mw
