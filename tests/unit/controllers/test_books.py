@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from controllers.loops.recorder import Recorder
 from controllers.loops.watchman import Watchman
 from controllers.service import Controller, ControllerSettings
 from controllers.settings import Settings
-from controllers.store import open_store
+from controllers.store import AlarmRow, Store, open_store
 from sim_harness.clock import SimClock
 from tests.world_builders import BASE, BATTERY, START, asset, connection, park
 from vpp.errors import ForecastError, StoreError
@@ -108,6 +108,15 @@ async def test_the_next_controller_goes_on_under_a_greater_number_with_the_same_
     assert second.peaks.facts() == first.peaks.facts()
 
 
+async def standing(watchman: Watchman, recorder: Recorder, store: Store, at: datetime) -> list[AlarmRow]:
+    """Alarms that stand after a look."""
+    watchman.look(at)
+    recorder.hand_over()
+    if recorder.writing is not None:
+        await recorder.writing
+    return [alarm for alarm in store.alarms_open() if alarm.cleared_at is None]
+
+
 class Untrained:
     """A forecaster that has nothing to say yet."""
 
@@ -124,11 +133,7 @@ async def test_rules_before_the_first_plan_are_no_alarm_and_rules_after_it_are(t
 
         async def alarms_at(after: timedelta, source: str) -> list[str]:
             controller.guidance.value = replace(GUIDANCE, source=source)
-            watchman.look(START + after)
-            recorder.hand_over()
-            if recorder.writing is not None:
-                await recorder.writing
-            return [alarm.text for alarm in store.alarms_open() if alarm.cleared_at is None]
+            return [alarm.text for alarm in await standing(watchman, recorder, store, START + after)]
 
         assert await alarms_at(timedelta(minutes=1), "rules") == []
         assert await alarms_at(timedelta(minutes=2), "mpc") == []
@@ -168,11 +173,7 @@ async def test_a_first_connection_is_waited_for_and_one_that_was_lost_is_an_alar
 
         async def open_at(seconds: float, there: bool) -> list[str]:
             bus.there = there
-            watchman.look(START + timedelta(seconds=seconds))
-            recorder.hand_over()
-            if recorder.writing is not None:
-                await recorder.writing
-            return [alarm.key for alarm in store.alarms_open() if alarm.cleared_at is None]
+            return [alarm.key for alarm in await standing(watchman, recorder, store, START + timedelta(seconds=seconds))]
 
         assert await open_at(5, there=False) == []
         assert await open_at(125, there=False) == ["broker.away"]
