@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Final
 
 from msgspec import structs
@@ -41,6 +42,8 @@ __all__ = ["Commander", "CommandCounters", "ShiftOrder", "Stamp"]
 
 #: More than a day of a large park's commands; a service that runs for months must not remember them all.
 _DELAYS_KEPT: Final = 100_000
+#: Share of a lease after which it is renewed: an ack that is lost can be missed once.
+_RENEWED_AT: Final = 0.5
 #: So many faults of a backlog are told one by one; a flood has one rule for all of them.
 _MOST_FAULTS: Final = 500
 
@@ -103,6 +106,8 @@ class Commander:
         self._waiting: dict[int, tuple[AssetId, _Sent]] = {}
         self._shifts: dict[str, ComputeShift] = {}
         self._refused: dict[AssetId, tuple[int, tuple[RefusedItem, ...]]] = {}
+        #: When leases were last renewed, and how many more can be before the flow is no longer even.
+        self._renewed_s, self._even = clock.monotonic_s(), 0.0
         #: What allows the cap of a cluster to fall inside the hours for which it is promised.
         self.may_lower: Callable[[AssetId], Lowering | None] = _never
         self.counters = CommandCounters()
@@ -141,12 +146,40 @@ class Commander:
         self._bus.post(topic_of(self._park, Channel.ASSET_COMMAND, asset_id), encode(again))
         self.mouth.sent(asset_id, again)
 
-    def send(self, order: Order) -> bool:
-        """Sends what is new, was not confirmed, or whose lease is half over; tells whether it went out."""
+    def send_all(self, orders: Iterable[Order]) -> int:
+        """Sends what is new, was not confirmed, or whose lease is half over.
+
+        What is news goes first: it must not wait behind a thousand leases. Leases that began together come apart: some are
+        renewed before their half is over, as many as keeps the flow even.
+
+        Returns:
+            How many went out.
+        """
         now_s = self._clock.monotonic_s()
-        last = self._last.get((order.asset_id, order.part))
-        if last is not None and last.acked and _same(last.order, order) and now_s - last.sent_s < order.lease_s / 2.0:
-            return False
+        held, sent = list[tuple[float, Order]](), 0
+        for order in orders:
+            last = self._last.get((order.asset_id, order.part))
+            if last is None or not last.acked or not _same(last.order, order):
+                self._send(order, last, now_s)
+                sent += 1
+            else:
+                held.append(((now_s - last.sent_s) / order.lease_s, order))
+        return sent + self._renew(held, now_s)
+
+    def _renew(self, held: list[tuple[float, Order]], now_s: float) -> int:
+        since_s, self._renewed_s = now_s - self._renewed_s, now_s
+        self._even = min(self._even + sum(since_s / order.lease_s for _, order in held) / _RENEWED_AT, float(len(held)))
+        held.sort(key=itemgetter(0), reverse=True)
+        sent = 0
+        for used, order in held:
+            if used < (_RENEWED_AT if self._even < 1.0 else _RENEWED_AT / 2.0):
+                break
+            self._send(order, self._last[order.asset_id, order.part], now_s)
+            self._even = max(self._even - 1.0, 0.0)
+            sent += 1
+        return sent
+
+    def _send(self, order: Order, last: _Sent | None, now_s: float) -> None:
         stamp = self.stamp()
         command = Command(
             epoch=stamp.epoch,
@@ -167,7 +200,6 @@ class Commander:
         self.counters.sent += 1
         self._bus.post(topic_of(self._park, Channel.ASSET_COMMAND, order.asset_id), encode(command))
         self.mouth.sent(order.asset_id, command)
-        return True
 
     def shift(self, order: ShiftOrder) -> None:
         """Publishes a compute-shift signal; it is retained, so that a scheduler that joins late follows at once.

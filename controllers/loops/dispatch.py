@@ -59,5 +59,4 @@ async def run_dispatch(ticks: AsyncIterator[datetime], desk: DispatchDesk) -> No
             desk.peaks.record(at, connection, import_mw)
         if desk.guidance.value is None:
             continue
-        for order in decide(desk.park, snapshot, desk.guidance.value, desk.leases):
-            desk.commander.send(order)
+        desk.commander.send_all(decide(desk.park, snapshot, desk.guidance.value, desk.leases))
