@@ -49,7 +49,7 @@ _REQUESTS_PER_S = 200.0
 _QUIET_S = 0.6
 #: Moments of a second at which devices report.
 _PARTS = 50
-_CONNECTIONS = 8
+_CONNECTIONS = 16
 _ANSWERED_WITHIN_S = 2.5
 
 
@@ -244,7 +244,7 @@ async def _until_balanced(there: Field) -> None:
 
 
 def ask_for_ever(address: str, token: str, facts: str, pipe: Any) -> None:
-    """Two hundred requests a second over eight connections; writes down every second how it goes."""
+    """Two hundred requests a second over as many connections; writes down every second how it goes."""
     del pipe
     asyncio.run(_ask(address, token, Path(facts)))
 
