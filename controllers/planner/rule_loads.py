@@ -105,7 +105,8 @@ def thermal_band(asset: Asset, said: Reported) -> BandGuidance | None:
     on = said.state.get("units_on", 0.0)
     if plate.heat_led or on <= 0.0:
         return None
-    most_mw, least_mw = on * plate.unit_mw, on * plate.unit_mw * plate.min_load_frac
+    least_mw = on * plate.unit_mw * max(said.state.get("least_frac", plate.min_load_frac), plate.min_load_frac)
+    most_mw = max(on * plate.unit_mw * min(said.state.get("most_frac", 1.0), 1.0), least_mw)
     return BandGuidance(-most_mw, ((most_mw - least_mw, plate.fuel_cost_cny_per_mwh),))
 
 

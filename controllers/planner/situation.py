@@ -30,7 +30,7 @@ _READ: Final = frozenset(
         *("available_mw", "buffer_kg", "calls_left", "closed", "demand_mw", "heats_today", "hours_left_h", "locked_off_h"),
         *("locked_on_h", "mode", "must_run_units", "owed_mwh", "power_mw", "quota_left_mwh", "rate_t_per_h", "recovery_left_h"),
         *("sequence_heats", "soc_frac", "stacks_on", "stacks_standby", "stacks_starting", "start_left_h", "steam_generation_mw"),
-        *("tripped", "units_on", "units_starting", "waiting_mwh"),
+        *("least_frac", "most_frac", "tripped", "units_on", "units_starting", "waiting_mwh"),
     }
 )
 _READ_BY_PART: Final = "furnace."

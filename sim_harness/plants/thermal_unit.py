@@ -188,6 +188,8 @@ class ThermalUnit(Station):
             "steam_generation_mw": on * plate.unit_mw * self._least_frac if plate.heat_led else 0.0,
             "power_mw": self._power_mw,
             "heat_frac": self._heat_frac,
+            "least_frac": self._least_frac,
+            "most_frac": self._most_frac,
         }
         limits = {
             "min_power_mw": -on * plate.unit_mw * self._most_frac,

@@ -34,8 +34,9 @@ def add_thermal_unit(ctx: BuildContext, asset: Asset) -> Planned:
     b.rows(n, term(on), lagged(on, 1, -1.0), term(started, -1.0), term(stopped), low=was, high=was)
     _keep_times(ctx, asset, plate, on_now, (on, started, stopped))
     generated = b.columns(n, cost=plate.fuel_cost_cny_per_mwh * h, item="fuel")
-    b.rows(n, term(generated), term(on, -plate.unit_mw), high=0.0)
-    b.rows(n, term(generated), term(on, -plate.unit_mw * plate.min_load_frac), low=0.0)
+    least, most = _load_mw(ctx, asset, plate)
+    b.rows(n, term(generated), term(on, -most), high=0.0)
+    b.rows(n, term(generated), term(on, -least), low=0.0)
     cold = b.columns(n, cost=HASTY_CNY * h, item="must_run")
     b.rows(n, term(on), term(cold), low=float(must))
     _keep_ramp(ctx, asset, plate, (on, started, stopped, generated))
@@ -43,6 +44,13 @@ def add_thermal_unit(ctx: BuildContext, asset: Asset) -> Planned:
     ctx.draw(asset.area, power)
     quantities = {"units_on": on, "unit_starts": started, "power_mw": generated}
     return Planned(asset.id, power=(power,), quantities=quantities, nested=("units_on",), unmet={"must_run_unit_h": cold})
+
+
+def _load_mw(ctx: BuildContext, asset: Asset, plate: ThermalUnitPlate) -> tuple[float, float]:
+    """Least and most of one unit: district heat raises the one and lowers the other, as the plant itself reports. [MW]."""
+    fact = ctx.problem.fact
+    least = min(max(fact(asset.id, "least_frac", plate.min_load_frac), plate.min_load_frac), 1.0)
+    return plate.unit_mw * least, plate.unit_mw * min(max(fact(asset.id, "most_frac", 1.0), least), 1.0)
 
 
 def _follow_steam(ctx: BuildContext, asset: Asset, plate: ThermalUnitPlate, on_now: float) -> Planned:
@@ -81,10 +89,10 @@ def _keep_ramp(
     apart_h = h.copy()
     apart_h[1:] = np.minimum(0.5 * (h[1:] + h[:-1]), h[1:])
     per_unit = plate.ramp_frac_per_min * plate.unit_mw * MINUTES_PER_HOUR * apart_h
-    least, first = plate.unit_mw * plate.min_load_frac, np.zeros(n)
+    (least, most), first = _load_mw(ctx, asset, plate), np.zeros(n)
     on_now = min(ctx.problem.fact(asset.id, "units_on", 0.0), float(plate.units))
     was = -ctx.problem.fact(asset.id, "power_mw", -on_now * least)
-    first[0] = float(np.clip(was, on_now * least, on_now * plate.unit_mw))
+    first[0] = float(np.clip(was, on_now * least, on_now * most))
     jump = lagged(generated, 1, -1.0)
     b.rows(n, term(generated), jump, term(on, -per_unit), term(started, -(least - np.minimum(per_unit, least))), high=first)
     b.rows(n, term(generated), jump, term(on, per_unit), term(stopped, np.full(n, plate.unit_mw)), low=first)

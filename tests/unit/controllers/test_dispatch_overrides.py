@@ -41,7 +41,7 @@ def decided(asset_id: AssetId, pin: Pin, **more: object) -> Snapshot:
 
 
 def order_of(asset_id: AssetId, snapshot: Snapshot) -> list[tuple[object, str]]:
-    return [(o.setpoint, o.reason.code) for o in decide(PARK, snapshot, GUIDANCE, LeaseTimes()) if o.asset_id == asset_id]
+    return [(o.setpoint, o.reason.code) for o in decide(PARK, snapshot, GUIDANCE, LeaseTimes()).orders if o.asset_id == asset_id]
 
 
 def test_a_pinned_battery_is_told_its_power_and_why_whatever_the_price_says() -> None:

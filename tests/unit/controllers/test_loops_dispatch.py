@@ -89,7 +89,7 @@ async def test_imports_are_metered_even_before_there_is_guidance(loop: Loop) -> 
 
 def test_one_decision_is_the_same_for_the_same_snapshot() -> None:
     seen = Snapshot(START, {BESS: Reported(START, 0.0, None, {"soc_frac": 0.5}, online=True)}, {}, {})
-    first, second = (decide(PARK, seen, GUIDANCE, LeaseTimes()) for _ in range(2))
+    first, second = (decide(PARK, seen, GUIDANCE, LeaseTimes()).orders for _ in range(2))
     assert first == second
     assert [order.asset_id for order in first] == [BESS]
     assert first[0].reason.price_cny_per_mwh is not None

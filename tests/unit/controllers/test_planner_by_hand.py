@@ -269,6 +269,24 @@ def test_a_unit_burns_where_fuel_is_cheaper_than_import(price: float, burns: boo
     assert plan.assets[AssetId("unit.a")].power_mw == pytest.approx([-10.0, -10.0] if burns else [0.0, 0.0], abs=1e-6)
 
 
+def test_district_heat_takes_load_from_the_top_and_adds_it_at_the_bottom() -> None:
+    plate = builders.thermal_unit(
+        units=1, unit_mw=10.0, min_load_frac=0.5, fuel_cost_cny_per_mwh=400.0, start_cost_cny=0.0, off_by_default=False,
+        heat_led=False, min_on_h=24.0, min_off_h=1.0, ramp_frac_per_min=1.0,
+    )  # fmt: skip
+    unit = asset("unit.a", "thermal_unit", plate, "a")
+    told = {"units_on": 1.0, "power_mw": -8.0, "locked_on_h": 24.0, "least_frac": 0.7, "most_frac": 0.9}
+    plan = solve(
+        hourly(
+            [asset(LOAD, "base_load", BASE, "a"), unit],
+            {GRID: terms_of([900.0, 100.0])},
+            states={AssetId("unit.a"): told},
+            **load(20.0, 20.0),
+        )
+    )
+    assert plan.assets[AssetId("unit.a")].power_mw == pytest.approx([-9.0, -7.0], abs=1e-6)
+
+
 def test_a_unit_held_in_reserve_is_not_started() -> None:
     plate = builders.thermal_unit(off_by_default=True, heat_led=False, fuel_cost_cny_per_mwh=1.0)
     unit = asset("unit.a", "thermal_unit", plate, "a")

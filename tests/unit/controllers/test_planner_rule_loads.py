@@ -63,6 +63,9 @@ def test_less_than_wanted_costs_more_than_any_energy_and_more_is_worth_little() 
 
 def test_units_that_run_follow_the_price_of_their_fuel() -> None:
     plant = asset("thermal.a", "thermal_unit", builders.thermal_unit(unit_mw=135.0, min_load_frac=0.5), "a")
+    heated = thermal_band(plant, said(units_on=2.0, least_frac=0.6, most_frac=0.9))
+    assert heated is not None
+    assert (heated.low_mw, heated.high_mw) == pytest.approx((-243.0, -162.0))
     band = thermal_band(plant, said(units_on=2.0))
     assert band is not None
     assert (band.low_mw, band.high_mw) == (-270.0, -135.0)
