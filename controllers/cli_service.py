@@ -156,7 +156,7 @@ def release(service: Service, told: argparse.Namespace) -> Outcome:
 
 
 def events(service: Service, told: argparse.Namespace) -> Outcome:
-    """All that were called by REST."""
+    """All that were called."""
     return service.ask("GET", "/v1/events"), tables.show_events
 
 
@@ -178,6 +178,7 @@ def call(service: Service, told: argparse.Namespace) -> Outcome:
         "confidence": told.confidence,
         "note": told.note,
     }
+    body |= {} if told.asset is None else {"asset": told.asset}
     return service.ask("POST", "/v1/events", body), tables.show_event
 
 
@@ -345,6 +346,9 @@ def _add_event(parser: argparse.ArgumentParser, common: argparse.ArgumentParser)
     new = what.add_parser("call", parents=[common], help="call one; the same again changes nothing")
     new.add_argument("event_id", metavar="ID", help="your own name of it")
     new.add_argument("--connection", required=True)
+    new.add_argument(
+        "--asset", metavar="CLUSTER", help="a computing cluster at whose own meter it is counted: the target is its most"
+    )
     new.add_argument("--kind", required=True, choices=("peak", "valley", "import_limit", "export_limit", "emergency"))
     new.add_argument("--target-mw", type=float, required=True, help="import to keep, negative for export [MW]")
     new.add_argument("--start", default="now", help="now without it; +30m, or an instant with its zone")

@@ -111,11 +111,12 @@ def show_released(console: Console, row: Row) -> None:
 
 def show_events(console: Console, answer: Row) -> None:
     """Events with their states."""
-    table = _table("Events 调度事件", "id", "connection", "kind", "MW", "from", "until", "state", "reason")
+    table = _table("Events 调度事件", "id", "connection", "meter", "kind", "MW", "from", "until", "state", "reason")
     for row in answer["events"]:
         table.add_row(
             escape(row["event_id"]),
             row["connection"],
+            row["asset"] or "",
             row["kind"],
             f"{row['target_mw']:g}",
             _time(row["start"]),
@@ -130,9 +131,8 @@ def show_event(console: Console, row: Row) -> None:
     """One event as it stands."""
     span = f"{_time(row['start'])} to {_time(row['end'])}"
     why = f" ({escape(row['reason'])})" if row["reason"] else ""
-    text = (
-        f"event {escape(row['event_id'])} revision {row['revision']}: {row['state']}{why}; {row['kind']} on {row['connection']}"
-    )
+    place = f"on {row['connection']}" if row["asset"] is None else f"at the meter of {row['asset']} behind {row['connection']}"
+    text = f"event {escape(row['event_id'])} revision {row['revision']}: {row['state']}{why}; {row['kind']} {place}"
     promised = "" if row["accepted_mw"] is None else f", {row['accepted_mw']:g} of {row['asked_mw']:g} MW promised"
     console.print(f"{text}, {row['target_mw']:g} MW{promised}, {span}", soft_wrap=True)
 

@@ -7,9 +7,12 @@ loads and work: a bound of the plan's model, not of the world's machines.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -28,7 +31,7 @@ from controllers.loops.worker import InlineWorker
 from controllers.planner.problem import Problem
 from controllers.service import Controller
 from sim_harness.campaign_draw import FAULTS, Drawn, days_for, draw_calls, sized
-from sim_harness.campaign_score import Judged, Kept, campaign_facts, delivery_of
+from sim_harness.campaign_score import Delivery, Judged, Kept, Promise, campaign_facts, delivery_of
 from sim_harness.clock import SimClock
 from sim_harness.clusters.source import jobs_of
 from sim_harness.faults import Injector
@@ -44,6 +47,7 @@ from vpp.events import Event
 from vpp.ids import ConnectionId
 from vpp.park import Park
 from vpp.timegrid import floor_to
+from vpp.units import h_to_s
 
 __all__ = ["Campaign", "CampaignOptions", "run_campaign"]
 
@@ -68,6 +72,8 @@ class CampaignOptions:
         progress: Told the share that is done, and what is done now.
         cache_dir: Where trained models are kept.
         policy: Who controls; it must plan.
+        parts: Worlds that the calls are shared out to, begun evenly over the scenario's days.
+        jobs: Processes that parts run in, where there are several.
     """
 
     events: int
@@ -79,6 +85,8 @@ class CampaignOptions:
     progress: Callable[[float, str], None] | None = None
     cache_dir: Path = Path("out/models")
     policy: Policy = "mpc"
+    parts: int = 1
+    jobs: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +142,21 @@ class _Truth:
         return held(self.oracle.corrected(problem), (connection,), available, windows)
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Of one part of a campaign."""
+
+    days: float
+    offered: tuple[_Offered, ...]
+    judged: Mapping[str, Judged] = field(default_factory=dict)
+    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
+    rows: tuple[Mapping[str, Any], ...] = ()
+    faults: Mapping[str, int] = field(default_factory=dict)
+    limit_violation_s: float = 0.0
+
+
 def run_campaign(scenario: Scenario, options: CampaignOptions) -> Campaign:
-    """Runs it.
+    """Runs it, in parts that begin evenly over the scenario's days; the parts are worlds of their own.
 
     Raises:
         ScenarioError: The scenario is not in order, or its park has no connection to the grid.
@@ -144,9 +165,55 @@ def run_campaign(scenario: Scenario, options: CampaignOptions) -> Campaign:
     park = load_park_of(scenario)
     if not any(c.is_grid for c in park.connections):
         raise ScenarioError([f"{scenario.name}: {park.id} has no connection to the grid: nobody can call it"])
-    calls = draw_calls(park, options.events, options.seed)
+    found = list(_parts(scenario, options))
+    checked = [one for part in found for one in part.offered]
+    facts = campaign_facts(
+        {name: one for part in found for name, one in part.judged.items()},
+        {name: one for part in found for name, one in part.deliveries.items()},
+        [row for part in found for row in part.rows],
+        [one.kept(options.taught) for one in checked],
+    )
+    faults: Counter[str] = Counter()
+    for part in found:
+        faults.update(part.faults)
+    head = {"scenario": scenario.name, "seed": options.seed, "days": sum(part.days for part in found), "parts": len(found)}
+    head |= {"control_step_s": scenario.control_step_s, "faults_drawn": options.faults, "learnt_from": options.taught.learnt_from}
+    tail = {"faults": dict(faults), "limit_violation_s": sum(part.limit_violation_s for part in found)}
+    replays = tuple(Replay(one.spread, one.true_level_mw) for one in checked)
+    return Campaign({**head, **facts, **tail, "wall_s": perf_counter() - began_s}, replays)
+
+
+def _parts(scenario: Scenario, options: CampaignOptions) -> Iterator[_Found]:
+    """Each part's findings, in order of their begin."""
+    count = min(options.parts, options.events)
+    sizes = [len(share) for share in np.array_split(np.arange(options.events), count)]
+    apart = timedelta(days=float(int(scenario.days / count)))
+    asked = [
+        (replace(scenario, start=scenario.start + k * apart), replace(options, events=size, progress=None), f"{k + 1}.")
+        for k, size in enumerate(sizes)
+    ]
+    if count == 1:
+        yield _run_part(scenario, options, "")
+        return
+    with ProcessPoolExecutor(min(options.jobs, count), mp_context=get_context("spawn")) as pool:
+        running = [pool.submit(_run_part, *one) for one in asked]
+        try:
+            for done, future in enumerate(running):
+                yield future.result()
+                if options.progress is not None:
+                    options.progress((done + 1) / count, f"{done + 1} of {count} parts")
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def _run_part(scenario: Scenario, options: CampaignOptions, prefix: str) -> _Found:
+    park = load_park_of(scenario)
+    seed = options.seed if not prefix else int(np.random.SeedSequence([options.seed, int(prefix[:-1])]).generate_state(1)[0])
+    options = replace(options, seed=seed)
+    calls = tuple(replace(call, event_id=prefix + call.event_id) for call in draw_calls(park, options.events, seed))
     world = replace(
-        scenario.with_options(days_for(calls), options.seed),
+        scenario.with_options(days_for(calls), seed),
         events=(),
         faults=(*scenario.faults, *FAULTS) if options.faults else scenario.faults,
         history_days=0,
@@ -159,13 +226,9 @@ def run_campaign(scenario: Scenario, options: CampaignOptions) -> Campaign:
     share = 1.0 if options.learn_only else 0.5
     twin_options = replace(run, prepare=lambda c: _offer_in(c, calls, truth, options, offered, world.start))
     twin = run_scenario(world, replace(twin_options, progress=_part(options, 0.0, share, "the twin, uncalled")))
-    checked = [one for found in offered.values() for one in found]
-    replays = tuple(Replay(one.spread, one.true_level_mw) for one in checked)
-    head = {"scenario": scenario.name, "seed": options.seed, "days": world.days, "control_step_s": world.control_step_s}
-    head |= {"faults_drawn": options.faults, "learnt_from": options.taught.learnt_from}
+    checked = tuple(one for found in offered.values() for one in found)
     if options.learn_only:
-        facts = campaign_facts({}, {}, [], [one.kept(options.taught) for one in checked])
-        return Campaign({**head, **facts, "wall_s": perf_counter() - began_s}, replays)
+        return _Found(world.days, checked)
     events = tuple(
         sized(park, call, offered[call.event_id][0].expected_mw, offered[call.event_id][0].power_mw(options.taught))
         for call in calls
@@ -187,10 +250,9 @@ def run_campaign(scenario: Scenario, options: CampaignOptions) -> Campaign:
         for event in events
         if event.event_id in judged and judged[event.event_id].outcome != "refused"
     }
-    rows = [_row(event, world.start, verdicts.get(event.event_id)) for event in events]
-    facts = campaign_facts(judged, deliveries, rows, [one.kept(options.taught) for one in checked])
-    facts |= {"faults": dict(called.faults), "limit_violation_s": called.to_json()["limit_violation_s"]}
-    return Campaign({**head, **facts, "wall_s": perf_counter() - began_s}, replays)
+    rows = tuple(_row(event, world.start, verdicts.get(event.event_id)) for event in events)
+    violation_s = float(called.to_json()["limit_violation_s"])
+    return _Found(world.days, checked, judged, deliveries, rows, dict(called.faults), violation_s)
 
 
 def _truth(park: Park, world: Scenario, data_dir: Path | None) -> _Truth:
@@ -286,9 +348,9 @@ def _way(event: Event) -> Direction:
     return "take" if event.is_floor else "give"
 
 
-def _promise(event: ScenarioEvent, judged: Judged) -> tuple[float, float, float | None]:
+def _promise(event: ScenarioEvent, judged: Judged) -> Promise:
     sign = -1.0 if event.kind in ("valley", "export_limit") else 1.0
-    return sign, judged.held_mw, judged.response_s
+    return Promise(sign, judged.held_mw, judged.response_s, h_to_s(event.notice_h))
 
 
 def _row(event: ScenarioEvent, run_start: datetime, verdict: Verdict | None) -> dict[str, Any]:

@@ -44,12 +44,14 @@ def campaign(told: argparse.Namespace) -> int:
             data_dir=told.data,
             faults=not told.no_faults,
             learn_only=told.learn is not None,
+            parts=told.parts,
+            jobs=told.jobs,
             progress=lambda done, what: bar.update(task, completed=done, description=what),
         )
         found = run_campaign(scenario, options)
     if told.learn is not None:
-        command = f"vpp-sim campaign --scenario {scenario.name} --events {told.events} --seed {told.seed}"
-        words = f"{len(found.replays)} offers of `{command}`, {found.facts['days']:g} days from {scenario.start:%Y-%m-%d}"
+        command = f"vpp-sim campaign --scenario {scenario.name} --events {told.events} --parts {told.parts} --seed {told.seed}"
+        words = f"{len(found.replays)} offers of `{command}`, {found.facts['days']:g} days"
         write_correction(told.learn, found.correction(words))
     Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL, highlight=False).print(_table(found.facts))
     if told.json is not None:

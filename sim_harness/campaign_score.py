@@ -15,7 +15,7 @@ from sim_harness.call_score import CallTrace
 from vpp.ids import ConnectionId
 from vpp.units import SECONDS_PER_MINUTE, FloatArray, IntArray, s_to_h
 
-__all__ = ["Delivery", "Judged", "Kept", "campaign_facts", "delivery_of", "interval"]
+__all__ = ["Delivery", "Judged", "Kept", "Promise", "campaign_facts", "delivery_of", "interval"]
 
 #: A target is met with so much of the energy, and so much of the power within the promised time.
 MET_ENERGY_FRAC: Final = 0.95
@@ -64,7 +64,8 @@ class Delivery:
     """Against the twin run, minute by minute.
 
     Args:
-        accepted_mwh: What lies between the twin's import and the promised one. [MWh]
+        accepted_mwh: What lies between the twin's import and the promised one, less what the promised response time leaves
+            out where the notice was shorter. [MWh]
         delivered_mwh: What of it was there; more in one minute does not make up for less in another. [MWh]
         frac: Their quotient; None where nothing was asked.
         response_s: From the start until 90 % of what is then asked was there, at a control step; None if never. [s]
@@ -78,10 +79,37 @@ class Delivery:
     is_met: bool | None
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What was said to a call.
+
+    Args:
+        sign: 1 where import is at most at a level, -1 where it is at least.
+        held_mw: The level. [MW]
+        response_s: Until 90 % of the change is there; None: it takes longer than a quarter of an hour, which is what counts then.
+        notice_s: From the call to its start. [s]
+    """
+
+    sign: float
+    held_mw: float
+    response_s: float | None
+    notice_s: float
+
+    @property
+    def within_s(self) -> float:
+        """After the start. [s]."""
+        return 15.0 * SECONDS_PER_MINUTE if self.response_s is None else self.response_s
+
+    @property
+    def ramp_s(self) -> float:
+        """What of the response time was left when the call began: so long what is due rises evenly. [s]."""
+        return max(0.0, self.within_s - self.notice_s)
+
+
 def delivery_of(
     connection: ConnectionId,
     span: tuple[datetime, datetime],
-    promise: tuple[float, float, float | None],
+    promise: Promise,
     traces: tuple[CallTrace, CallTrace],
 ) -> Delivery:
     """What was delivered of a promise.
@@ -89,16 +117,17 @@ def delivery_of(
     Args:
         connection: Where.
         span: Of the call.
-        promise: Sign (1 for at most, -1 for at least), import promised [MW], time promised [s].
+        promise: What was said.
         traces: Of the run and of its twin.
     """
-    sign, held_mw, within_s = promise
+    sign, held_mw = promise.sign, promise.held_mw
     ends_s, dt_s, actual_mw = traces[0].steps(connection, *span)
     _, _, twin_mw = traces[1].steps(connection, *span)
     # Where a control step is longer than a minute, it is the minute.
     span_s = max(SECONDS_PER_MINUTE, float(dt_s.max()))
     minute = ((ends_s - dt_s) // span_s).astype(np.int64)
-    asked, change = (_by_minute(minute, dt_s, mw) for mw in (sign * (twin_mw - held_mw), sign * (twin_mw - actual_mw)))
+    due = np.clip((ends_s - 0.5 * dt_s) / promise.ramp_s, 0.0, 1.0) if promise.ramp_s > 0.0 else np.ones_like(ends_s)
+    asked, change = (_by_minute(minute, dt_s, mw) for mw in (due * sign * (twin_mw - held_mw), sign * (twin_mw - actual_mw)))
     asked = np.maximum(asked, 0.0)
     minute_h = s_to_h(span_s)
     accepted_mwh = float(asked.sum()) * minute_h
@@ -110,7 +139,7 @@ def delivery_of(
     response_s = float(ends_s[first[0]]) if first.size else None
     frac = delivered_mwh / accepted_mwh
     # What a control step is long cannot be seen any finer.
-    allowed_s = float(dt_s[0]) + (15.0 * SECONDS_PER_MINUTE if within_s is None else within_s)
+    allowed_s = float(dt_s[0]) + promise.within_s
     is_met = frac >= MET_ENERGY_FRAC and response_s is not None and response_s <= allowed_s
     return Delivery(
         accepted_mwh=accepted_mwh, delivered_mwh=delivered_mwh, frac=frac, response_s=response_s, is_met=is_met

@@ -26,6 +26,14 @@ def add_campaign_command(commands: Any, act: Callable[[argparse.Namespace], int]
     parser.add_argument("--scenario", default="first-week", help="name or file; its length and events are the campaign's own")
     parser.add_argument("--events", type=_events, default=20, metavar="N", help="calls (default: 20)")
     parser.add_argument("--seed", type=int, default=1, help="of calls, world and faults")
+    parser.add_argument(
+        "--parts",
+        type=_events,
+        default=1,
+        metavar="K",
+        help="share the calls out to K worlds, begun evenly over the scenario",
+    )
+    parser.add_argument("--jobs", type=_events, default=2, metavar="J", help="processes that parts run in (default: 2)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure for machines")
     parser.add_argument("--no-faults", action="store_true", help="nothing goes wrong but what the scenario says")
     parser.add_argument("--step", type=float, metavar="S", help="step of world and dispatch, instead of the scenario's own")

@@ -52,6 +52,7 @@ class GridCall:
         end: Until when. (UTC)
         priority: The lower goes first.
         note: For people.
+        asset: The computing cluster at whose own meter it is counted; None for the connection's.
     """
 
     event_id: str
@@ -62,10 +63,17 @@ class GridCall:
     end: datetime
     priority: int = 0
     note: str = ""
+    asset: str | None = None
+
+    @property
+    def meter(self) -> str:
+        """Whose reading it is about."""
+        return self.asset or self.connection
 
     def body(self) -> dict[str, Any]:
         """As it is sent."""
-        return {
+        at_meter = {} if self.asset is None else {"asset": self.asset}
+        return at_meter | {
             "event_id": self.event_id,
             "connection": self.connection,
             "kind": self.kind,
@@ -164,8 +172,9 @@ class GridDoor:
 
     async def _changed(self, known: EventFacts, asked: GridCall, who: str) -> Called:
         """What differs from a call that stands, by PATCH."""
-        if (known.connection, known.kind) != (asked.connection, asked.kind):
-            return Refused("event_differs", f"{asked.event_id}: is a {known.kind} on {known.connection}; cancel it and call anew")
+        if (known.connection, known.asset, known.kind) != (asked.connection, asked.asset, asked.kind):
+            place = known.asset or known.connection
+            return Refused("event_differs", f"{asked.event_id}: is a {known.kind} on {place}; cancel it and call anew")
         wanted = asked.body()
         present = {
             "target_mw": known.target_mw,
@@ -205,10 +214,10 @@ class GridDoor:
         """The plan in force."""
         return await self._asked("GET", "/v1/plans/current", who, PlanFacts, role=Role.VIEWER)
 
-    async def imports(self, connection: str, span: tuple[datetime, datetime], step: timedelta, who: str) -> Any:
-        """Measured import as means over steps, `Measurements`, or why there is none."""
+    async def read(self, meter: tuple[str, str], span: tuple[datetime, datetime], step: timedelta, who: str) -> Any:
+        """A meter as `(subject, quantity)` in means over steps, `Measurements`, or why there is none."""
         start, end = span
-        words = {"subject": connection, "quantity": "import_mw", "step_s": str(step.total_seconds())}
+        words = {"subject": meter[0], "quantity": meter[1], "step_s": str(step.total_seconds())}
         words |= {"start": start.isoformat(), "end": end.isoformat()}
         return await self._asked("GET", f"/v1/measurements?{httpx.QueryParams(words)}", who, Measurements, role=Role.VIEWER)
 
@@ -247,7 +256,8 @@ class GridDoor:
 
 def _as_call(event: EventFacts) -> GridCall:
     kind: EventKind = event.kind  # type: ignore[assignment]  # the API knows no other
-    return GridCall(event.event_id, event.connection, kind, event.target_mw, event.start, event.end, event.priority, event.note)
+    span = event.start, event.end
+    return GridCall(event.event_id, event.connection, kind, event.target_mw, *span, event.priority, event.note, event.asset)
 
 
 def door_of(api_url: str, state_dir: Path, make: Callable[..., httpx.AsyncClient] = httpx.AsyncClient) -> GridDoor:

@@ -91,14 +91,19 @@ OverrideBody: TypeAlias = Annotated[LocalBody | PinBody | MaintenanceBody | Rele
 
 
 class EventBody(_Body):
-    """A call of the grid on one connection; the same `event_id` with the same content again changes nothing."""
+    """A call of the grid on one connection, or at one cluster's meter; the same `event_id` and content again changes nothing."""
 
     event_id: EventId = Field(description="the caller's own name of it")
     connection: Id
+    asset: Id | None = Field(
+        None,
+        description="a computing cluster behind the connection at whose own meter the call is counted: for peak, import_limit and "
+        "emergency; stores and all else beside it count for nothing",
+    )
     kind: EventKind
     target_mw: Mw = Field(
         description="import to keep, negative for export: at most for peak, import_limit and emergency, "
-        "at least for valley and export_limit [MW]"
+        "at least for valley and export_limit; with asset the most that its meter may read [MW]"
     )
     start: Instant
     end: Instant

@@ -24,7 +24,7 @@ __all__ = ["OVER", "router"]
 router = APIRouter(prefix="/v1")
 #: States that nothing follows but the account of what was.
 OVER: Final = frozenset({"refused", "delivered", "settled", "cancelled"})
-_SAME: Final = ("connection", "kind", "target_mw", "start", "end", "priority", "confidence", "note")
+_SAME: Final = ("connection", "asset", "kind", "target_mw", "start", "end", "priority", "confidence", "note")
 
 
 class Noted(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,11 +39,14 @@ async def events(
     _caller: MaySeeEvents,
     state: Annotated[list[str] | None, Query(description="only in one of these states")] = None,
     connection: Annotated[str | None, Query(description="only on this connection")] = None,
+    asset: Annotated[str | None, Query(description="only at the meter of this cluster")] = None,
 ) -> Response:
-    """Every event that was called by REST, with its state and why."""
+    """Every event that was called, by REST or over the bus, with its state and why."""
     parts = parts_of(request)
     rows = await parts.in_thread(parts.ledger.events)
-    wanted = [r for r in rows if (not state or r.state in state) and connection in (None, r.connection)]
+    wanted = [
+        r for r in rows if (not state or r.state in state) and connection in (None, r.connection) and asset in (None, r.asset)
+    ]
     return answer(EventList(at=parts.clock.now(), events=tuple(wanted)))
 
 
@@ -95,6 +98,7 @@ async def amend(request: Request, caller: MayCall, event_id: EventId, body: Amen
         changed = EventBody(
             event_id=known.event_id,
             connection=known.connection,
+            asset=known.asset,
             kind=known.kind,  # type: ignore[arg-type]  # it was one of them when it was written
             target_mw=known.target_mw if body.target_mw is None else body.target_mw,
             start=body.start or known.start,

@@ -89,7 +89,7 @@ class EventFacts(msgspec.Struct, frozen=True, kw_only=True):
         event_id: The caller's own name of it.
         connection: Where.
         kind: What is asked.
-        target_mw: Import to keep, negative for export. [MW]
+        target_mw: Import to keep, negative for export; with `asset` the most that its meter may read. [MW]
         start: From when.
         end: Until when.
         priority: The lower goes first.
@@ -104,6 +104,7 @@ class EventFacts(msgspec.Struct, frozen=True, kw_only=True):
         asked_mw: Change of import that it asks against what is expected without it; null before it was assessed. [MW]
         accepted_mw: How much of that is promised; less than asked where it is accepted in part. [MW]
         held_mw: Import that is held for it: the target, or what can be held of it; null where it stands without a promise. [MW]
+        asset: The computing cluster at whose own meter it is counted; null for the connection's meter.
     """
 
     number: int
@@ -125,6 +126,7 @@ class EventFacts(msgspec.Struct, frozen=True, kw_only=True):
     asked_mw: float | None = None
     accepted_mw: float | None = None
     held_mw: float | None = None
+    asset: str | None = None
 
 
 class EventList(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from controllers.api.bodies import BacklogItemBody, EventBody, LocalBody, MaintenanceBody, PinBody, ReleaseBody
 from controllers.api.problem import Fault, fault_of
-from vpp.park import Asset, Connection, Park
+from vpp.park import Asset, Connection, Park, areas_behind
 from vpp.park.rating import rating
 from vpp.units import hours
 from vpp.wire.backlog import MOST_ITEMS, contradictions
@@ -27,6 +27,8 @@ _LONGEST_WINDOW: Final = timedelta(days=366)
 _LONGEST_EVENT: Final = timedelta(hours=48)
 _SHORTEST_EVENT: Final = timedelta(minutes=1)
 _FARTHEST: Final = timedelta(days=366)
+#: Kinds that ask for less, which are all that one cluster's meter can be called for.
+_AT_A_METER: Final = ("peak", "import_limit", "emergency")
 _BELOW_ZERO: Final = frozenset({"wind", "solar", "thermal"})
 
 
@@ -73,9 +75,33 @@ def event_faults(park: Park, asked: EventBody, now: datetime) -> Iterator[Fault]
     if connection is None:
         known = ", ".join(c.id for c in park.connections)
         yield Fault(where="body.connection", value=repr(asked.connection), rule=f"no such connection; there are {known}")
+    elif asked.asset is not None:
+        yield from _meter(park, connection, asked, asked.asset)
     else:
         yield from _target(connection, asked.target_mw)
     yield from _span(asked.start, asked.end, now, late=_LATE_EVENT, longest=_LONGEST_EVENT, shortest=_SHORTEST_EVENT)
+
+
+def _meter(park: Park, connection: Connection, asked: EventBody, name: str) -> Iterator[Fault]:
+    """Faults of a call that is counted at the meter of one cluster."""
+    areas = areas_behind(park, connection)
+    clusters = {str(cluster.id): cluster for cluster in park.assets_of("compute")}
+    behind = [one for one, cluster in clusters.items() if cluster.area in areas]
+    if name not in clusters:
+        known = ", ".join(behind) or "none"
+        rule = f"no such computing cluster; only such a meter can be called, and behind {connection.id} there are {known}"
+        yield Fault(where="body.asset", value=repr(name), rule=rule)
+        return
+    if name not in behind:
+        known = ", ".join(behind) or "none"
+        yield Fault(where="body.asset", value=repr(name), rule=f"is not behind {connection.id}; clusters there: {known}")
+    if asked.kind not in _AT_A_METER:
+        rule = f"asks for more; at the meter of a cluster there are {', '.join(_AT_A_METER)}"
+        yield Fault(where="body.kind", value=repr(asked.kind), rule=rule)
+    low, high = plate_band_mw(clusters[name])
+    if not low <= asked.target_mw <= high:
+        rule = f"{name} draws between {low:g} and {high:g} MW at its own meter"
+        yield Fault(where="body.target_mw", value=f"{asked.target_mw:g}", rule=rule)
 
 
 def _target(connection: Connection, target_mw: float) -> Iterator[Fault]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Protocol, TypeAlias
 
 import structlog
@@ -14,8 +15,9 @@ from controllers.bus.base import Bus
 from controllers.dispatch.events import judge
 from controllers.flexibility.assess import ALWAYS_TAKEN, Verdict
 from controllers.loops.inbox import Inbox
+from controllers.loops.meter_calls import at_meter, declared_mw
 from controllers.loops.ticks import Wakes
-from controllers.store.rows import EventRow, OverrideRow, PromiseRow
+from controllers.store.rows import EventRow, OverrideRow, PlanRow, PromiseRow
 from controllers.supervisor import Trouble, no_trouble
 from vpp.errors import PlanError, StoreError, VppError
 from vpp.events import Event, Override, Pin, PinLocal, PinOut, PinPower
@@ -64,6 +66,10 @@ class AskStore(Protocol):
 
     def ask_event(self, row: EventRow) -> int:
         """Writes an event's terms anew."""
+        ...
+
+    def newest_plan(self, known_at: datetime) -> PlanRow | None:
+        """The newest that was known by then."""
         ...
 
 
@@ -180,8 +186,8 @@ class AskDesk:
     async def _live(self, row: EventRow, at: datetime) -> None:
         """Books an event once a revision, and moves it on in its life."""
         refused = self._at_the_door(row, at)
-        if self.judge is not None and refused is None and row.state in _TO_JUDGE and at < row.end:
-            await self._judge(row, at)
+        if (judge := self._judge_of(row)) is not None and refused is None and row.state in _TO_JUDGE and at < row.end:
+            await self._judge(row, judge, at)
             return
         if refused is None and row.state in _BOOKED:
             self._book(row, at)
@@ -197,9 +203,14 @@ class AskDesk:
         """Looks whether a running call is kept."""
         if row.state != "running":
             return
-        import_mw = self.inbox.snapshot(at).import_mw.get(ConnectionId(row.connection))
-        if import_mw is not None:
-            self._kept[row.event_id] = self._kept.get(row.event_id, _Kept()).seen(_is_inside(row, import_mw))
+        known = self.inbox.snapshot(at)
+        if row.asset is None:
+            read_mw = known.import_mw.get(ConnectionId(row.connection))
+        else:
+            cluster = known.clusters.get(AssetId(row.asset))
+            read_mw = None if cluster is None else cluster.power_mw
+        if read_mw is not None:
+            self._kept[row.event_id] = self._kept.get(row.event_id, _Kept()).seen(_is_inside(row, read_mw))
 
     async def _move(self, row: EventRow, state: str, reason: str, at: datetime, promised: PromiseRow | None = None) -> None:
         log.info("event.state", event_id=row.event_id, state=state, reason=reason)
@@ -208,18 +219,28 @@ class AskDesk:
         except StoreError as error:
             log.error("event.state_unwritten", event_id=row.event_id, reason=str(error))  # noqa: TRY400  one line
 
-    async def _judge(self, row: EventRow, at: datetime) -> None:
+    def _judge_of(self, row: EventRow) -> Judge | None:
+        """A cluster's own meter needs no courses of wind and sun, but the plan that was known when the call came."""
+        return self.judge if row.asset is None else partial(self._judge_at_meter, row)
+
+    async def _judge_at_meter(self, row: EventRow, event: Event, confidence: float, at: datetime) -> Verdict:
+        cluster = AssetId(row.asset or "")
+        plan = await asyncio.to_thread(self.store.newest_plan, row.asked_at)
+        declared = declared_mw(plan, cluster, max(event.start, at), event.end)
+        return at_meter(self.park.asset(cluster).plate, self.inbox.snapshot(at).clusters.get(cluster), event, declared, at)
+
+    async def _judge(self, row: EventRow, judge: Judge, at: datetime) -> None:
         """Brings a call to its verdict: begins to judge it, or carries the verdict out."""
         if row.kind in ALWAYS_TAKEN or (row.start - at <= _SOON and row.event_id not in self._stands):
             self._book(row, at)
         if row.end - at > _JUDGED_WITHIN:
             return
-        if self._judging is None and self.judge is not None:
-            task = asyncio.ensure_future(self.judge(_event(row, at), row.confidence, at))
+        if self._judging is None:
+            task = asyncio.ensure_future(judge(_event(row, at), row.confidence, at))
             self._judging = _Judging(row, task)
             task.add_done_callback(lambda _: self.again())
             return
-        if self._judging is None or self._judging.row.event_id != row.event_id or not self._judging.task.done():
+        if self._judging.row.event_id != row.event_id or not self._judging.task.done():
             return
         judging, self._judging = self._judging, None
         if judging.row.revision != row.revision:
@@ -301,6 +322,7 @@ def _said(row: EventRow) -> GridEvent:
         priority=row.priority,
         confidence=row.confidence,
         cancelled=row.state == "cancelled",
+        asset=row.asset,
     )
 
 
@@ -316,6 +338,7 @@ def _event(row: EventRow, at: datetime) -> Event:
         received_at=at,
         priority=row.priority,
         revision=row.revision,
+        asset_id=None if row.asset is None else AssetId(row.asset),
     )
 
 
@@ -341,10 +364,10 @@ def next_state(row: EventRow, refused: str | None, at: datetime, kept: str) -> t
     return None
 
 
-def _is_inside(row: EventRow, import_mw: float) -> bool:
+def _is_inside(row: EventRow, read_mw: float) -> bool:
     if row.kind in ("valley", "export_limit"):
-        return import_mw >= row.kept_mw - _NEAR_MW
-    return import_mw <= row.kept_mw + _NEAR_MW
+        return read_mw >= row.kept_mw - _NEAR_MW
+    return read_mw <= row.kept_mw + _NEAR_MW
 
 
 def listen(bus: Bus, park: str, wakes: Wakes) -> None:

@@ -267,7 +267,8 @@ class Commander:
             asked_mw=None if verdict is None else verdict.asked_mw,
             accepted_mw=None if verdict is None else verdict.accepted_mw,
             held_mw=None if verdict is None or refused is not None else verdict.target_mw,
-            confidence=None if verdict is None else verdict.confidence,
+            # How surely a cluster keeps a call at its own meter is not worked out, so it is not said.
+            confidence=None if verdict is None or said.asset is not None else verdict.confidence,
             reason=refused if verdict is None else verdict.reason,
         )
         self._bus.post(topic_of(self._park, Channel.GRID_EVENT_ANSWER, connection), encode(answer), qos=1)

@@ -157,11 +157,10 @@ class Recorder:
         if self._called.get(said.event_id) == word:
             return
         self._called[said.event_id] = word
-        if said.asset is not None:
-            return  # the ledger's calls are those on connections; read back from there, it would bind the connection
         self._batch.events[said.event_id] = EventRow(
             event_id=said.event_id,
             connection=connection,
+            asset=said.asset,
             kind=said.kind,
             target_mw=said.target_mw,
             start=said.start,

@@ -125,7 +125,7 @@ def event_list(seen: Seen, language: Language) -> str:
         span = f"{clock_text(seen, event.start)}–{clock_text(seen, event.end)}"
         rows.append(
             f'<div class="item {escape(event.state)}"><b>{escape(event.event_id)}</b> {escape(word(event.kind, language))} '
-            f"{escape(event.connection)} → {mw(event.target_mw)} MW<span>{span} · {escape(word(event.state, language))}"
+            f"{escape(event.asset or event.connection)} → {mw(event.target_mw)} MW<span>{span} · {escape(word(event.state, language))}"
             f"{' · ' + escape(event.reason) if event.reason else ''}</span></div>"
         )
     return "".join(rows)

@@ -124,7 +124,8 @@ class Asks(Transactions):
             else:
                 connection.execute(update(t.EVENTS).where(t.EVENTS.c.number == number).values(**values))
             _arrived(connection, "event", number)
-            said = f"revision {row.revision}: {row.kind} {row.target_mw:g} MW, {row.state}"
+            place = "" if row.asset is None else f" at the meter of {row.asset}"
+            said = f"revision {row.revision}: {row.kind} {row.target_mw:g} MW{place}, {row.state}"
             _noted(connection, _audit(row.who, "event.ask", row.event_id, said, row.changed_at))
         return int(number)
 

@@ -95,8 +95,9 @@ class EventRow:
         number: Of the row; 0 before it is written. It stays the same over all revisions.
         event_id: The caller's own name of it.
         connection: Where.
+        asset: The cluster at whose own meter it is counted; None for the connection's meter.
         kind: As in `vpp.events.EventKind`.
-        target_mw: Import to keep, negative for export. [MW]
+        target_mw: Import to keep, negative for export; with `asset` the most that its meter may read. [MW]
         start: From when.
         end: Until when.
         priority: The lower goes first.
@@ -132,6 +133,7 @@ class EventRow:
     asked_mw: float | None = None
     accepted_mw: float | None = None
     held_mw: float | None = None
+    asset: str | None = None
 
     @property
     def kept_mw(self) -> float:

@@ -95,6 +95,7 @@ EVENTS: Final = Table(
     Column("asked_mw", Float),
     Column("accepted_mw", Float),
     Column("held_mw", Float),
+    Column("asset", String(120)),
 )
 
 #: Order of arrival over overrides and events: each new one and each change is a row.

@@ -91,7 +91,7 @@ def test_all_that_stood_in_an_old_ledger_is_there_after_it_was_adopted(url: str,
         override = store.override(1)
         assert override is not None
         assert (override.why, override.closed_by) == ("试验 'quoted'; test", "li")
-        assert [event.event_id for event in store.events()] == ["e1"]
+        assert [(event.event_id, event.asset) for event in store.events()] == [("e1", None)]
         assert [(ask.kind, ask.row) for ask in store.asks_after(0)] == [("override", 1), ("event", 1), ("override", 1)]
         assert [alarm.acknowledged_by for alarm in store.alarms_open()] == ["li"]
         assert [row.word for row in store.said(BATTERY, NOW, NOW + QUARTER)] == ["command", "ack"]

@@ -200,7 +200,11 @@ class Follower:
 
     def _report(self, queue: Queue, moves: Moves) -> None:
         """Power as it is after the moves; the backlog now and then; the answer once for each revision."""
+        idle = idle_mw(queue, self._settings.power)
+        # What may not wait, so that the park promises nothing of it to the grid.
+        firm = max(_least_mw(queue, self._contract) - idle, 0.0)
         state = {"paused_jobs": float(len(self._held.paused)), "waiting_jobs": float(_waiting(queue))}
+        state |= {"idle_mw": idle, "firm_mw": firm, "fast_band_mw": 0.0}
         self._client.report_power(moves.power_mw + self._lingering_mw(queue, moves), state=state)
         if time.monotonic() - self._reported_s >= self._settings.backlog_s:
             self._reported_s = time.monotonic()

@@ -53,7 +53,8 @@ def values_of(
     """
     rows = [c for c in live.connections if c.to == "grid" and subject in (PARK, c.id)]
     offers = [] if offer is None else [o for o in offer.connections if subject in (PARK, o.connection)]
-    mine = [e for e in events if subject in (PARK, e.connection)]
+    # A call at one cluster's own meter says nothing of a connection's power; it has no points here.
+    mine = [e for e in events if e.asset is None and subject in (PARK, e.connection)]
     running = [e for e in mine if e.state == "running"]
     heard = live.controller_heard_at
     fresh = [c for c in rows if c.measured_at is not None and (live.at - c.measured_at).total_seconds() <= _FRESH_S]

@@ -35,18 +35,25 @@ _JUST_BEGUN: Final = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """What is agreed with an operator for one connection, since some payloads say no power.
+    """What is agreed with an operator for one connection, or for one cluster's own meter, since some payloads say no power.
 
     Args:
         connection: Its id, which is also the target that names it.
+        asset: A computing cluster behind it that may be called at its own meter; its id is then the target that names it.
         simple_mw: Import to keep at SIMPLE level 1, 2 and 3; levels without one are refused. [MW]
         emergency_mw: Import to keep at ALERT_GRID_EMERGENCY; None: refused. [MW]
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
     connection: str
+    asset: str | None = None
     simple_mw: Annotated[tuple[float, ...], Field(max_length=3)] = ()
     emergency_mw: float | None = None
+
+    @property
+    def meter(self) -> str:
+        """Whose reading is called, and the target by which an event names it."""
+        return self.asset or self.connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ class _Reader:
     def payload(self, span: _Span, payload: Values, agreed: Sequence[Agreement]) -> None:
         where = f"interval {span.interval.id}: {payload.type}"
         if payload.type == "ALERT_GRID_EMERGENCY":
-            self._agreed(where, span, agreed, "emergency", {a.connection: a.emergency_mw for a in agreed})
+            self._agreed(where, span, agreed, "emergency", {a.meter: a.emergency_mw for a in agreed})
             return
         if len(payload.values) != 1 or isinstance(payload.values[0], bool) or not isinstance(payload.values[0], int | float):
             self.faults.append(f"{where}: needs one number, not {payload.values!r:.60}")
@@ -127,36 +134,41 @@ class _Reader:
             power_mw = value * _MW_IN[unit]
             for one in agreed:
                 if kind == "IMPORT_CAPACITY_LIMIT":
-                    self._call(span, one.connection, "import_limit", power_mw)
+                    self._call(span, one, "import_limit", power_mw)
+                elif one.asset is not None:
+                    self.faults.append(
+                        f"{where}: {one.asset} is called by its most alone: IMPORT_CAPACITY_LIMIT, SIMPLE or an alert"
+                    )
                 elif kind == "EXPORT_CAPACITY_LIMIT":
-                    self._call(span, one.connection, "export_limit", -power_mw)
+                    self._call(span, one, "export_limit", -power_mw)
                 else:
                     # A set-point is held from both sides.
-                    self._call(span, one.connection, "peak", power_mw, ".most")
-                    self._call(span, one.connection, "valley", power_mw, ".least")
+                    self._call(span, one, "peak", power_mw, ".most")
+                    self._call(span, one, "valley", power_mw, ".least")
 
     def _simple(self, where: str, span: _Span, agreed: Sequence[Agreement], value: float) -> None:
         if value not in (0.0, 1.0, 2.0, 3.0):
             self.faults.append(f"{where}: {value:g}: a level is 0, 1, 2 or 3")
         elif value > 0.0:
             at = int(value) - 1
-            levels = {a.connection: a.simple_mw[at] if at < len(a.simple_mw) else None for a in agreed}
+            levels = {a.meter: a.simple_mw[at] if at < len(a.simple_mw) else None for a in agreed}
             self._agreed(f"{where} level {at + 1}", span, agreed, "peak", levels)
 
     def _agreed(  # noqa: PLR0913  what is called, where, and what it is worth there
         self, where: str, span: _Span, agreed: Sequence[Agreement], kind: EventKind, targets_mw: Mapping[str, float | None]
     ) -> None:
         for one in agreed:
-            target_mw = targets_mw[one.connection]
+            target_mw = targets_mw[one.meter]
             if target_mw is None:
-                self.faults.append(f"{where}: no power is agreed for it on {one.connection}")
+                self.faults.append(f"{where}: no power is agreed for it on {one.meter}")
             else:
-                self._call(span, one.connection, kind, target_mw)
+                self._call(span, one, kind, target_mw)
 
-    def _call(self, span: _Span, connection: str, kind: EventKind, target_mw: float, tail: str = "") -> None:  # noqa: PLR0913
-        name = f"{self.name}.{span.interval.id}" + (f".{span.lap}" if span.lap else "") + f".{connection}.{kind}"
+    def _call(self, span: _Span, where: Agreement, kind: EventKind, target_mw: float, tail: str = "") -> None:  # noqa: PLR0913
+        name = f"{self.name}.{span.interval.id}" + (f".{span.lap}" if span.lap else "") + f".{where.meter}.{kind}"
         priority = _LAST if self.event.priority is None else min(self.event.priority, _LAST)
-        self.calls.append(GridCall(f"{name}{tail}"[:120], connection, kind, target_mw, span.start, span.end, priority, self.note))
+        asked = where.connection, kind, target_mw, span.start, span.end, priority, self.note, where.asset
+        self.calls.append(GridCall(f"{name}{tail}"[:120], *asked))
 
 
 def read_event(
@@ -168,7 +180,7 @@ def read_event(
         name: Begins the name of every call; the same event has the same one.
         event: As it came.
         program: It belongs to, for targets and units that the event does not name itself.
-        agreements: One for each connection that may be called this way.
+        agreements: One for each connection, and each cluster's meter, that may be called this way.
         now: In park time (UTC).
     """
     agreed = _addressed(event, program, agreements)
@@ -192,10 +204,10 @@ def read_event(
 
 
 def _addressed(event: Event, program: Program | None, agreements: Sequence[Agreement]) -> tuple[Agreement, ...] | Unreadable:
-    """Connections that the targets name; without targets the only one there is."""
+    """Connections and meters that the targets name; without targets the only one there is."""
     named = event.targets or (program.targets if program is not None else None) or []
-    known = ", ".join(a.connection for a in agreements)
-    found = tuple(a for a in agreements if a.connection in named)
+    known = ", ".join(a.meter for a in agreements)
+    found = tuple(a for a in agreements if a.meter in named)
     if found:
         return found
     if named:

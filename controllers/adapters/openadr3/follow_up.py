@@ -18,9 +18,9 @@ _STEP: Final = timedelta(minutes=5)
 
 
 def planned(plan: PlanFacts, spans: Mapping[str, tuple[datetime, datetime]]) -> dict[str, list[tuple[datetime, float]]]:
-    """What a plan has for connections over spans, as rows `(from when, import in MW)`: the declared schedule."""
+    """What a plan has for connections and clusters over spans, as rows `(from when, power in MW)`: the declared schedule."""
     found: dict[str, list[tuple[datetime, float]]] = {}
-    for row in plan.connections:
+    for row in (*plan.connections, *plan.assets):
         if row.id in spans:
             start, end = spans[row.id]
             inside = zip(plan.edges, plan.edges[1:], row.power_mw, strict=False)
@@ -65,7 +65,7 @@ async def facts_of(
     seen: Look,
     who: str,
 ) -> list[Facts]:
-    """What is known of every connection that was called; nothing where the service knows none of the calls.
+    """What is known of every meter that was called; nothing where the service knows none of the calls.
 
     Args:
         door: To the service.
@@ -76,17 +76,19 @@ async def facts_of(
     """
     events = [seen.events[name] for name in names if name in seen.events]
     found = []
-    for connection in sorted({event.connection for event in events}):
-        mine = tuple(event for event in events if event.connection == connection)
+    for meter, at_asset in sorted({(e.asset or e.connection, e.asset is not None) for e in events}):
+        mine = tuple(event for event in events if (event.asset or event.connection) == meter)
         start, end = min(e.start for e in mine), min(max(e.end for e in mine), seen.at)
         samples: tuple[Sample, ...] = ()
         if end - start >= _STEP:
-            answer = await door.imports(connection, (start, start + _STEP * ((end - start) // _STEP)), _STEP, who)
+            read = (meter, "power_mw" if at_asset else "import_mw")
+            answer = await door.read(read, (start, start + _STEP * ((end - start) // _STEP)), _STEP, who)
             if not isinstance(answer, Refused | Away):
-                declared = baselines.get(connection, ())
+                declared = baselines.get(meter, ())
                 rows = [pair for one in answer.series for pair in zip(one.times, one.values, strict=True)]
                 samples = tuple(Sample(t, _STEP, value, _at(declared, t)) for t, value in rows)
-        found.append(Facts(connection, mine, samples, seen.offers.get(connection), seen.at))
+        # What could still be called is known of connections alone.
+        found.append(Facts(meter, mine, samples, None if at_asset else seen.offers.get(meter), seen.at))
     return found
 
 

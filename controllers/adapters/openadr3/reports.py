@@ -44,17 +44,17 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of one connection under an event.
+    """What is known of one meter under an event.
 
     Args:
-        connection: Which.
-        events: Our calls on it.
+        meter: Of a connection, or of a cluster that is called at its own.
+        events: Our calls at it.
         samples: One an interval.
         offer: What it could still give and take; None where nobody knows.
         at: When this was asked (UTC).
     """
 
-    connection: str
+    meter: str
     events: tuple[EventFacts, ...]
     samples: tuple[Sample, ...] = ()
     offer: ConnectionOffer | None = None
@@ -68,7 +68,7 @@ def report_body(object_id: str, client_name: str, wanted: Collection[str], facts
         object_id: Of the event.
         client_name: Who reports.
         wanted: Payload types; what is not known is left out.
-        facts: One a connection.
+        facts: One a meter.
     """
     types = [kind for kind in KNOWN if kind in wanted]
     return {
@@ -96,11 +96,11 @@ def _resources(facts: Facts, types: Sequence[str]) -> Iterator[dict[str, Any]]:
         if found := [one for one in payloads if one is not None]:
             intervals.append(_interval(i, sample.start, sample.step, found))
     if intervals:
-        yield {"resourceName": facts.connection, "intervals": intervals}
+        yield {"resourceName": facts.meter, "intervals": intervals}
     if "OPERATING_STATE" in types and facts.events:
         start, end = min(e.start for e in facts.events), max(e.end for e in facts.events)
         state = {"type": "OPERATING_STATE", "values": [_state(facts.events)]}
-        yield {"resourceName": facts.connection, "intervals": [_interval(0, start, end - start, [state])]}
+        yield {"resourceName": facts.meter, "intervals": [_interval(0, start, end - start, [state])]}
     room = [kind for kind in types if kind.endswith("_DELTA_AVAILABLE")]
     if room and facts.offer is not None and facts.at is not None:
         rows = []
@@ -110,7 +110,7 @@ def _resources(facts: Facts, types: Sequence[str]) -> Iterator[dict[str, Any]]:
             length = timedelta(seconds=one.duration_h * SECONDS_PER_HOUR)
             rows.append(_interval(i, facts.at, length, [p for p in payloads if p is not None]))
         if rows:
-            yield {"resourceName": facts.connection, "intervals": rows}
+            yield {"resourceName": facts.meter, "intervals": rows}
 
 
 def _state(events: Sequence[EventFacts]) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from sim_harness.call_score import CallTrace
 from sim_harness.campaign_draw import days_for, draw_calls, sized
-from sim_harness.campaign_score import Delivery, Judged, Kept, campaign_facts, delivery_of, interval
+from sim_harness.campaign_score import Delivery, Judged, Kept, Promise, campaign_facts, delivery_of, interval
 from sim_harness.grid.events import ScenarioEvent
 from sim_harness.scenario import SEEDS
 from tests.world_builders import START
@@ -41,8 +41,8 @@ def trace(import_mw: Any) -> CallTrace:
     return found
 
 
-def delivered(actual: Any, twin: Any = 100.0, sign: float = 1.0, held_mw: float = 60.0) -> Delivery:
-    return delivery_of(GRID, SPAN, (sign, held_mw, 20.0), (trace(actual), trace(twin)))
+def delivered(actual: Any, twin: Any = 100.0, sign: float = 1.0, held_mw: float = 60.0, notice_s: float = 60.0) -> Delivery:
+    return delivery_of(GRID, SPAN, Promise(sign, held_mw, 20.0, notice_s), (trace(actual), trace(twin)))
 
 
 def test_a_target_kept_from_the_second_step_on_is_met() -> None:
@@ -50,6 +50,14 @@ def test_a_target_kept_from_the_second_step_on_is_met() -> None:
     assert found.accepted_mwh == pytest.approx(40.0)
     assert found.frac == pytest.approx(1.0 - 10.0 / 3600.0)
     assert (found.response_s, found.is_met) == (20.0, True)
+
+
+def test_without_notice_what_is_due_rises_over_the_promised_time_and_not_longer() -> None:
+    at_once = delivered(lambda s: 100.0 if s < 10.0 else 60.0, notice_s=0.0)
+    assert at_once.accepted_mwh == pytest.approx(40.0 * (3_600.0 - 10.0) / 3_600.0)
+    assert at_once.frac == pytest.approx(1.0)
+    assert delivered(lambda s: 100.0 if s < 300.0 else 60.0, notice_s=0.0).is_met is False
+    assert delivered(60.0, notice_s=10.0).accepted_mwh == pytest.approx(40.0 * (3_600.0 - 5.0) / 3_600.0)
 
 
 def test_a_late_response_and_too_little_energy_are_not_met() -> None:

@@ -49,7 +49,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         calls: Names of its calls at the door.
         refused: Why it was not taken; empty where it was.
         wanted: Payload types that are reported.
-        baselines: Declared import by connection as of before the call.
+        baselines: Declared power by meter, a connection's or a cluster's, as of before the call.
         report_id: Of our report there; empty before the first.
         reported: The last report that was taken.
         over: Nothing more happens.
@@ -226,7 +226,7 @@ class Follower:
                 self._refuse(event_id, fresh, str(read))
             return
         plan = await self.door.plan(_WHO)
-        spans = {call.connection: (call.start, max(c.end for c in read.calls)) for call in read.calls}
+        spans = {call.meter: (call.start, max(c.end for c in read.calls)) for call in read.calls}
         baselines = {} if isinstance(plan, Refused | Away) else planned(plan, spans)
         names = tuple(call.event_id for call in read.calls)
         # After a crash before the event is remembered the same calls are made again, under the same names.

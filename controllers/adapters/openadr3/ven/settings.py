@@ -48,7 +48,7 @@ class VenSettings:
         scope: To ask for; None: none.
         ven_name: Under which the park is known there.
         programs: Names of programs that are followed; empty: all.
-        agreements: Connections that may be called, and powers agreed for payloads that say none.
+        agreements: Connections and meters that may be called, and powers agreed for payloads that say none.
         poll_s: How often events are asked for. [s]
         report_s: How often reports are sent while an event is not over. [s]
         ca_file: Who signed the VTN's certificate; None: the system's authorities.

@@ -40,7 +40,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         calls: Names of the calls on the park that it stands for.
         pending: Written before the park was called, and not yet answered.
         over: Nothing more will be reported on it.
-        baselines: Declared import by connection as `(start, mw)` rows, as of before the call.
+        baselines: Declared power by meter, a connection's or a cluster's, as `(start, mw)` rows, as of before the call.
         key: By which a repeated request is known again.
     """
 

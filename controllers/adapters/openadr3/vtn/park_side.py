@@ -56,7 +56,7 @@ class ParkSide:
             await self.door.unreadable(f"oadr.{record.id}", f"{word.eventName or 'event'}: {asked}", who)
             return str(asked)
         plan = await self.door.plan(_WHO)
-        spans = {call.connection: (call.start, max(c.end for c in asked.calls)) for call in asked.calls}
+        spans = {call.meter: (call.start, max(c.end for c in asked.calls)) for call in asked.calls}
         return Asked(asked.calls, {} if isinstance(plan, Refused | Away) else planned(plan, spans))
 
     async def call(self, record: Record, calls: Sequence[GridCall], before: Sequence[str]) -> tuple[int, str] | None:

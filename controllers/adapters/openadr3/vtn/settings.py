@@ -46,7 +46,7 @@ class VtnSettings:
         port: 0 finds a free one.
         public_url: As clients see it, with the path; None: what it listens on.
         clients: Who may come.
-        agreements: Connections that may be called, and powers agreed for payloads that say none.
+        agreements: Connections and meters that may be called, and powers agreed for payloads that say none.
         park_program: Name of the program whose events are calls on the park.
         callbacks: Hosts and networks inside which webhooks may be called beside public addresses, as in `10.1.0.0/16`.
         token_life_s: How long a token lives. [s]
