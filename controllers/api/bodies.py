@@ -97,8 +97,8 @@ class EventBody(_Body):
     connection: Id
     asset: Id | None = Field(
         None,
-        description="a computing cluster behind the connection at whose own meter the call is counted: for peak, import_limit and "
-        "emergency; stores and all else beside it count for nothing",
+        description="a computing cluster behind the connection at whose own meter the call is counted: for peak, import_limit "
+        "and emergency; stores and all else beside it count for nothing",
     )
     kind: EventKind
     target_mw: Mw = Field(

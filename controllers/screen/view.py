@@ -122,10 +122,10 @@ def event_list(seen: Seen, language: Language) -> str:
         return f'<p class="quiet">{escape(word("no_events", language))}</p>'
     rows = []
     for event in list(reversed(seen.events))[:_SHOWN]:
-        span = f"{clock_text(seen, event.start)}–{clock_text(seen, event.end)}"
+        span, meter = f"{clock_text(seen, event.start)}–{clock_text(seen, event.end)}", event.asset or event.connection
         rows.append(
             f'<div class="item {escape(event.state)}"><b>{escape(event.event_id)}</b> {escape(word(event.kind, language))} '
-            f"{escape(event.asset or event.connection)} → {mw(event.target_mw)} MW<span>{span} · {escape(word(event.state, language))}"
+            f"{escape(meter)} → {mw(event.target_mw)} MW<span>{span} · {escape(word(event.state, language))}"
             f"{' · ' + escape(event.reason) if event.reason else ''}</span></div>"
         )
     return "".join(rows)
