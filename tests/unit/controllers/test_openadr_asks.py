@@ -75,6 +75,18 @@ def test_a_target_names_the_connection_and_without_one_there_must_be_but_one() -
     assert [c.connection for c in _read(event, TWO, program).calls] == ["grid.a"]
 
 
+def test_a_target_that_names_a_cluster_calls_its_own_meter_for_less_alone() -> None:
+    agreed = (*ONE, Agreement(connection="grid.a", asset="compute.a", simple_mw=(30.0,)))
+    (limit,) = _read(_event(_says(0, "IMPORT_CAPACITY_LIMIT", 20_000), targets=["compute.a"]), agreed).calls
+    assert (limit.connection, limit.asset, limit.kind, limit.target_mw) == ("grid.a", "compute.a", "import_limit", 20.0)
+    assert limit.body()["asset"] == "compute.a"
+    both = _read(_event(_says(0, "SIMPLE", 1), targets=["compute.a", "grid.a"]), agreed).calls
+    assert {(c.asset, c.target_mw) for c in both} == {("compute.a", 30.0), (None, 40.0)}
+    assert len({c.event_id for c in both}) == 2
+    refused = read_event("e", _event(_says(0, "DISPATCH_SETPOINT", 20_000), targets=["compute.a"]), None, agreed, NOW)
+    assert "compute.a is called by its most alone" in str(refused)
+
+
 def test_units_come_from_the_event_else_from_the_program() -> None:
     rows = [{"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": "IMPORT_CAPACITY_LIMIT", "units": "MW"}]
     program = Program.model_validate({"programName": "p", "payloadDescriptors": rows})

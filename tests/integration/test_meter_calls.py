@@ -1,0 +1,236 @@
+"""A call at one cluster's own meter: by REST and by hand, judged out of the real ledger, kept over a restart, proven there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from controllers.api.roles import Role
+from controllers.bus.local import LocalBus
+from controllers.cli import main
+from controllers.flexibility.assess import Verdict
+from controllers.loops.asks import AskDesk
+from controllers.loops.inbox import Inbox
+from controllers.store import EventRow, Store, open_store
+from controllers.store.rows import PlanRow
+from tests.api_service import RunningApi
+from tests.builders import compute
+from tests.console_builders import NOW
+from tests.world_builders import BASE, START, asset, connection, park
+from vpp.events import PinLimit
+from vpp.ids import AssetId, ConnectionId
+from vpp.park import load
+from vpp.wire.codec import encode
+from vpp.wire.messages import Backlog, ComputeTelemetry, GridEvent, Reason
+from vpp.wire.topics import Channel, topic_of
+
+SEEDS = Path(__file__).resolve().parents[2] / "seeds"
+CENTRE, D500 = "compute.zhisuan1", "grid.d500"
+DC, GRID, HOUR = AssetId("compute.a"), ConnectionId("grid.a"), timedelta(hours=1)
+PARK = park([asset(DC, "compute", compute(rated_mw=40.0), "a"), asset("base.a", "base_load", BASE, "a")], [connection(GRID, "a")])
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
+    """The service of the whole park, whose clusters hang on the grid."""
+    service = RunningApi(tmp_path_factory.mktemp("meter"))
+    service.settings = replace(service.settings, park=SEEDS)
+    service.park = load(SEEDS, at=date(2030, 10, 7))
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="module")
+def grid(api: RunningApi) -> httpx.Client:
+    return api.as_(Role.GRID, name="dispatch.centre")
+
+
+def asked(event_id: str, **said: Any) -> dict[str, Any]:
+    start, end = (NOW + timedelta(minutes=m) for m in (30, 90))
+    facts = {"event_id": event_id, "connection": D500, "asset": CENTRE, "kind": "peak", "target_mw": 60.0}
+    return facts | {"start": start.isoformat(), "end": end.isoformat()} | said
+
+
+def test_it_is_taken_told_listed_and_amended_at_its_meter(grid: httpx.Client, api: RunningApi) -> None:
+    first = grid.post("/v1/events", json=asked("meter-1"))
+    assert first.status_code == 201, first.text
+    assert first.json()["asset"] == CENTRE
+    assert grid.post("/v1/events", json=asked("meter-1")).status_code == 200
+    other = grid.post("/v1/events", json=asked("meter-1", asset="compute.zhisuan2"))
+    assert (other.status_code, "another asset" in other.json()["detail"]) == (409, True)
+    assert grid.post("/v1/events", json=asked("line-1", asset=None)).status_code == 201
+    amended = grid.patch("/v1/events/meter-1", json={"target_mw": 55.0}).json()
+    assert (amended["asset"], amended["target_mw"], amended["revision"]) == (CENTRE, 55.0, 2)
+    listed = grid.get("/v1/events", params={"asset": CENTRE}).json()["events"]
+    assert [one["event_id"] for one in listed] == ["meter-1"]
+    row = api.store.event("meter-1")
+    assert row is not None
+    assert row.asset == CENTRE
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ({"asset": "bess.hongshan"}, "body.asset: 'bess.hongshan': no such computing cluster; only such a meter can be called"),
+        ({"asset": "compute.moon"}, "behind grid.d500 there are compute.aidc, compute.zhisuan1"),
+        ({"connection": "tie.hongshan"}, "body.asset: 'compute.zhisuan1': is not behind tie.hongshan; clusters there: none"),
+        (
+            {"kind": "valley"},
+            "body.kind: 'valley': asks for more; at the meter of a cluster there are peak, import_limit, emergency",
+        ),
+        ({"target_mw": 60_000.0}, "body.target_mw: 60000: compute.zhisuan1 draws between 0 and"),
+        ({"target_mw": -1.0}, "body.target_mw: -1: compute.zhisuan1 draws between 0 and"),
+    ],
+)
+def test_what_cannot_be_at_a_meter_is_refused_in_one_line(grid: httpx.Client, said: dict[str, Any], line: str) -> None:
+    answer = grid.post("/v1/events", json=asked("meter-no", **said))
+    assert answer.status_code == 422
+    assert line in answer.json()["detail"]
+    assert grid.get("/v1/events/meter-no").status_code == 404
+
+
+def test_it_is_called_and_listed_by_hand(api: RunningApi, capsys: pytest.CaptureFixture[str]) -> None:
+    to = ["--url", api.address, "--token", api.token(Role.GRID)]
+    words = f"event call by-hand --connection {D500} --asset {CENTRE} --kind peak --target-mw 50 --start +30m --for 1h"
+    assert main([*words.split(), *to]) == 0
+    assert f"peak at the meter of {CENTRE} behind {D500}, 50 MW" in capsys.readouterr().out
+    assert main(["event", "list", *to]) == 0
+    (line,) = (row for row in capsys.readouterr().out.splitlines() if row.startswith("by-hand"))
+    assert CENTRE in line
+
+
+# Judged, kept in mind and read back.
+
+
+@dataclass
+class Office:
+    """A desk on a real ledger, with a cluster that has spoken."""
+
+    store: Store
+    now: datetime = START
+    told: list[tuple[GridEvent, Reason | None, Verdict | None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.bus = LocalBus()
+        self.inbox = Inbox(self.bus, PARK.id, lambda: self.now)
+        self.desk = AskDesk(PARK, self.store, self.inbox, lambda: None, lambda: self.now)
+        self.desk.tell = lambda _, said, why, verdict: self.told.append((said, why, verdict))
+
+    def speaks(self, power_mw: float = 30.0) -> None:
+        state = {"idle_mw": 10.0, "firm_mw": 13.0, "fast_band_mw": 2.0}
+        said = ComputeTelemetry(cluster=DC, measured_at=self.now, power_mw=power_mw, state=state)
+        self.bus.post(topic_of(PARK.id, Channel.COMPUTE_TELEMETRY, DC), encode(said))
+        backlog = Backlog(cluster=DC, reported_at=self.now, fast_band_mw=9.0, items=())
+        self.bus.post(topic_of(PARK.id, Channel.COMPUTE_BACKLOG, DC), encode(backlog))
+
+    async def looks(self, times: int = 4) -> EventRow:
+        for _ in range(times):
+            await self.desk.look()
+            await asyncio.sleep(0.01)
+        row = self.store.event("e1")
+        assert row is not None
+        return row
+
+    def ceilings(self) -> dict[str, object]:
+        return {o.asset_id: o.pin for o in self.inbox.snapshot(self.now).overrides}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(open_store(f"sqlite:///{tmp_path / 'ledger.sqlite'}")) as ledger:
+        yield ledger
+
+
+def declares(store: Store, power_mw: float, made_at: datetime = START) -> None:
+    edges = [(START + 0.25 * k * HOUR).isoformat() for k in range(33)]
+    facts = {"edges": edges, "assets": {DC: {"power_mw": [power_mw] * 32}}, "connections": {}}
+    row = PlanRow(
+        plan_id=f"p.{made_at}", made_at=made_at, source="mpc", gap_frac=0.0, cost_cny=0.0, facts=msgspec.json.encode(facts)
+    )
+    store.save_plan(row)
+
+
+def row(**said: Any) -> EventRow:
+    values: dict[str, Any] = {
+        "event_id": "e1", "connection": GRID, "asset": DC, "kind": "peak", "target_mw": 15.0, "start": START + 2 * HOUR,
+        "end": START + 3 * HOUR, "who": "grid", "asked_at": START, "changed_at": START,
+    }  # fmt: skip
+    return EventRow(**values | said)
+
+
+async def test_below_the_floor_it_is_taken_in_part_and_binds_the_cluster_alone(store: Store) -> None:
+    office = Office(store)
+    office.speaks()
+    declares(store, 30.0)
+    declares(store, 12.0, made_at=START + timedelta(seconds=1))  # what is planned with the call is no declaration
+    store.ask_event(row())
+    known = await office.looks()
+    assert (known.state, known.asked_mw, known.accepted_mw, known.held_mw) == ("accepted", 15.0, 9.0, 21.0)
+    assert "the cluster can go down to 21.00 MW" in known.reason
+    assert office.ceilings() == {DC: PinLimit(0.0, 21.0)}
+    assert office.inbox.snapshot(START).events == ()
+    [(said, refused, verdict)] = office.told
+    assert (said.asset, refused, verdict and verdict.outcome) == (DC, None, "part")
+
+
+async def test_after_a_restart_it_binds_the_cluster_again_and_not_the_connection(store: Store) -> None:
+    before = Office(store)
+    before.speaks()
+    declares(store, 30.0)
+    store.ask_event(row())
+    await before.looks()
+    after = Office(store)
+    await after.looks(1)
+    assert after.ceilings() == {DC: PinLimit(0.0, 21.0)}
+    assert after.inbox.snapshot(START).events == ()
+
+
+@pytest.mark.parametrize(
+    ("speaks", "plans", "why"), [(False, True, "its scheduler is silent"), (True, False, "no plan for compute.a was known")]
+)
+async def test_what_cannot_be_worked_out_is_taken_and_not_promised(store: Store, speaks: bool, plans: bool, why: str) -> None:
+    office = Office(store)
+    if speaks:
+        office.speaks()
+    if plans:
+        declares(store, 30.0)
+    store.ask_event(row())
+    known = await office.looks()
+    assert (known.state, known.accepted_mw, known.held_mw) == ("accepted", None, None)
+    assert "nothing is promised" in known.reason
+    assert why in known.reason
+    assert office.ceilings() == {DC: PinLimit(0.0, 15.0)}
+
+
+async def test_whether_it_is_kept_is_looked_up_at_the_clusters_meter(store: Store) -> None:
+    office = Office(store)
+    office.speaks()
+    declares(store, 30.0)
+    store.ask_event(row(target_mw=25.0, start=START + timedelta(minutes=5), end=START + timedelta(minutes=35)))
+    await office.looks()
+    office.now = START + timedelta(minutes=6)
+    office.speaks(24.9)
+    await office.looks(2)
+    office.now = START + timedelta(minutes=7)
+    office.speaks(27.0)
+    await office.looks(1)
+    office.now = START + timedelta(minutes=36)
+    known = await office.looks(1)
+    assert known.state == "delivered"
+    assert known.reason == "target kept in 1 of 2 looks"
+
+
+def test_the_facts_for_machines_name_the_meter(api: RunningApi, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["event", "list", "--json", "--url", api.address, "--token", api.token(Role.GRID)]) == 0
+    assert CENTRE in {one["asset"] for one in json.loads(capsys.readouterr().out)["events"]}
