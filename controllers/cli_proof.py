@@ -72,7 +72,7 @@ def show_proof(console: Console, proof: Proof) -> None:
 
     event, how = proof.event, proof.reaction
     console.print(
-        f"[bold]{event.event_id}[/]  {KINDS.get(event.kind, event.kind)}  {event.connection}  target {mw(event.target_mw)} MW  "
+        f"[bold]{event.event_id}[/]  {KINDS.get(event.kind, event.kind)}  {event.meter}  target {mw(event.target_mw)} MW  "
         f"[bold]{VERDICTS[proof.verdict][0]}[/]",
         soft_wrap=True,
     )

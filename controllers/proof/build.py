@@ -46,7 +46,8 @@ def prove(evidence: Evidence, rule: str | None = None) -> Proof:
     both = [one for one in assets if one.confirmed_mw is not None and one.reference_mw is not None and one.gave_mw is not None]
     how = reaction(call.as_promised, evidence.fine)
     promised_mw = call.promised_mw
-    if promised_mw is None and judged is not None and call.state not in _NOT_TAKEN:
+    # Of a cluster's meter nothing counts as promised that was not worked out when the call came.
+    if promised_mw is None and call.asset is None and judged is not None and call.state not in _NOT_TAKEN:
         promised_mw = judged.requested_mw
     return Proof(
         park=evidence.park,

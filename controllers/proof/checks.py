@@ -42,6 +42,7 @@ def checks_of(evidence: Evidence, requested_mw: float | None) -> tuple[Check, ..
         _days_picked(evidence),
         _sold_twice(evidence.call, evidence.others),
         _meter_against_assets(evidence),
+        *([] if evidence.call.asset is None else [_moved_next_door(evidence, requested_mw or 0.0)]),
         _gaps(evidence),
     )
 
@@ -106,19 +107,23 @@ def _level(registers: Registers, start: datetime, end: datetime, back: timedelta
 
 
 def _sold_twice(call: Call, others: tuple[Call, ...]) -> Check:
-    """Two calls on one connection in one direction at one time: the same megawatts must not be paid twice."""
+    """Two calls in one direction at one time, on one meter or one above the other: no megawatt is to be paid twice."""
     names = ("same action in two events", "重复计量")
     overlapping = [
         other
         for other in others
         if other.event_id != call.event_id
-        and other.connection == call.connection
+        and other.overlaps(call)
         and other.sign == call.sign
         and other.start < call.end
         and call.start < other.end
     ]
     if not overlapping:
-        return _check(names, "clear", "no other call on this connection at the same time")
+        return _check(
+            names,
+            "clear",
+            f"no other call on this {'connection' if call.asset is None else 'meter or its connection'} at the same time",
+        )
     said = ", ".join(f"{o.event_id} ({_minutes(call, o):.0f} min together)" for o in overlapping)
     return _check(names, "look", f"also called: {said}; what is paid there is not to be paid here")
 
@@ -130,6 +135,8 @@ def _minutes(one: Call, other: Call) -> float:
 def _meter_against_assets(evidence: Evidence) -> Check:
     """The connection's meter against the sum of the meters behind it."""
     names = ("meter against sum of assets", "总表与分表校核")
+    if evidence.call.asset is not None:
+        return _check(names, "unknown", "a cluster's own meter stands alone; none below it is known here")
     if not evidence.sums_up:
         return _check(names, "unknown", "its areas hang on further connections, so that the sum says nothing of this one")
     call = evidence.call
@@ -146,8 +153,27 @@ def _meter_against_assets(evidence: Evidence) -> Check:
     return _check(names, "look" if abs(wrong) > max(_METERS_FRAC * through, _LEAST_MW) else "clear", text)
 
 
+def _moved_next_door(evidence: Evidence, requested_mw: float) -> Check:
+    """What the park's other clusters drew beyond their schedules while this one gave: work that was moved is no response."""
+    names = ("work moved to another cluster", "转移至其他集群")
+    call, found, unknown = evidence.call, {}, []
+    for one in evidence.neighbours:
+        planned, metered = one.planned.mean(call.start, call.end), one.metered.mean(call.start, call.end)
+        reference = planned if planned is not None else one.metered.mean(call.start - _QUARTER, call.start)
+        if reference is None or metered is None:
+            unknown.append(one.asset_id)
+        else:
+            found[one.asset_id] = metered - reference
+    if unknown or not evidence.neighbours:
+        return _check(names, "unknown", f"not known of {', '.join(unknown[:5])}" if unknown else "the park has no other cluster")
+    taken_mw, most_mw = sum(found.values()), max(_RAISED_FRAC * requested_mw, _LEAST_MW)
+    said = ", ".join(f"{name} {mw:+.1f}" for name, mw in found.items())
+    text = f"others {taken_mw:+.1f} MW against their schedules ({said}); up to {most_mw:.1f} MW is usual"
+    return _check(names, "look" if taken_mw > most_mw else "clear", text)
+
+
 def _gaps(evidence: Evidence) -> Check:
-    """Minutes in which the connection's meter was silent."""
+    """Minutes in which the call's meter was silent."""
     names = ("gaps of the meter", "计量缺口")
     window = evidence.fine.window(evidence.call.start, evidence.call.end)
     if not window.size:

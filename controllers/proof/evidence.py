@@ -29,6 +29,8 @@ class Call:
         event_id: The caller's own name of it.
         kind: As in `vpp.events.EventKind`.
         connection: Where.
+        asset: The cluster at whose own meter it is counted, whose power is then meant where import is said; None for the
+            connection's.
         target_mw: Import to keep, negative for export. [MW]
         start: From when (UTC).
         end: Until when (UTC).
@@ -45,6 +47,7 @@ class Call:
     event_id: str
     kind: str
     connection: str
+    asset: str | None = None
     target_mw: float
     start: datetime
     end: datetime
@@ -56,6 +59,15 @@ class Call:
     promised_mw: float | None = None
     held_mw: float | None = None
     promised_response_s: float | None = None
+
+    @property
+    def meter(self) -> str:
+        """Whose meter delivers."""
+        return self.asset or self.connection
+
+    def overlaps(self, other: Call) -> bool:
+        """Whether what one delivers may be what the other does: one meter, or a cluster's and that of the connection above it."""
+        return self.connection == other.connection and (None in (self.asset, other.asset) or self.asset == other.asset)
 
     @property
     def as_promised(self) -> Call:
@@ -173,14 +185,16 @@ class Evidence:
         time_zone: In which people there read the clock.
         made_at: When this was gathered (UTC).
         call: The event.
-        fine: Import at the connection, as finely as it is known, from `BEFORE` the event until `AFTER` it. [MW]
+        fine: Import at the connection, or power at the called cluster's meter, as finely as it is known, from `BEFORE` the event
+            until `AFTER` it. [MW]
         registers: Import in quarter hours, from weeks before until after it, with the days that were called.
         declared: Import as the plan known before the call had it; None without one. [MW]
         past_declared: Of earlier days at the same hours: declared and metered mean import of each quarter, shape (n, 2). [MW]
         twin: Import of the same world without the call, on the steps of `fine`; None outside a simulation. [MW]
-        assets: Behind the connection.
+        assets: Behind the connection; of a call at a cluster's meter that cluster alone.
         sums_up: Whether these assets are all that the connection's meter sees.
         others: Further calls in the weeks around it, refused and cancelled ones left out.
+        neighbours: Of a call at a cluster's meter, the park's other clusters, to which work could have been moved.
     """
 
     park: str
@@ -196,3 +210,4 @@ class Evidence:
     assets: tuple[AssetEvidence, ...] = ()
     sums_up: bool = True
     others: tuple[Call, ...] = ()
+    neighbours: tuple[AssetEvidence, ...] = ()

@@ -64,7 +64,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reaction:
-    """How the connection went to its target; no baseline is needed for it.
+    """How the call's meter went to its target; no baseline is needed for it.
 
     Args:
         before_mw: Mean import of the minute before the start. [MW]
@@ -171,8 +171,9 @@ class Proof:
         event: As it was asked.
         verdict: Whether what was promised was kept: 95 % of the energy by minute, 90 % of the power within the promised time.
         rule: Baseline that it is judged by.
-        promised_mw: Change promised; what was requested where nobody promised less. [MW]
-        covered_frac: Share of the event's minutes in which the connection's meter told.
+        promised_mw: Change promised; what was requested where nobody promised less, but at a cluster's own meter only what was
+            worked out. [MW]
+        covered_frac: Share of the event's minutes in which the call's meter told.
         reaction: How fast.
         rules: Every baseline.
         settled: Delivery against the one that judges; None without any baseline.

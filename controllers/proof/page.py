@@ -38,12 +38,12 @@ def proof_html(proof: Proof) -> str:
     start, end = event.start.astimezone(zone), event.end.astimezone(zone)
     title = f"响应证明 Proof of response · {event.event_id}"
     head = (
-        f"<p>{escape(proof.park_name_zh)} ({escape(proof.park)}) · {escape(event.connection)} · "
+        f"<p>{escape(proof.park_name_zh)} ({escape(proof.park)}) · {escape(_place(proof))} · "
         f"{KINDS.get(event.kind, event.kind)}"
         f' <span class="badge {dress}">{word}</span></p>'
         f"<p>{start:%Y-%m-%d %H:%M:%S} – {end:%H:%M:%S} park time 园区时间; "
         f"asked 下达 {event.asked_at.astimezone(zone):%m-%d %H:%M:%S} by {escape(event.by)}; "
-        f"target 目标 {mw(event.target_mw)} MW import</p>"
+        f"target 目标 {mw(event.target_mw)} MW{' import' if event.asset is None else ''}</p>"
         f"<p>made 出具 {proof.made_at.astimezone(zone):%Y-%m-%d %H:%M:%S}; "
         f"meter known in {percent(proof.covered_frac)} of the minutes</p>"
     )
@@ -88,7 +88,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1)
 
 def _body(proof: Proof, zone: ZoneInfo) -> Iterator[str]:
     yield f'<div class="tiles">{"".join(_tiles(proof))}</div>'
-    yield section("Import at the connection, by minute 并网点功率（分钟）", _import_chart(proof, zone))
+    at = "Import at the connection, by minute 并网点功率（分钟）"
+    at = at if proof.event.asset is None else "Power at the cluster's own meter, by minute 集群自有电表功率（分钟）"
+    yield section(at, _import_chart(proof, zone))
     if proof.settled is not None or proof.twin is not None:
         yield section("Delivered minute by minute 逐分钟响应量", _delivery_chart(proof, zone))
     yield section("Baselines 基线负荷：各规则与误差", _rules(proof))
@@ -99,6 +101,11 @@ def _body(proof: Proof, zone: ZoneInfo) -> Iterator[str]:
     yield section("Who gave what 各资源贡献", _assets(proof), long=True)
     yield section("Checks 反作弊核查", _checks(proof))
     yield section("How this is counted 计算口径", _method(proof))
+
+
+def _place(proof: Proof) -> str:
+    event = proof.event
+    return event.connection if event.asset is None else f"{event.asset}, its own meter 自有电表, behind {event.connection}"
 
 
 def _judged(proof: Proof) -> Delivery | None:
@@ -210,7 +217,7 @@ def _rules(proof: Proof) -> str:
         "days",
     )
     return table(columns, [_rule_row(proof, one) for one in proof.rules]) + (
-        '<p class="note">Errors are measured on this connection, at the same hours of earlier days on which nothing was called: '
+        '<p class="note">Errors are measured on this meter, at the same hours of earlier days on which nothing was called: '
         "baseline less meter; above zero it pays the park too much. 误差取自本园区无事件日同一时段：基线减实测。</p>"
     )
 
@@ -240,7 +247,7 @@ def _assets(proof: Proof) -> str:
     known = [one for one in proof.assets if one.gave_mw is not None]
     moved = [one for one in known if abs(one.gave_mw or 0.0) >= _MOVED_MW]
     if not moved:
-        return '<p class="note">no asset behind the connection moved against its schedule</p>'
+        return '<p class="note">no asset behind the meter moved against its schedule</p>'
     rows = [_asset_row(one) for one in moved]
     total = sum(one.gave_mw or 0.0 for one in known)
     confirmed = (
@@ -249,7 +256,9 @@ def _assets(proof: Proof) -> str:
         else "no device confirmed a command"
     )
     note = (
-        f'<p class="note">All assets behind the connection together {mw(total, signed=True)} MW; {confirmed}. Wind, sun and '
+        '<p class="note">A scheduler answers its signal revision by revision and confirms no command.</p>'
+        if proof.event.asset is not None
+        else f'<p class="note">All assets behind the connection together {mw(total, signed=True)} MW; {confirmed}. Wind, sun and '
         "users are in the sum: what they did without being asked is no response; they are held against the plan too.</p>"
     )
     columns = ("asset 设备", "reference 参照", "reference MW", "confirmed MW", "metered MW", "gave 贡献 MW")
@@ -282,7 +291,13 @@ def _checks(proof: Proof) -> str:
 
 
 def _method(proof: Proof) -> str:
+    own = (
+        "The meter is the cluster's own, cooling included; its baseline is the plan known before the call, from which the target "
+        "of its compute-shift signal is taken. Storage beside it and everything else behind the connection count for nothing. "
+        "算力集群自有电表：基线为调用前的申报计划（算力调节信号目标）。",
+    )
     points = (
+        *(() if proof.event.asset is None else own),
         "Every change counts in the direction of the call: less import for peak, import limit, emergency; more for the others.",
         "Requested is what lies between the reference and the target; where the reference keeps it by itself nothing was asked.",
         "Of each minute or quarter no more than the request counts: too much in one does not make up for too little in another.",

@@ -79,24 +79,28 @@ def evidence_of(store: ProofStore, park: Park, event_id: str, now: datetime) -> 
     if all(c.id != row.connection for c in park.connections):
         raise AccountError(f"{event_id}: on {row.connection}, which {park.id} does not have on that day")
     call = _call(row)
+    if call.asset is not None and all(a.id != call.asset for a in park.assets_of("compute")):
+        raise AccountError(f"{event_id}: at the meter of {call.asset}, which {park.id} does not have on that day")
     start, end = call.start - BEFORE, min(call.end + AFTER, max(now, call.start))
     fine_s = 1.0 if now - start <= _FINE_FOR and call.end - call.start <= _FINE_LENGTH else SECONDS_PER_MINUTE
     others = tuple(_call(r) for r in store.events(call.start - _BACK, call.end + AFTER) if r.state not in _NOT_CALLED)
     declared = _declared(store, call.asked_at)
-    assets, sums_up = _behind(park, call.connection)
+    assets, sums_up = _behind(park, call)
+    span = (start, end)
     return Evidence(
         park=park.id,
         park_name_zh=park.site.name_zh,
         time_zone=str(park.zone),
         made_at=now,
         call=call,
-        fine=Steps(start, fine_s, _net(store, call.connection, start, end, timedelta(seconds=fine_s))),
+        fine=Steps(start, fine_s, _metered(store, call, *span, timedelta(seconds=fine_s))),
         registers=_registers(store, park, call, others, end),
         declared=_declared_flow(store, call, declared),
         past_declared=_past_declared(store, call, park, others),
-        assets=_assets(store, park, (call, assets), (start, end), declared),
+        assets=_assets(store, park, (call, assets), span, declared),
         sums_up=sums_up,
         others=others,
+        neighbours=_assets(store, park, (call, _neighbours(park, call)), span, declared),
     )
 
 
@@ -105,6 +109,7 @@ def _call(row: EventRow) -> Call:
         event_id=row.event_id,
         kind=row.kind,
         connection=row.connection,
+        asset=row.asset,
         target_mw=row.target_mw,
         start=row.start,
         end=row.end,
@@ -118,9 +123,13 @@ def _call(row: EventRow) -> Call:
     )
 
 
-def _net(store: ProofStore, connection: str, start: datetime, end: datetime, step: timedelta) -> FloatArray:
-    """Import less export; where only one of them was written it stands alone."""
-    into, out = (store.many_series((connection,), quantity, start, end, step)[1][0] for quantity in ("import_mw", "export_mw"))
+def _metered(store: ProofStore, call: Call, start: datetime, end: datetime, step: timedelta) -> FloatArray:
+    """Power of the called cluster; else import less export, and where only one of them was written it stands alone."""
+    if call.asset is not None:
+        power_mw: FloatArray = store.many_series((call.asset,), "power_mw", start, end, step)[1][0]
+        return power_mw
+    meter = (call.connection,)
+    into, out = (store.many_series(meter, quantity, start, end, step)[1][0] for quantity in ("import_mw", "export_mw"))
     known = np.isfinite(into) | np.isfinite(out)
     net: FloatArray = np.where(known, np.nan_to_num(into) - np.nan_to_num(out), np.nan)
     return net
@@ -130,10 +139,8 @@ def _registers(store: ProofStore, park: Park, call: Call, others: Sequence[Call]
     """Quarter hours until the event's own are over; days on which something was called say nothing of a day without."""
     first, last = floor_to(call.start - _BACK, _QUARTER), floor_to(max(end, call.start), _QUARTER) + _QUARTER
     n = (last - first) // _QUARTER
-    called = {day for one in (call, *others) if one.connection == call.connection for day in _days(one, park)}
-    return Registers(
-        TimeGrid.regular(first, _QUARTER, n), _net(store, call.connection, first, last, _QUARTER), park.zone, (), called
-    )
+    called = {day for one in (call, *others) if one.overlaps(call) for day in _days(one, park)}
+    return Registers(TimeGrid.regular(first, _QUARTER, n), _metered(store, call, first, last, _QUARTER), park.zone, (), called)
 
 
 def _days(call: Call, park: Park) -> set[Any]:
@@ -156,13 +163,17 @@ def _declared(store: ProofStore, known_at: datetime) -> Mapping[str, Any] | None
 def _declared_flow(store: ProofStore, call: Call, declared: Mapping[str, Any] | None) -> Steps | None:
     """Of the plan before the call; for the time before that plan, of the one in force then."""
     span = (call.start - BEFORE, call.end + AFTER)
-    found = None if declared is None else _flow(declared, call.connection, *span)
+    found = None if declared is None else _flow(declared, call, *span)
     earlier = _declared(store, span[0])
-    return None if found is None else found.filled(None if earlier is None else _flow(earlier, call.connection, *span))
+    return None if found is None else found.filled(None if earlier is None else _flow(earlier, call, *span))
 
 
-def _flow(facts: Mapping[str, Any], connection: str, start: datetime, end: datetime) -> Steps | None:
-    said = facts.get("connections", {}).get(connection)
+def _flow(facts: Mapping[str, Any], call: Call, start: datetime, end: datetime) -> Steps | None:
+    """Of a cluster it is what the target of its compute-shift signal is taken from."""
+    if call.asset is not None:
+        plan = facts.get("assets", {}).get(call.asset)
+        return None if plan is None else _on_quarters(facts, np.array(plan["power_mw"], dtype=np.float64), start, end)
+    said = facts.get("connections", {}).get(call.connection)
     if said is None:
         return None
     net = np.array(said["import_mw"], dtype=np.float64) - np.array(said["export_mw"], dtype=np.float64)
@@ -185,7 +196,7 @@ def _on_quarters(facts: Mapping[str, Any], values: FloatArray, start: datetime, 
 def _past_declared(store: ProofStore, call: Call, park: Park, others: Sequence[Call]) -> FloatArray | None:
     """At the same hours of earlier days: what the plan of as long before had declared, and what was metered."""
     ahead = max(call.start - call.asked_at, timedelta(0))
-    called = {day for one in others if one.connection == call.connection for day in _days(one, park)}
+    called = {day for one in others if one.overlaps(call) for day in _days(one, park)}
     start, end = floor_to(call.start, _QUARTER), call.end
     pairs: list[FloatArray] = []
     for back in range(1, _DECLARED_DAYS + 1):
@@ -193,21 +204,27 @@ def _past_declared(store: ProofStore, call: Call, park: Park, others: Sequence[C
         if (start - past).astimezone(park.zone).date() in called:
             continue
         facts = _declared(store, start - past - ahead)
-        planned = None if facts is None else _flow(facts, call.connection, start - past, end - past)
+        planned = None if facts is None else _flow(facts, call, start - past, end - past)
         if planned is None:
             continue
-        metered = _net(store, call.connection, start - past, end - past, _QUARTER)
+        metered = _metered(store, call, start - past, end - past, _QUARTER)
         both = np.stack((planned.window(start - past, end - past)[: len(metered)], metered), axis=1)
         pairs.append(both[np.isfinite(both).all(axis=1)])
     known = [pair for pair in pairs if len(pair)]
     return np.concatenate(known) if known else None
 
 
-def _behind(park: Park, connection: str) -> tuple[tuple[str, ...], bool]:
-    """Assets of the areas that hang on the connection, and whether nothing else flows into these."""
-    one = next(c for c in park.connections if c.id == connection)
+def _neighbours(park: Park, call: Call) -> tuple[str, ...]:
+    return () if call.asset is None else tuple(a.id for a in park.assets_of("compute") if a.id != call.asset)
+
+
+def _behind(park: Park, call: Call) -> tuple[tuple[str, ...], bool]:
+    """Assets of the areas that hang on the connection, and whether nothing else flows into these; a called cluster alone."""
+    if call.asset is not None:
+        return (call.asset,), False
+    one = next(c for c in park.connections if c.id == call.connection)
     areas = areas_behind(park, one)
-    alone = not any(c.id != connection and (c.area in areas) != (c.to in areas) for c in park.connections)
+    alone = not any(c.id != one.id and (c.area in areas) != (c.to in areas) for c in park.connections)
     return tuple(asset.id for asset in park.assets if asset.area in areas), alone
 
 

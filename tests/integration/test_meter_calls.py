@@ -21,7 +21,9 @@ from controllers.cli import main
 from controllers.flexibility.assess import Verdict
 from controllers.loops.asks import AskDesk
 from controllers.loops.inbox import Inbox
-from controllers.store import EventRow, Store, open_store
+from controllers.proof import Proof, prove
+from controllers.proof.source import evidence_of
+from controllers.store import EventRow, Reading, Store, open_store
 from controllers.store.rows import PlanRow
 from tests.api_service import RunningApi
 from tests.builders import compute
@@ -234,3 +236,91 @@ async def test_whether_it_is_kept_is_looked_up_at_the_clusters_meter(store: Stor
 def test_the_facts_for_machines_name_the_meter(api: RunningApi, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["event", "list", "--json", "--url", api.address, "--token", api.token(Role.GRID)]) == 0
     assert CENTRE in {one["asset"] for one in json.loads(capsys.readouterr().out)["events"]}
+
+
+# Proven.
+
+BEGAN = NOW - timedelta(hours=2)
+SECOND_DC = AssetId("compute.b")
+TWO_PARK = park(
+    [asset(i, "compute", compute(rated_mw=40.0), "a") for i in (DC, SECOND_DC)] + [asset("base.a", "base_load", BASE, "a")],
+    [connection(GRID, "a")],
+)
+
+
+def delivered(store: Store, own: str, other: str, meter: str, other_mw: float = 20.0, **said: Any) -> None:
+    """20 MW declared at one meter, 12 MW metered in the hour of the call; the connection reads what it always reads."""
+    end = BEGAN + HOUR
+    facts: dict[str, Any] = {"event_id": "done", "connection": meter, "asset": own, "target_mw": 12.0, "held_mw": 12.0}
+    facts |= {"start": BEGAN, "end": end, "asked_at": BEGAN - timedelta(minutes=20), "state": "delivered"}
+    store.ask_event(row(**facts | {"asked_mw": 8.0, "accepted_mw": 8.0} | said))
+    rows = []
+    for k in range(-3_600, 7_200, 10):
+        at, inside = BEGAN + timedelta(seconds=k), 0 <= k < 3_600
+        for subject, quantity, value in (
+            (own, "power_mw", 12.0 if inside else 20.0),
+            (other, "power_mw", other_mw if inside else 20.0),
+            (meter, "import_mw", 100.0),
+        ):
+            rows.append(Reading(subject=subject, quantity=quantity, measured_at=at, received_at=at, value=value))
+    store.write_readings(rows)
+    edges = [(BEGAN + timedelta(minutes=15 * k - 60)).isoformat() for k in range(33)]
+    plan = {"edges": edges, "connections": {meter: {"import_mw": [150.0] * 32, "export_mw": [0.0] * 32}}}
+    plan["assets"] = {own: {"power_mw": [20.0] * 32}, other: {"power_mw": [20.0] * 32}}
+    made = BEGAN - timedelta(hours=1)
+    facts_of_plan = msgspec.json.encode(plan)
+    store.save_plan(PlanRow(plan_id="before", made_at=made, source="mpc", gap_frac=0.0, cost_cny=0.0, facts=facts_of_plan))
+
+
+def check(proof: Proof, name: str) -> tuple[str, str]:
+    return next((one.verdict, one.text) for one in proof.checks if name in one.name)
+
+
+def test_it_is_delivered_at_the_clusters_meter_against_its_own_declared_schedule(store: Store) -> None:
+    delivered(store, DC, SECOND_DC, GRID)
+    proof = prove(evidence_of(store, TWO_PARK, "done", NOW))
+    assert (proof.verdict, proof.rule, proof.promised_mw, proof.event.asset) == ("kept", "declared", 8.0, DC)
+    assert proof.settled is not None
+    # The connection would say 50 MW, and a response that never came.
+    assert (proof.settled.reference_mw, proof.settled.requested_mw, proof.settled.delivered_mw) == (20.0, 8.0, 8.0)
+    assert [(one.asset_id, one.gave_mw) for one in proof.assets] == [(DC, 8.0)]
+    assert check(proof, "work moved")[0] == "clear"
+
+
+def test_work_that_went_to_the_cluster_next_door_is_seen(store: Store) -> None:
+    delivered(store, DC, SECOND_DC, GRID, other_mw=27.5)
+    verdict, text = check(prove(evidence_of(store, TWO_PARK, "done", NOW)), "work moved")
+    assert verdict == "look"
+    assert "others +7.5 MW against their schedules (compute.b +7.5)" in text
+
+
+def test_the_same_megawatts_sold_at_the_connection_above_are_seen_and_those_of_a_neighbour_are_not(store: Store) -> None:
+    delivered(store, DC, SECOND_DC, GRID)
+    span = {"start": BEGAN, "end": BEGAN + HOUR, "state": "delivered"}
+    store.ask_event(row(event_id="next.door", asset=SECOND_DC, **span))
+    assert check(prove(evidence_of(store, TWO_PARK, "done", NOW)), "two events")[0] == "clear"
+    store.ask_event(row(event_id="above", asset=None, **span))
+    verdict, text = check(prove(evidence_of(store, TWO_PARK, "done", NOW)), "two events")
+    assert verdict == "look"
+    assert "above" in text
+    assert "next.door" not in text
+
+
+def test_what_nobody_worked_out_is_not_told_as_promised(store: Store) -> None:
+    delivered(store, DC, SECOND_DC, GRID, held_mw=None, asked_mw=None, accepted_mw=None)
+    assert prove(evidence_of(store, TWO_PARK, "done", NOW)).promised_mw is None
+
+
+def test_the_proof_of_a_meter_is_told_by_rest_and_printed(
+    api: RunningApi, grid: httpx.Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    delivered(api.store, CENTRE, "compute.zhisuan2", D500)
+    told = grid.get("/v1/events/done/proof").json()
+    assert (told["verdict"], told["event"]["asset"], told["settled"]["delivered_mw"]) == ("kept", CENTRE, 8.0)
+    page = tmp_path / "proof.html"
+    words = ["event", "proof", "done", "--html", str(page), "--url", api.address, "--token", api.token(Role.GRID)]
+    assert main(words) == 0
+    assert f"{CENTRE}  target 12.00 MW" in capsys.readouterr().out
+    text = page.read_text(encoding="utf-8")
+    assert "Power at the cluster" in text
+    assert f"{CENTRE}, its own meter 自有电表, behind {D500}" in text
