@@ -15,6 +15,7 @@ import httpx
 import msgspec
 import pytest
 
+from controllers.adapters.openadr3.asks import Agreement
 from controllers.api.roles import Role
 from controllers.bus.local import LocalBus
 from controllers.cli import main
@@ -25,9 +26,10 @@ from controllers.proof import Proof, prove
 from controllers.proof.source import evidence_of
 from controllers.store import EventRow, Reading, Store, open_store
 from controllers.store.rows import PlanRow
-from tests.api_service import RunningApi
+from tests.api_service import RunningApi, until
 from tests.builders import compute
 from tests.console_builders import NOW
+from tests.openadr_rig import event_words, running_vtn
 from tests.world_builders import BASE, START, asset, connection, park
 from vpp.events import PinLimit
 from vpp.ids import AssetId, ConnectionId
@@ -110,6 +112,28 @@ def test_it_is_called_and_listed_by_hand(api: RunningApi, capsys: pytest.Capture
     assert main(["event", "list", *to]) == 0
     (line,) = (row for row in capsys.readouterr().out.splitlines() if row.startswith("by-hand"))
     assert CENTRE in line
+
+
+def test_an_event_of_openadr_names_the_cluster_and_is_reported_at_its_meter(api: RunningApi, grid: httpx.Client) -> None:
+    agreed = (Agreement(connection=D500), Agreement(connection=D500, asset=CENTRE, emergency_mw=40.0))
+    with running_vtn(api, agreements=agreed) as vtn:
+        operator = vtn.as_("operator")
+        program = next(str(one["id"]) for one in operator.get("/programs").json() if one["programName"] == "park")
+        more = operator.post("/events", json=event_words(program, "DISPATCH_SETPOINT", 50_000.0, targets=[CENTRE]))
+        assert (more.status_code, f"{CENTRE} is called by its most alone" in more.text) == (400, True)
+        made = operator.post("/events", json=event_words(program, value=50_000.0, targets=[CENTRE]))
+        assert made.status_code == 201, made.text
+        name = f"oadr.{made.json()['id']}.0.{CENTRE}.import_limit"
+        called = grid.get(f"/v1/events/{name}").json()
+        assert (called["connection"], called["asset"], called["target_mw"]) == (D500, CENTRE, 50.0)
+
+        def reported() -> list[Any]:
+            return [r for one in operator.get("/reports", params={"eventID": made.json()["id"]}).json() for r in one["resources"]]
+
+        until(lambda: bool(reported()))
+        # What the connection could give says nothing of this meter, and is not told in its name.
+        kinds = {p["type"] for r in reported() for i in r["intervals"] for p in i["payloads"]}
+        assert ({r["resourceName"] for r in reported()}, kinds) == ({CENTRE}, {"OPERATING_STATE"})
 
 
 # Judged, kept in mind and read back.
