@@ -25,6 +25,8 @@ from controllers.loops.batch import Said
 from controllers.loops.bell import Bell
 from controllers.loops.offers import OFFER_KEY
 from controllers.loops.plan import Made
+from controllers.loops.promises import LOOK_EVERY as PROMISES_EVERY
+from controllers.loops.promises import PromiseDesk, failing, run_promises
 from controllers.loops.recorder import RECORD_EVERY, Recorder, run_recorder
 from controllers.loops.registers import PeakFacts
 from controllers.loops.settle import run_settle
@@ -132,6 +134,8 @@ class Books:
     clock: Clock
     recorder: Recorder = field(init=False)
     ask_wakes: Wakes = field(default_factory=lambda: Wakes(Bell(), gather_s=0.02, apart_s=0.2))
+    promise_wakes: Wakes = field(default_factory=lambda: Wakes(Bell(), gather_s=1.0, apart_s=20.0))
+    _promises: PromiseDesk | None = None
     _last_guidance: Guidance | None = None
     _had_open: bool = False
     _peaks_at: datetime | None = None
@@ -197,7 +201,8 @@ class Books:
             ticks = watched("settle", self.clock.every(_SETTLE_EVERY), 600.0)
             await run_settle(ticks, store, controller.park, controller.trouble)
 
-        return Loop("recorder", record), Loop("asks", ask), Loop("resend", resend), Loop("settle", settle)
+        loops = (Loop("recorder", record), Loop("asks", ask), Loop("resend", resend), Loop("settle", settle))
+        return (*loops, *self._watch_promises(controller))
 
     def _hand_on_guard(self, controller: Controller) -> None:
         """Who was shed how often this year, and which ladders stand, from the guard before to this one, and on from it."""
@@ -215,6 +220,26 @@ class Books:
         if offers is not None:
             desk.judge, desk.tell, desk.again = offers.judge, controller.answered, self.ask_wakes.bell.ring
             offers.on_table = lambda table: self.recorder.remember(OFFER_KEY, _encoder(table))
+
+    def _watch_promises(self, controller: Controller) -> tuple[Loop, ...]:
+        """Calls that were accepted are judged again by every plan; no loop where nothing is promised."""
+        offers = controller.offers
+        if offers is None:
+            return ()
+        desk = self._promises = PromiseDesk(
+            self.opened.store,
+            offers.again,
+            controller.answered,
+            failing=lambda at: failing(controller.inbox.snapshot(at)),
+            ring=self.promise_wakes.bell.ring,
+        )
+        controller.also_watch.append(desk.alarms)
+
+        async def promise() -> None:
+            ticks = woken(self.clock, PROMISES_EVERY, self.promise_wakes)
+            await run_promises(controller.supervisor.watched(ticks, "promises", 900.0), desk)
+
+        return (Loop("promises", promise),)
 
     async def close(self) -> None:
         """The last word, then the store."""
@@ -280,6 +305,8 @@ class Books:
             )
 
         self.recorder.plan(made.plan_id, row)
+        if self._promises is not None:
+            self._promises.planned()
 
     def _save_said(self, rows: Sequence[Said]) -> None:
         """Commands and acks, where the ledger has a place for them."""

@@ -134,6 +134,7 @@ def show_event(console: Console, row: Row) -> None:
     place = f"on {row['connection']}" if row["asset"] is None else f"at the meter of {row['asset']} behind {row['connection']}"
     text = f"event {escape(row['event_id'])} revision {row['revision']}: {row['state']}{why}; {row['kind']} {place}"
     promised = "" if row["accepted_mw"] is None else f", {row['accepted_mw']:g} of {row['asked_mw']:g} MW promised"
+    promised += "" if row["possible_mw"] is None else f", {row['possible_mw']:g} MW can be held now"
     console.print(f"{text}, {row['target_mw']:g} MW{promised}, {span}", soft_wrap=True)
 
 

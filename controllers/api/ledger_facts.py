@@ -105,6 +105,7 @@ class EventFacts(msgspec.Struct, frozen=True, kw_only=True):
         accepted_mw: How much of that is promised; less than asked where it is accepted in part. [MW]
         held_mw: Import that is held for it: the target, or what can be held of it; null where it stands without a promise. [MW]
         asset: The computing cluster at whose own meter it is counted; null for the connection's meter.
+        possible_mw: Import that can be held now, where that is less than was promised; null while all of it can be held. [MW]
     """
 
     number: int
@@ -127,6 +128,7 @@ class EventFacts(msgspec.Struct, frozen=True, kw_only=True):
     accepted_mw: float | None = None
     held_mw: float | None = None
     asset: str | None = None
+    possible_mw: float | None = None
 
 
 class EventList(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,9 +23,9 @@ __all__ = ["CORRECTION_FILE", "Correction", "Replay", "correction_file_of", "lea
 
 #: In the seeds, in a folder of its own: whatever else lies there is the park.
 CORRECTION_FILE: Final = "policies/flexibility.yaml"
-#: Losses, auxiliaries, and what moves inside a quarter of an hour: an assumption, from levels that the whole park missed by some
-#: 17 of 650 MW in few calls.
+#: Losses, auxiliaries, and what moves inside a quarter of an hour: assumptions, without replays and with them.
 MARGIN_FRAC: Final = 0.03
+LEARNT_MARGIN_FRAC: Final = 0.01
 _DIRECTIONS: Final[tuple[Direction, ...]] = ("give", "take")
 #: Fewer replays than this teach nothing.
 _LEAST: Final = 10
@@ -46,7 +46,8 @@ class Correction:
 
     Args:
         shift: By direction, in the order of `CONFIDENCES`; a direction that is missing has none.
-        margin_frac: Share of the import limit that every level is moved besides, for what the plan's model lacks.
+        margin_frac: Share of the import limit that levels surer than 90 % are moved besides, for what the plan's model lacks:
+            replays are of the same model, and cannot tell.
         learnt_from: What it was learnt from, in words: scenarios, seeds, span, number of replays.
     """
 
@@ -60,10 +61,10 @@ class Correction:
         own = 0.0
         if shifts:
             own = next((s for c, s in zip(CONFIDENCES, shifts, strict=True) if confidence <= c), shifts[-1])
-        return own + self.margin_frac * spread.limit_mw / spread.width_mw
+        return own if confidence <= CONFIDENCES[-2] else own + self.margin_frac * spread.limit_mw / spread.width_mw
 
 
-def learnt(replays: Sequence[Replay], learnt_from: str, margin_frac: float = MARGIN_FRAC) -> Correction:
+def learnt(replays: Sequence[Replay], learnt_from: str, margin_frac: float = LEARNT_MARGIN_FRAC) -> Correction:
     """The correction that replays teach.
 
     Args:

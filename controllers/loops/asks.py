@@ -27,7 +27,18 @@ from vpp.wire.codec import decode
 from vpp.wire.messages import Ask, GridEvent, Reason
 from vpp.wire.topics import Channel, filter_of
 
-__all__ = ["AskDesk", "AskStore", "Judge", "LOOK_EVERY", "TellGrid", "listen", "next_state", "run_asks"]
+__all__ = [
+    "AskDesk",
+    "AskStore",
+    "Judge",
+    "LOOK_EVERY",
+    "TellGrid",
+    "event_of_row",
+    "listen",
+    "next_state",
+    "run_asks",
+    "said_of",
+]
 
 log = structlog.get_logger(__name__)
 
@@ -236,7 +247,7 @@ class AskDesk:
         if row.end - at > _JUDGED_WITHIN:
             return
         if self._judging is None:
-            task = asyncio.ensure_future(judge(_event(row, at), row.confidence, at))
+            task = asyncio.ensure_future(judge(event_of_row(row, at), row.confidence, at))
             self._judging = _Judging(row, task)
             task.add_done_callback(lambda _: self.again())
             return
@@ -268,7 +279,8 @@ class AskDesk:
             promised = PromiseRow(
                 revision=row.revision, asked_mw=verdict.asked_mw, accepted_mw=verdict.accepted_mw, held_mw=verdict.target_mw
             )
-            taken = replace(row, held_mw=verdict.target_mw, state="accepted")
+            taken = replace(row, state="accepted", asked_mw=promised.asked_mw, accepted_mw=promised.accepted_mw)
+            taken = replace(taken, held_mw=promised.held_mw)
             self._stands[row.event_id] = taken
             self._book(taken, at)
             self._tell(row, None, verdict)
@@ -288,10 +300,10 @@ class AskDesk:
 
     def _tell(self, row: EventRow, refused: Reason | None, verdict: Verdict) -> None:
         if self.tell is not None:
-            self.tell(ConnectionId(row.connection), _said(row), refused, verdict)
+            self.tell(ConnectionId(row.connection), said_of(row), refused, verdict)
 
     def _at_the_door(self, row: EventRow, at: datetime) -> Reason | None:
-        return judge(self.park, _said(row), ConnectionId(row.connection), min(at, row.end - timedelta(microseconds=1)))
+        return judge(self.park, said_of(row), ConnectionId(row.connection), min(at, row.end - timedelta(microseconds=1)))
 
     def _book(self, row: EventRow, at: datetime) -> None:
         """Keeps an event in mind, once for each word about it."""
@@ -305,11 +317,11 @@ class AskDesk:
         if at < row.end or row.state == "cancelled":
             # What came over the bus was booked in the caller's terms; those that were accepted take their place.
             book = self.inbox.judged if accepted else self.inbox.called
-            book(ConnectionId(row.connection), _said(row))
+            book(ConnectionId(row.connection), said_of(row))
             self.replan()
 
 
-def _said(row: EventRow) -> GridEvent:
+def said_of(row: EventRow) -> GridEvent:
     """A row in the grid's own words, with the import that counts."""
     return GridEvent(
         event_id=row.event_id,
@@ -326,7 +338,8 @@ def _said(row: EventRow) -> GridEvent:
     )
 
 
-def _event(row: EventRow, at: datetime) -> Event:
+def event_of_row(row: EventRow, at: datetime) -> Event:
+    """A row as an event, received at an instant, with the import that was called for."""
     return Event(
         event_id=row.event_id,
         kind=row.kind,  # type: ignore[arg-type]  # the API takes no other

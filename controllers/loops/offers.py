@@ -92,6 +92,16 @@ class OfferDesk:
         self._judged(event, plan, verdict)
         return verdict
 
+    async def again(self, event: Event, confidence: float, at: datetime) -> Verdict:
+        """As `judge`, for a call that was accepted before: nobody asked, so nobody is told of it here.
+
+        Raises:
+            VppError: It cannot be judged; why stands in it.
+        """
+        return await self.worker.run(
+            assessed, self.plan_at(at, frozenset({event.event_id})), _ask(event, confidence, at), self.taught
+        )
+
     def judge_now(self, event: Event, confidence: float, at: datetime) -> Verdict:
         """As `judge`, in the caller's own turn: for runs in which nobody may wait.
 

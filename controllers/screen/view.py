@@ -123,9 +123,12 @@ def event_list(seen: Seen, language: Language) -> str:
     rows = []
     for event in list(reversed(seen.events))[:_SHOWN]:
         span, meter = f"{clock_text(seen, event.start)}–{clock_text(seen, event.end)}", event.asset or event.connection
+        is_short = event.possible_mw is not None and event.state in ("accepted", "running")
+        now = f" · {escape(word('only_possible', language))} {mw(event.possible_mw)} MW" if is_short else ""
         rows.append(
-            f'<div class="item {escape(event.state)}"><b>{escape(event.event_id)}</b> {escape(word(event.kind, language))} '
-            f"{escape(meter)} → {mw(event.target_mw)} MW<span>{span} · {escape(word(event.state, language))}"
+            f'<div class="item {escape(event.state)}{" short" if is_short else ""}">'
+            f"<b>{escape(event.event_id)}</b> {escape(word(event.kind, language))} "
+            f"{escape(meter)} → {mw(event.target_mw)} MW<span>{span} · {escape(word(event.state, language))}{now}"
             f"{' · ' + escape(event.reason) if event.reason else ''}</span></div>"
         )
     return "".join(rows)

@@ -116,6 +116,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "received": ("已收到", "received"),
     "assessed": ("已评估", "assessed"),
     "refused": ("已拒绝", "refused"),
+    "only_possible": ("现只能保证", "can be held now:"),
     "running": ("执行中", "running"),
     "delivered": ("已执行", "delivered"),
     "settled": ("已结算", "settled"),

@@ -164,6 +164,21 @@ class Asks(Transactions):
                 return
             _noted(connection, _audit("controller", "event.state", str(number), f"{state}: {reason}", at))
 
+    def set_event_possible(self, row: EventRow, possible_mw: float | None, reason: str, at: datetime) -> None:
+        """What can be held now of a call that was accepted; of one that has changed since, or is over, nothing is written.
+
+        Args:
+            row: As it was read.
+            possible_mw: Import that can be held, where that is less than was promised; None where all of it can. [MW]
+            reason: In words.
+            at: Now.
+        """
+        same = and_(t.EVENTS.c.number == row.number, t.EVENTS.c.revision == row.revision)
+        with self._begin() as connection:
+            change = update(t.EVENTS).where(same, t.EVENTS.c.state.in_(("accepted", "running")))
+            if connection.execute(change.values(possible_mw=possible_mw, reason=reason)).rowcount:
+                _noted(connection, _audit("controller", "event.possible", row.event_id, reason, at))
+
     def asks_after(self, number: int) -> tuple[AskRow, ...]:
         """What has come since, in order of arrival; the controller remembers the last number it has seen."""
         with self._begin() as connection:

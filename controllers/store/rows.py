@@ -112,6 +112,7 @@ class EventRow:
         asked_mw: Change against the import expected without it; None before it was assessed. [MW]
         accepted_mw: How much of that is promised. [MW]
         held_mw: Import that is kept in mind, where it is another than the target: a call taken in part. [MW]
+        possible_mw: Import that can be held now, where that is less than was promised; None while all of it can. [MW]
     """
 
     number: int = 0
@@ -134,6 +135,7 @@ class EventRow:
     accepted_mw: float | None = None
     held_mw: float | None = None
     asset: str | None = None
+    possible_mw: float | None = None
 
     @property
     def kept_mw(self) -> float:

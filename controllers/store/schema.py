@@ -96,6 +96,7 @@ EVENTS: Final = Table(
     Column("accepted_mw", Float),
     Column("held_mw", Float),
     Column("asset", String(120)),
+    Column("possible_mw", Float),
 )
 
 #: Order of arrival over overrides and events: each new one and each change is a row.

@@ -20,7 +20,7 @@ __all__ = ["FIRST", "HEAD", "SCRIPTS", "migrate", "refuse_newer", "version_of"]
 
 FIRST: Final = "0001"
 #: What this program writes; the newest script's.
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 SCRIPTS: Final = Path(__file__).parent
 
 _VERSION_TABLE: Final = "alembic_version"
