@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -38,7 +41,8 @@ from vpp.wire.codec import encode
 from vpp.wire.messages import Backlog, ComputeTelemetry, GridEvent, Reason
 from vpp.wire.topics import Channel, topic_of
 
-SEEDS = Path(__file__).resolve().parents[2] / "seeds"
+ROOT = Path(__file__).resolve().parents[2]
+SEEDS, GUIDE = ROOT / "seeds", ROOT / "docs" / "connect_grid.md"
 CENTRE, D500 = "compute.zhisuan1", "grid.d500"
 DC, GRID, HOUR = AssetId("compute.a"), ConnectionId("grid.a"), timedelta(hours=1)
 PARK = park([asset(DC, "compute", compute(rated_mw=40.0), "a"), asset("base.a", "base_load", BASE, "a")], [connection(GRID, "a")])
@@ -112,6 +116,16 @@ def test_it_is_called_and_listed_by_hand(api: RunningApi, capsys: pytest.Capture
     assert main(["event", "list", *to]) == 0
     (line,) = (row for row in capsys.readouterr().out.splitlines() if row.startswith("by-hand"))
     assert CENTRE in line
+
+
+def test_the_example_of_the_page_calls_a_meter(api: RunningApi, grid: httpx.Client) -> None:
+    (example,) = re.findall(r"^```sh meter\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    words = {"PATH": os.environ["PATH"], "VPP": api.address, "AUTH": f"Authorization: Bearer {api.token(Role.GRID)}"}
+    words |= {"JSON": "Content-Type: application/json", "no_proxy": "127.0.0.1"}
+    words |= {name: (NOW + timedelta(hours=h)).isoformat() for name, h in (("START", 2), ("END", 3))}
+    ran = subprocess.run(["bash", "-ec", example], env=words, capture_output=True, text=True, check=False, timeout=30)
+    assert ran.returncode == 0, ran.stderr
+    assert grid.get("/v1/events/centre-1").json()["asset"] == CENTRE
 
 
 def test_an_event_of_openadr_names_the_cluster_and_is_reported_at_its_meter(api: RunningApi, grid: httpx.Client) -> None:
