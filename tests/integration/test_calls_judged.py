@@ -12,14 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from controllers.bus.broker import EmbeddedBroker
 from controllers.bus.local import LocalBus
+from controllers.bus.mqtt import connected_bus
+from controllers.clock import WallClock
 from controllers.flexibility.assess import Verdict
 from controllers.flexibility.correction import Correction
-from controllers.loops.asks import AskDesk
+from controllers.loops.asks import AskDesk, said_of
+from controllers.loops.commander import Commander
 from controllers.loops.inbox import Inbox
 from controllers.loops.mailbox import Mailbox
 from controllers.loops.offers import OfferDesk
 from controllers.loops.plan import Known, PlanGuide
+from controllers.loops.promises import JUDGE_EVERY, PromiseDesk
 from controllers.loops.registers import PeakMeter
 from controllers.loops.worker import InlineWorker
 from controllers.store import EventRow, Store, open_store
@@ -28,7 +33,9 @@ from tests.world_builders import BASE, BATTERY, START, WIND, asset, connection, 
 from vpp.events import Event
 from vpp.ids import AssetId, ConnectionId
 from vpp.timegrid import TimeGrid
-from vpp.wire.messages import GridEvent, Reason
+from vpp.wire.codec import decode
+from vpp.wire.messages import GridEvent, GridEventAnswer, Reason
+from vpp.wire.topics import Channel, filter_of
 
 GRID = ConnectionId("grid.a")
 HOUR = timedelta(hours=1)
@@ -39,12 +46,13 @@ PARK = park(
 )
 
 
-def forecast() -> Forecast:
-    """Two days of wind around 0.4 of capacity."""
+def forecast(mean_frac: float = 0.4) -> Forecast:
+    """Two days of wind around a share of capacity."""
     grid = TimeGrid.regular(START, timedelta(minutes=15), 196)
     fresh: Quality = "fresh"
-    quantiles = np.broadcast_to(np.linspace(0.3, 0.5, len(QUANTILE_LEVELS)), (1, grid.n, len(QUANTILE_LEVELS)))
-    return Forecast(grid, QUANTILE_LEVELS, (WIND_ID,), quantiles.copy(), np.full((1, grid.n), 0.4), START, (fresh,))
+    spread = np.linspace(mean_frac - 0.1, mean_frac + 0.1, len(QUANTILE_LEVELS))
+    quantiles = np.broadcast_to(spread, (1, grid.n, len(QUANTILE_LEVELS)))
+    return Forecast(grid, QUANTILE_LEVELS, (WIND_ID,), quantiles.copy(), np.full((1, grid.n), mean_frac), START, (fresh,))
 
 
 @dataclass
@@ -234,3 +242,85 @@ async def test_the_whole_offer_is_there_for_whoever_asks(office: Office) -> None
     assert now is not None
     assert now.start == START
     assert now.at(0.99).power_mw <= now.at(0.5).power_mw
+
+
+async def test_a_call_that_became_impossible_is_told_at_once_and_once_and_so_is_that_it_is_possible_again(
+    office: Office, store: Store, broker: EmbeddedBroker
+) -> None:
+    sure = await level_of(office)
+    store.ask_event(row(target_mw=sure.level_mw))
+    await settle(office.desk())
+    async with connected_bus(broker.url, "controller") as bus, connected_bus(broker.url, "grid") as grid:
+        heard: list[GridEventAnswer] = []
+        arrived = asyncio.Event()
+
+        def hear(topic: str, payload: bytes) -> None:
+            heard.append(decode(GridEventAnswer, topic, payload))
+            arrived.set()
+
+        grid.subscribe(filter_of(PARK.id, Channel.GRID_EVENT_ANSWER), hear, qos=1)
+        await grid.flush()
+        commander = Commander(bus, PARK.id, WallClock(start=START))
+        desk = PromiseDesk(store, office.offers.again, commander.answer, failing=lambda _: ("wind.a",))
+        at = START
+
+        async def looked(wind_frac: float) -> int:
+            """Another plan under other wind; how many answers there are then."""
+            nonlocal at
+            at += timedelta(minutes=1)
+            office.offers.planner.known.forecasts.value = forecast(wind_frac)
+            desk.planned()
+            await desk.look(at)
+            # What is said after it arrives after it: then all that was said has arrived.
+            commander.answer(GRID, said_of(row(event_id=f"after.{at:%H%M}")), None)
+            async with asyncio.timeout(5.0):
+                while not heard or heard[-1].event_id != f"after.{at:%H%M}":
+                    await arrived.wait()
+                    arrived.clear()
+            del heard[-1]
+            return len(heard)
+
+        assert await looked(0.4) == 0
+        assert (office.state().possible_mw, desk.alarms(at)) == (None, {})
+        assert await looked(0.33) == 1
+        short, known = heard[-1], office.state()
+        assert known.accepted_mw is not None
+        assert short.accepted_mw is not None
+        assert (short.event_id, short.outcome, short.held_mw) == ("e1", "accepted", pytest.approx(known.possible_mw))
+        assert short.accepted_mw < 0.9 * known.accepted_mw
+        assert short.reason is not None
+        assert (short.reason.code, "not following: wind.a" in short.reason.text) == ("held_less", True)
+        assert list(desk.alarms(at)) == ["promise.e1"]
+        # What plan and dispatch aim at stays what was accepted.
+        assert (known.state, known.held_mw, office.bound()) == ("accepted", pytest.approx(sure.level_mw), {"e1": known.held_mw})
+        assert await looked(0.33) == 1
+        assert await looked(0.4) == 1
+        assert await looked(0.4) == 2
+        assert heard[-1].reason is not None
+        assert (heard[-1].reason.code, heard[-1].held_mw) == ("held_again", pytest.approx(sure.level_mw))
+        assert (await looked(0.4), office.state().possible_mw, desk.alarms(at)) == (2, None, {})
+    told = [line for line in store.audits(START, at + HOUR) if line.action == "event.possible"]
+    assert len(told) == 2
+
+
+async def test_what_was_told_stands_for_the_next_controller_and_nothing_is_judged_twice_within_a_quarter(
+    office: Office, store: Store
+) -> None:
+    store.ask_event(row(target_mw=(await level_of(office)).level_mw))
+    await settle(office.desk())
+    office.offers.planner.known.forecasts.value = forecast(0.36)
+    await PromiseDesk(store, office.offers.again, lambda *_: None).look(START)
+    assert office.state().possible_mw is not None
+    told: list[object] = []
+    after = PromiseDesk(store, office.offers.again, lambda *said: told.append(said))
+    await after.look(START)
+    assert (told, list(after.alarms(START))) == ([], ["promise.e1"])
+    office.offers.planner.known.forecasts.value = forecast(0.3)
+    await after.look(START + JUDGE_EVERY / 2)
+    assert told == []
+    await after.look(START + JUDGE_EVERY)
+    assert len(told) == 1
+    # A change by the caller is another promise.
+    store.ask_event(row(number=office.state().number, revision=2, target_mw=200.0))
+    await settle(office.desk())
+    assert office.state().possible_mw is None
