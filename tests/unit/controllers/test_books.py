@@ -13,9 +13,11 @@ import pytest
 from controllers.books import Books, open_books
 from controllers.bus.local import LocalBus
 from controllers.dispatch.guidance import BandGuidance, ConnectionGuidance, Guidance, StackOrder, StoreGuidance, TailPoint
+from controllers.flexibility.correction import Correction
 from controllers.loops.forecast import Told
 from controllers.loops.recorder import Recorder
 from controllers.loops.watchman import Watchman
+from controllers.loops.worker import InlineWorker
 from controllers.service import Controller, ControllerSettings
 from controllers.settings import Settings
 from controllers.store import AlarmRow, Store, open_store
@@ -106,6 +108,18 @@ async def test_the_next_controller_goes_on_under_a_greater_number_with_the_same_
     assert second.commander.epoch > first.commander.epoch
     assert second.guidance.value == GUIDANCE
     assert second.peaks.facts() == first.peaks.facts()
+
+
+async def test_accepted_calls_are_watched_where_something_is_promised_and_nowhere_else(tmp_path: Path) -> None:
+    clock, bus = SimClock(START), LocalBus()
+    books = Books(open_books(settings_in(tmp_path), "now"), clock)
+    plain = Controller(PARK, bus, clock, ControllerSettings(live=True))
+    assert "promises" not in {loop.name for loop in books.attach(plain, bus)}
+    promising = Controller(PARK, bus, clock, ControllerSettings(live=True), Untrained())
+    promising.offer(InlineWorker(), Correction())
+    assert "promises" in {loop.name for loop in books.attach(promising, bus)}
+    assert len(promising.also_watch) == len(plain.also_watch) + 1
+    await books.close()
 
 
 async def standing(watchman: Watchman, recorder: Recorder, store: Store, at: datetime) -> list[AlarmRow]:

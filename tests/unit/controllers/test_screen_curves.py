@@ -14,7 +14,7 @@ from controllers.screen.curves import QUARTER, Matrix, PlanMemory, area_curves, 
 from controllers.screen.model import ScreenModel
 from controllers.screen.options import chart_options
 from controllers.screen.told import answer_of, mw, reason_of, setpoint_of
-from controllers.screen.view import Seen, asset_rows, header_chips, park_tiles
+from controllers.screen.view import Seen, asset_rows, event_list, header_chips, park_tiles
 from controllers.screen.words import LANGUAGES, Language, word
 from forecasting.forecast import QUANTILE_LEVELS, Forecast
 from tests.builders_accounts import grid_a, site, tie
@@ -191,6 +191,19 @@ def test_a_dead_bus_and_unseen_alarms_show_at_the_top(shown: ShownPark) -> None:
     chips = header_chips(replace(now, state=changed(now.state, connected=False)), "en")
     assert f'class="chip bad"><i></i>{word("bus", "en")} <b>DOWN</b>' in chips
     assert f'class="chip bad"><i></i>{word("alarms", "en")} <b>2</b>' in chips
+
+
+@pytest.mark.parametrize(("language", "words"), [("zh", "现只能保证 431 MW"), ("en", "can be held now: 431 MW")])
+def test_a_call_that_can_no_longer_be_held_shows_what_can_while_it_is_not_over(
+    shown: ShownPark, language: Language, words: str
+) -> None:
+    now = seen(shown)
+    [call] = now.events
+    short = changed(call, possible_mw=431.0)
+    assert words in event_list(replace(now, events=[short]), language)
+    assert 'class="item accepted short"' in event_list(replace(now, events=[short]), language)
+    for fine in (call, changed(short, state="delivered")):
+        assert words not in event_list(replace(now, events=[fine]), language)
 
 
 async def test_without_the_ledger_the_present_is_shown_and_the_loss_is_said(shown: ShownPark) -> None:
