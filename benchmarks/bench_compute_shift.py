@@ -5,12 +5,15 @@ in another run, for 40 % less over half an hour; each run is held against the sa
 whole way: grid gateway, MQTT messages, controller, compute-shift signal, the clusters' client, jobs. All storage is held at
 nothing by a person's override from the start to the end of the longer call, in all three runs.
 
+`floor`: the least that the judge of such calls says a cluster can go down to, two hours ahead, against what its meter then reads
+when everything it has is called for (a target of nothing).
+
 `emerald`: the test bed of the Phoenix field demonstration behind the same controller, called for what its record shows.
 
 `month`: the green share of computing on days that stand for `real-month`, as the power comes straight from wind and sun, for
 policies that do nothing, that plan with real forecasts, and that know the future; stores stand still unless `--storage free`.
 
-    python benchmarks/bench_compute_shift.py [--parts peak emerald month] [--data DIR] [--json FILE] [--figure FILE.png]
+    python benchmarks/bench_compute_shift.py [--parts peak floor emerald month] [--data DIR] [--json FILE] [--figure FILE.png]
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import asyncio
 import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +32,8 @@ import numpy as np
 
 from controllers.bus.base import Bus
 from controllers.client import SchedulerClient
+from controllers.loops.ear import Deaf
+from controllers.loops.meter_calls import least_mw
 from controllers.service import Controller, ControllerSettings
 from sim_harness.clock import SimClock
 from sim_harness.experiment import days_of
@@ -50,13 +55,15 @@ from vpp.wire.codec import encode
 from vpp.wire.messages import GridEvent
 from vpp.wire.topics import Channel, topic_of
 
-PARTS: Final = ("peak", "emerald", "month")
+PARTS: Final = ("peak", "floor", "emerald", "month")
 #: Begin of the calls after midnight of the park's day, and how long before it the grid speaks. [h]
 START_H, NOTICE_H = 17.5, 2.0
 #: The day goes on until the work of the shortest slack that was released inside the call is due. [days]
 PEAK_DAYS = 1.25
 CALLS: Final = {"25 % for 3 h": (0.25, 3.0), "40 % for 30 min": (0.40, 0.5)}
 REACHED_FRAC: Final = 0.9
+#: So long after the begin of a call whoever is asked for all it has should be there. [s]
+REACHED_S: Final = 30.0
 EMERALD_ID: Final = "compute.emerald"
 #: Step of world and dispatch on the month's days, as in docs/policies.md. [s]
 MONTH_STEP_S = 300.0
@@ -157,6 +164,48 @@ def measure_peak(policy: Policy, data_dir: Path | None) -> dict[str, Any]:
         rows = [_called("all clusters", list(clusters), share, sum(meant.values()), (start, end), (run, twin))]
         rows += [_called(str(c), [c], share, meant[c], (start, end), (run, twin)) for c in clusters]
         found[name] = {"called": [asdict(row) for row in rows], "run": _work(run), "batteries": _batteries(run, twin, start, end)}
+    return found
+
+
+@dataclass(slots=True)
+class _Judged(Deaf):
+    """Works out the floor of each cluster when it is called, out of what the controller knows at that moment. [MW]."""
+
+    controller: Controller
+    least_mw: dict[AssetId, float] = field(default_factory=dict)
+
+    def called(self, connection: ConnectionId, said: GridEvent) -> None:
+        at, cluster = self.controller.clock.now(), AssetId(said.asset or "")
+        if cluster not in self.least_mw:
+            plate, report = self.controller.park.asset(cluster).plate, self.controller.inbox.snapshot(at).clusters[cluster]
+            self.least_mw[cluster] = least_mw(plate, report, said.start, said.end, at)
+
+
+def measure_floor(policy: Policy, data_dir: Path | None) -> dict[str, Any]:
+    """What was worked out two hours ahead beside what the meters read under a target of nothing."""
+    days, found = (START_H + 4.0) / 24.0, {}
+    clusters = clusters_of(peak_scenario())
+    for hours in sorted({hours for _, hours in CALLS.values()}):
+        calls = calls_at(clusters, hours, dict.fromkeys(clusters, 0.0))
+        judges: list[_Judged] = []
+
+        def prepare(controller: Controller, call: ScenarioEvent = calls[0], judges: list[_Judged] = judges) -> None:
+            hold_storage(call)(controller)
+            judges.append(_Judged(controller))
+            controller.inbox.ear = judges[-1]
+
+        scenario = peak_scenario(calls, days)
+        run = run_scenario(scenario, RunOptions(policy, data_dir, prepare=prepare, watch=calls))
+        span = calls[0].start(scenario.start), calls[0].end(scenario.start)
+        found[f"{hours:g} h"] = {
+            str(cluster): {
+                "least_mw": judges[0].least_mw[cluster],
+                "mean_mw": float(np.average(read, weights=dt_s)),
+                "most_mw": float(read[ends_s > REACHED_S].max()),
+            }
+            for cluster in clusters
+            for ends_s, dt_s, read in [run.trace.steps(cluster, *span)]
+        }
     return found
 
 
@@ -521,13 +570,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     for part in told.parts:
         if part == "peak":
             known[f"peak.{told.policy}"] = measure_peak(told.policy, told.data)
+        elif part == "floor":
+            known[f"floor.{told.policy}"] = measure_floor(told.policy, told.data)
         elif part == "emerald":
             known["emerald"] = measure_emerald(told.data, told.figure)
         else:
             known["month"] = measure_month(told.sample, told.data, told.json.parent / "compute_shift_month", told.storage)
         told.json.parent.mkdir(parents=True, exist_ok=True)
         told.json.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
-        print(json.dumps({part: known.get(part, known.get(f"peak.{told.policy}"))}, indent=1))  # noqa: T201  what it is for
+        print(json.dumps({part: known.get(part, known.get(f"{part}.{told.policy}"))}, indent=1))  # noqa: T201  what it is for
     return 0
 
 
