@@ -74,6 +74,7 @@ class CampaignOptions:
         policy: Who controls; it must plan.
         parts: Worlds that the calls are shared out to, begun evenly over the scenario's days.
         jobs: Processes that parts run in, where there are several.
+        in_each: Called first in each of these, as to set what is logged there.
     """
 
     events: int
@@ -87,6 +88,7 @@ class CampaignOptions:
     policy: Policy = "mpc"
     parts: int = 1
     jobs: int = 1
+    in_each: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +191,17 @@ def _parts(scenario: Scenario, options: CampaignOptions) -> Iterator[_Found]:
     sizes = [len(share) for share in np.array_split(np.arange(options.events), count)]
     apart = timedelta(days=float(int(scenario.days / count)))
     asked = [
-        (replace(scenario, start=scenario.start + k * apart), replace(options, events=size, progress=None), f"{k + 1}.")
+        (
+            replace(scenario, start=scenario.start + k * apart),
+            replace(options, events=size, progress=None, in_each=None),
+            f"{k + 1}.",
+        )
         for k, size in enumerate(sizes)
     ]
     if count == 1:
         yield _run_part(scenario, options, "")
         return
-    with ProcessPoolExecutor(min(options.jobs, count), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(options.jobs, count), mp_context=get_context("spawn"), initializer=options.in_each) as pool:
         running = [pool.submit(_run_part, *one) for one in asked]
         try:
             for done, future in enumerate(running):

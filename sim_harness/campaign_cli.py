@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 from rich.console import Console
@@ -21,8 +22,13 @@ __all__ = ["campaign"]
 _WIDTH_WITHOUT_TERMINAL: Final = 150
 
 
-def campaign(told: argparse.Namespace) -> int:
-    """Runs the command."""
+def campaign(told: argparse.Namespace, in_each: Callable[[], None]) -> int:
+    """Runs the command.
+
+    Args:
+        told: Its words.
+        in_each: Called first in each process of its own.
+    """
     scenario = load(told.scenario).with_options(step_s=told.step)
     for option, path in (("--json", told.json), ("--learn", told.learn)):
         if path is not None and path.is_dir():
@@ -46,6 +52,7 @@ def campaign(told: argparse.Namespace) -> int:
             learn_only=told.learn is not None,
             parts=told.parts,
             jobs=told.jobs,
+            in_each=in_each,
             progress=lambda done, what: bar.update(task, completed=done, description=what),
         )
         found = run_campaign(scenario, options)

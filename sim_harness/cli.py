@@ -143,7 +143,7 @@ def _campaign(told: argparse.Namespace) -> int:
     from sim_harness.campaign_cli import campaign
 
     _quiet(logging.ERROR)
-    return campaign(told)
+    return campaign(told, partial(_quiet, logging.ERROR))
 
 
 def _whole(told: argparse.Namespace) -> bool:
