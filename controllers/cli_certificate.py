@@ -68,6 +68,6 @@ def show_certificate(console: Console, found: Certificate) -> None:
             seconds(step.response_s),
             percent(step.accuracy_frac),
             percent(step.sustained_frac),
-            "yes" if step.answered else "[red]no[/]",
+            "yes" if step.answered else "[red]refused 拒绝[/]" if step.refused else "[red]no[/]",
         )
     console.print(steps)

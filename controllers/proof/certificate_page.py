@@ -84,7 +84,8 @@ def _criterion(one: Criterion) -> list[str]:
 
 def _step(one: StepResult) -> list[str]:
     word = "less import 减负荷" if one.step.kind == "peak" else "more import 增负荷"
-    badge = '<span class="badge kept">yes</span>' if one.answered else '<span class="badge missed">no</span>'
+    missed = f"refused 拒绝<small>{escape(one.refused)}</small>" if one.refused else "no"
+    badge = '<span class="badge kept">yes</span>' if one.answered else f'<span class="badge missed">{missed}</span>'
     return [
         f"{escape(one.step.id)}<small>{escape(one.step.about)}</small>",
         word,

@@ -122,6 +122,7 @@ class StepResult:
         accuracy_frac: See `Delivery`.
         sustained_frac: See `Delivery`.
         answered: Whether 90 % came in time.
+        refused: Why the park took nothing of it; empty where it did.
     """
 
     step: TestStep
@@ -132,6 +133,7 @@ class StepResult:
     accuracy_frac: float | None
     sustained_frac: float | None
     answered: bool
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +239,8 @@ def certify(test: Qualification, tested: Tested, proofs: Sequence[Proof]) -> Cer
 
 def _step(step: TestStep, proof: Proof, limit_s: float | None) -> StepResult:
     judged: Delivery | None = proof.twin if proof.twin is not None else proof.settled
+    if proof.event.state == "refused":
+        return _refused(step, proof.event.reason, judged)
     how = proof.reaction
     frac = None if judged is None else judged.by_minute_frac
     size_mw = 0.0 if how.needed_mw is None else how.needed_mw
@@ -251,6 +255,21 @@ def _step(step: TestStep, proof: Proof, limit_s: float | None) -> StepResult:
         accuracy_frac=None if judged is None else judged.accuracy_frac,
         sustained_frac=None if judged is None else judged.sustained_frac,
         answered=in_time and frac is not None and frac >= REACHED_FRAC,
+    )
+
+
+def _refused(step: TestStep, reason: str, judged: Delivery | None) -> StepResult:
+    """Whatever the meter did, the park gave nothing: it had said so."""
+    return StepResult(
+        step=step,
+        requested_mw=0.0 if judged is None else judged.requested_mw,
+        delivered_mw=0.0,
+        response_s=None,
+        ramp_frac_per_min=None,
+        accuracy_frac=None,
+        sustained_frac=None,
+        answered=False,
+        refused=reason or "refused",
     )
 
 
