@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Final
 from urllib.parse import quote
@@ -25,6 +25,7 @@ _BAD_INPUT: Final = 2
 _LEAD: Final = timedelta(seconds=30)
 #: The offer's word for each kind of step.
 _DIRECTIONS: Final = {"peak": "give", "valley": "take"}
+_NEVER: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,10 @@ class LiveTest:
         )
         return cls(service, where, (up_mw, down_mw), confidence, may_read)
 
-    def expected_mw(self, kind: str, start: datetime, end: datetime) -> float:
-        """Import without the step, mean over it: by the plan in force, else by the offer, else what the meter reads now. [MW]."""
-        found = self._planned_mw(start, end) if self.may_read else self._offer_mw(kind, start, end)
-        return self._import_mw() if found is None else found
+    def expected_mw(self, start: datetime, end: datetime) -> float:
+        """Import without the step: the plan's mean over it, else what is planned now, else what the meter reads. [MW]."""
+        found = self._planned_mw(start, end) if self.may_read else None
+        return self._now_mw() if found is None else found
 
     def load_mw(self) -> float | None:
         """What consumers draw now, of all areas; None where the role may not read it. [MW]."""
@@ -97,18 +98,13 @@ class LiveTest:
         known = [(share, mw) for share, mw in zip(shares, flow, strict=True) if share > 0.0]
         return float(sum(share * mw for share, mw in known) / sum(share for share, _ in known))
 
-    def _offer_mw(self, kind: str, start: datetime, end: datetime) -> float | None:
-        cells = [cell for cell in _cells(self.service, self.connection) if cell.direction == _DIRECTIONS[kind]]
-        asked_h = (end - start) / timedelta(hours=1)
-        near = min(cells, key=lambda cell: (abs(cell.start - start), abs(cell.duration_h - asked_h)), default=None)
-        return None if near is None else near.expected_import_mw
-
-    def _import_mw(self) -> float:
+    def _now_mw(self) -> float:
         for one in self.service.ask("GET", "/v1/flexibility")["connections"]:
             if one["connection"] == self.connection:
-                if one["import_mw"] is None:
-                    raise AskError(f"{self.connection}: its meter is silent; a test without a meter shows nothing")
-                return float(one["import_mw"])
+                found = one["import_mw"] if one["planned_mw"] is None else one["planned_mw"]
+                if found is None:
+                    raise AskError(f"{self.connection}: no plan, and its meter is silent; a test without both shows nothing")
+                return float(found)
         raise AskError(f"{self.connection}: no such connection", _BAD_INPUT)
 
 
@@ -145,7 +141,7 @@ def _call(live: LiveTest, step: TestStep, name: str, start: datetime, say: Calla
     service, end = live.service, start + timedelta(hours=step.duration_h)
     _wait(live, start - _LEAD)
     change_mw = (live.declared_mw[1] if step.kind == "valley" else -live.declared_mw[0]) * step.share_frac
-    expected_mw = live.expected_mw(step.kind, start, end)
+    expected_mw = live.expected_mw(start, end)
     body = {
         "event_id": name,
         "connection": live.connection,
@@ -195,18 +191,20 @@ def _cells(service: Service, connection: str) -> tuple[OfferCell, ...]:
 
 
 def _offered_mw(cells: Sequence[OfferCell], test: Qualification, kind: str, confidence: float) -> float:
-    """The least that is offered over the test for what its steps of a kind need: what a careful park declares. [MW]."""
-    longest_h = max((step.duration_h for step in test.steps if step.kind == kind), default=0.0)
-    if longest_h == 0.0:
-        return 0.0
+    """The most of which every step of a kind is offered its share, at any start over the test: a careful declaration. [MW]."""
     known = [cell for cell in cells if cell.direction == _DIRECTIONS[kind]]
     option = "--up-mw" if kind == "peak" else "--down-mw"
-    if not known:
+    steps = [step for step in test.steps if step.kind == kind]
+    if steps and not known:
         raise AskError(f"{option}: say what the park declares; there is no offer yet to take it from", _BAD_INPUT)
-    until = min(cell.start for cell in known) + timedelta(hours=test.length_h)
-    fit_h = min((c.duration_h for c in known if c.duration_h >= longest_h), default=max(c.duration_h for c in known))
-    offered = min(cell.at(confidence).power_mw for cell in known if cell.duration_h == fit_h and cell.start <= until)
-    if offered <= 0.0:
+    until = min((cell.start for cell in known), default=_NEVER) + timedelta(hours=test.length_h)
+    early = [cell for cell in known if cell.start <= until]
+    offered = 0.0
+    for n, step in enumerate(steps):
+        length_h = min((c.duration_h for c in early if c.duration_h >= step.duration_h), default=early[-1].duration_h)
+        least = min(c.at(confidence).power_mw for c in early if c.duration_h == length_h) / step.share_frac
+        offered = least if n == 0 else min(offered, least)
+    if steps and offered <= 0.0:
         raise AskError(
             f"{option}: say what the park declares; at {100 * confidence:g} % it offers nothing throughout", _BAD_INPUT
         )

@@ -19,7 +19,7 @@ from controllers.proof.qualification import Qualification, Tested, TestStep, cer
 from controllers.settings import ClockSettings, client_settings
 from controllers.store.rows import PromiseRow, Reading
 from sim_harness.scenario import SEEDS
-from tests.api_service import GRID, RunningApi
+from tests.api_service import GRID, FieldTalk, RunningApi, until
 from tests.console_builders import NOW
 
 CHINA = SEEDS / "qualification" / "china.yaml"
@@ -27,7 +27,7 @@ STEPS = (
     TestStep(id="up", kind="peak", start_h=0.05, duration_h=0.1, share_frac=1.0),
     TestStep(id="down", kind="valley", start_h=0.2, duration_h=0.1, share_frac=0.5),
 )
-METERED_MW, EXPECTED_MW = 100.0, 77.0
+METERED_MW, PLANNED_MW = 100.0, 150.0
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
     service = RunningApi(tmp_path_factory.mktemp("qualify"))
     service.settings = replace(service.settings, clock=ClockSettings(start=NOW, speed=600.0))
     service.start()
+    until(lambda: planned(service))
     rows = []
     for k in range(-3_600, 14_400, 10):
         at = NOW + timedelta(seconds=k)
@@ -43,6 +44,13 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
     service.store.write_readings(rows)
     yield service
     service.stop()
+
+
+def planned(api: RunningApi) -> bool:
+    """Says a plan, and whether the service knows it: what is said before it listens is lost."""
+    FieldTalk(api).plan()
+    known = service_of(api, Role.GRID).ask("GET", "/v1/flexibility")["connections"]
+    return any(one["planned_mw"] is not None for one in known)
 
 
 @pytest.fixture
@@ -69,7 +77,7 @@ def an_offer(give_mw: float, take_mw: float) -> OfferTable:
             for c, mw in ((0.5, 2 * power_mw), (0.9, power_mw), (0.99, power_mw / 2))
         ]
         start = NOW + timedelta(hours=hour)
-        return OfferCell(direction=direction, start=start, duration_h=0.25, expected_import_mw=EXPECTED_MW, promises=tuple(sure))
+        return OfferCell(direction=direction, start=start, duration_h=0.25, expected_import_mw=0.0, promises=tuple(sure))
 
     cells = (cell("give", 0.0, give_mw), cell("give", 0.25, 0.8 * give_mw), cell("take", 0.0, take_mw), cell("give", 4.0, 0.0))
     meter = MeterOffer(connection=GRID, response_s={}, ramp_mw_per_min={}, cells=cells)
@@ -83,8 +91,11 @@ def test_without_an_offer_somebody_has_to_say_what_is_declared(api: RunningApi, 
         LiveTest.of(service_of(api, Role.GRID), test, GRID, (None, 5.0), 0.9)
 
 
-def test_each_step_is_called_judged_and_certified_and_a_refused_one_gave_nothing(api: RunningApi, test: Qualification) -> None:
-    live = replace(LiveTest.of(offering(api, Role.GRID), test, GRID, (20.0, 10.0), 0.9), look_s=0.05)
+@pytest.mark.parametrize("role", [Role.GRID, Role.ADMIN])
+def test_each_step_is_called_judged_and_certified_and_a_refused_one_gave_nothing(
+    api: RunningApi, test: Qualification, role: Role
+) -> None:
+    live = replace(LiveTest.of(offering(api, role), test, GRID, (20.0, 10.0), 0.9), look_s=0.05)
     said: list[str] = []
 
     def answered(line: str) -> None:
@@ -104,8 +115,8 @@ def test_each_step_is_called_judged_and_certified_and_a_refused_one_gave_nothing
     assert up is not None
     assert down is not None
     assert (up.target_mw, down.target_mw, up.confidence) == (
-        pytest.approx(EXPECTED_MW - 20.0),
-        pytest.approx(EXPECTED_MW + 5.0),
+        pytest.approx(PLANNED_MW - 20.0),
+        pytest.approx(PLANNED_MW + 5.0),
         0.9,
     )
     # A clock this fast has gone some seconds beyond the start before the call is there.
@@ -136,8 +147,8 @@ def test_a_test_that_is_broken_off_takes_its_step_back(api: RunningApi, test: Qu
 def test_the_grid_tests_by_the_offer_alone_and_declares_the_least_of_it(api: RunningApi, test: Qualification) -> None:
     service = offering(api, Role.GRID)
     live = LiveTest.of(service, test, GRID, (None, None), 0.9)
-    assert (live.declared_mw, live.may_read, live.load_mw()) == ((32.0, 30.0), False, None)
-    assert live.expected_mw("valley", NOW, NOW + timedelta(minutes=15)) == EXPECTED_MW
+    assert (live.declared_mw, live.may_read, live.load_mw()) == ((32.0, 60.0), False, None)
+    assert live.expected_mw(NOW, NOW + timedelta(minutes=15)) == PLANNED_MW
     assert LiveTest.of(service, test, GRID, (None, 5.0), 0.95).declared_mw == (16.0, 5.0)
 
 
