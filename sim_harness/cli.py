@@ -74,7 +74,12 @@ def _run(told: argparse.Namespace) -> int:
     with bar:
         task = bar.add_task(f"{scenario.name}, {told.policy}", total=1.0)
         options = RunOptions(
-            told.policy, told.data, told.wire, progress=lambda done: bar.update(task, completed=done), effort=told.effort
+            told.policy,
+            told.data,
+            told.wire,
+            progress=lambda done: bar.update(task, completed=done),
+            effort=told.effort,
+            judged=told.judge_calls,
         )
         found = run_experiment(scenario, options, whole=_whole(told))
     Console().print(score_table(found.facts))
@@ -172,6 +177,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--policy", choices=POLICIES, default="mpc", help="who controls (default: mpc)")
     run.add_argument("--effort", choices=EFFORTS, default="fast", help="how hard it plans (default: fast)")
     run.add_argument("--wire", choices=("local", "mqtt"), default="local", help="in process, or over a real broker")
+    run.add_argument(
+        "--judge-calls", action="store_true", help="judge calls of the grid as a service does, and plan at once for them"
+    )
     run.add_argument("--json", type=Path, metavar="FILE", help="write every figure for machines")
     run.add_argument("--registers", type=Path, metavar="FILE.csv", help="write its quarter-hour registers, for `vpp statement`")
     run.add_argument("--report", type=Path, metavar="FILE.html", help="write the run as one page with plots")

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from multiprocessing import get_context
 from typing import Any, Final
 
 import numpy as np
 
+from controllers.flexibility.assess import Verdict
 from sim_harness.call_score import CallTrace, score_calls
+from sim_harness.grid.events import ScenarioEvent
 from sim_harness.report import Shown, report_html
 from sim_harness.run import Outcome, RunOptions, run_scenario
 from sim_harness.scenario import Scenario, load_park_of
@@ -79,16 +81,38 @@ def run_experiment(scenario: Scenario, options: RunOptions, *, whole: bool = Fal
 def _with_twin(scenario: Scenario, options: RunOptions) -> Experiment:
     """The run, and beside it in another process the same world without the calls and the days before it."""
     alone = replace(scenario, events=tuple(event for event in scenario.events if not event.is_call))
-    silent = replace(options, progress=None)
+    silent = replace(options, progress=None, judged=False)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         history = pool.submit(_history, alone, silent) if scenario.history_days else None
         twin: Future[CallTrace] = pool.submit(_trace, alone, silent)
         outcome = run_scenario(scenario, options)
         truths = [*([] if history is None else [history.result()]), outcome.truth]
-        found = score_calls(options.watch or (), scenario.start, truths, outcome.trace, twin.result())
+        without = twin.result()
+        found = score_calls(options.watch or (), scenario.start, truths, outcome.trace, without)
+    kept = {call.event_id: _delivered_frac(call, scenario.start, outcome, without) for call in options.watch or ()}
     facts = outcome.to_json()
-    facts["peak_events"] = [call.to_json() for call in found]
+    facts["peak_events"] = [{**call.to_json(), **_promise(outcome.verdicts.get(call.id), kept[call.id])} for call in found]
     return Experiment(facts, replace(outcome, calls=found), scenario.purpose)
+
+
+def _delivered_frac(call: ScenarioEvent, run_start: datetime, outcome: Outcome, twin: CallTrace) -> float | None:
+    """Share of the promised energy that was delivered against the twin; None where nothing was, or the twin kept it anyway."""
+    verdict = outcome.verdicts.get(call.event_id)
+    if verdict is None or verdict.outcome == "refused":
+        return None
+    # What an emergency or a limit asks beyond the promise is no part of it.
+    promised = replace(call, target_mw=verdict.level_mw if verdict.outcome == "part" else verdict.target_mw, change_mw=None)
+    [score] = score_calls([promised], run_start, [outcome.truth], outcome.trace, twin)
+    return score.delivered_frac
+
+
+def _promise(verdict: Verdict | None, kept_frac: float | None) -> dict[str, Any]:
+    """What was said to a call; nothing where none was judged."""
+    if verdict is None:
+        return {}
+    names = ("outcome", "asked_mw", "accepted_mw", "level_mw", "expected_mw", "confidence")
+    said = {name: getattr(verdict, name) for name in names}
+    return {"promise": {**said, "reason": verdict.reason.text, "delivered_frac": kept_frac}}
 
 
 def _trace(scenario: Scenario, options: RunOptions) -> CallTrace:

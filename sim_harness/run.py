@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from controllers.bus.base import Bus
+from controllers.flexibility.assess import Verdict
+from controllers.flexibility.correction import correction_file_of, load_correction
 from controllers.loops.forecast import Forecaster
 from controllers.loops.plan import PlanGuide
+from controllers.loops.worker import InlineWorker
 from controllers.planner.effort import Effort, settings_of
 from controllers.planner.rule_file import load_thresholds, rule_file_of
 from controllers.planner.rules import RuleThresholds
@@ -42,6 +45,7 @@ from sim_harness.weather.base import Weather
 from sim_harness.weather.door import WeatherDoor
 from sim_harness.weather.source import open_weather
 from sim_harness.wires import LocalWire, MqttWire, Wiring
+from vpp.errors import ScenarioError
 from vpp.park import Park
 from vpp.units import FloatArray
 
@@ -56,6 +60,8 @@ POLICIES: Final[tuple[Policy, ...]] = ("none", "rules", "dayahead", "mpc", "fore
 #: A run gives the solver no time limit that could fire: only counts, so that it repeats to the bit.
 _NO_GUARD_S: Final = 3_600.0
 _WORLD_FIRST: Final = -1
+#: Policies that plan anew when something is asked; the day-ahead plan is held whatever comes.
+_PLANS: Final[tuple[Policy, ...]] = ("mpc", "foresight", "perfect")
 #: The oracle looks this far behind a run's end: plans begin until then, and a plan of two days may be a little longer.
 _BEYOND: Final = timedelta(days=3)
 #: Tasks of a controller that wait on the clock.
@@ -76,6 +82,8 @@ class RunOptions:
         thresholds: Of the rules; None for those that are frozen for the park.
         effort: How hard a policy that plans looks for a better plan.
         prepare: Told of the controller before it begins, in process only: for whoever has it do more than a run needs.
+        judged: Whether calls are judged by what can be held, as a service does, instead of taken as far as it goes; in process
+            only, by a policy that plans.
     """
 
     policy: Policy
@@ -87,6 +95,7 @@ class RunOptions:
     thresholds: RuleThresholds | None = None
     effort: Effort = "fast"
     prepare: Callable[[Controller], None] | None = None
+    judged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +111,7 @@ class Outcome:
         trace: Import around calls, step by step.
         planned_mw: What the plan in force had for each asset, shape (A, T), NaN where there was none.
         calls: What calls came to, once somebody has compared the run with its twin.
+        verdicts: What was promised of each call; empty where none was judged.
     """
 
     truth: Truth
@@ -112,6 +122,7 @@ class Outcome:
     faults: Mapping[str, int] = field(default_factory=dict)
     malformed: int = 0
     calls: tuple[CallScore, ...] = ()
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The facts as `--json` writes them."""
@@ -161,6 +172,9 @@ async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
     clock = SimClock(scenario.start)
     make: Callable[[Bus, SimClock], tuple[Controller, int]] | None = None
     made: list[Controller] = []
+    verdicts: dict[str, Verdict] = {}
+    if options.judged:
+        options = replace(options, prepare=_judging(scenario, options, verdicts))
     if options.policy != "none":
         make = partial(
             make_controller,
@@ -210,7 +224,23 @@ async def _run(scenario: Scenario, options: RunOptions) -> Outcome:
     )
     planned_mw = plans.planned_mw(truth.assets, truth.grid)
     counts = dict(sorted(site.faults.counts.items()))
-    return Outcome(truth, result, conduct, trace, planned_mw, counts, wire.malformed)
+    return Outcome(truth, result, conduct, trace, planned_mw, counts, wire.malformed, verdicts=verdicts)
+
+
+def _judging(scenario: Scenario, options: RunOptions, verdicts: dict[str, Verdict]) -> Callable[[Controller], None]:
+    """Has a controller judge every call, and plan at once for those that it takes."""
+    if options.wire != "local" or options.policy not in _PLANS:
+        raise ScenarioError([f"calls are judged in process (--wire local) and by a policy that plans: {', '.join(_PLANS)}"])
+    taught, before = load_correction(correction_file_of(scenario.park_path)), options.prepare
+
+    def prepare(controller: Controller) -> None:
+        if before is not None:
+            before(controller)
+        desk = controller.offer(InlineWorker(), taught)
+        if desk is not None:
+            desk.on_verdict = lambda event, _, verdict: verdicts.update({event.event_id: verdict})
+
+    return prepare
 
 
 def _kept(

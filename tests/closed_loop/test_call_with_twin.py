@@ -8,8 +8,9 @@ import pytest
 
 from sim_harness.experiment import Experiment, run_experiment
 from sim_harness.grid.events import ScenarioEvent
-from sim_harness.run import RunOptions
+from sim_harness.run import RunOptions, run_scenario
 from sim_harness.scenario import load
+from vpp.errors import ScenarioError
 from vpp.ids import ConnectionId
 
 CALL = ScenarioEvent(
@@ -46,3 +47,30 @@ def test_the_page_shows_the_call_and_needs_no_network(called: Experiment) -> Non
     assert page is not None
     assert "peak-1" in page
     assert "<script src=" not in page
+
+
+@pytest.fixture(scope="module")
+def judged() -> Experiment:
+    # Foresight trains nothing; the small park with its furnaces can promise nothing, and an emergency is taken all the same.
+    early = replace(CALL, start_h=0.5, duration_h=0.25, notice_h=0.25)
+    urgent = replace(early, event_id="emergency-1", kind="emergency", start_h=1.0, notice_h=0.0)
+    scenario = replace(load("first-week"), days=0.0625, control_step_s=60.0, events=(early, urgent))
+    return run_experiment(scenario, RunOptions("foresight", None, judged=True))
+
+
+@pytest.mark.no_cover
+def test_a_judged_run_tells_what_was_promised_of_each_call_and_what_came_of_the_promise(judged: Experiment) -> None:
+    peak, emergency = judged.facts["peak_events"]
+    assert (peak["promise"]["outcome"], peak["promise"]["delivered_frac"]) == ("refused", None)
+    assert "cannot be promised" in peak["promise"]["reason"]
+    assert emergency["promise"]["outcome"] == "part"
+    assert emergency["promise"]["accepted_mw"] < emergency["promise"]["asked_mw"]
+    # Nothing was promised of it, so nothing of a promise was delivered; what the call got is told beside.
+    assert (emergency["promise"]["accepted_mw"], emergency["promise"]["delivered_frac"]) == (0.0, None)
+    assert emergency["delivered_frac"] > 0.0
+
+
+def test_calls_are_judged_only_by_who_plans() -> None:
+    scenario = replace(load("first-week"), days=0.125, control_step_s=60.0, events=(CALL,))
+    with pytest.raises(ScenarioError, match="by a policy that plans"):
+        run_scenario(scenario, RunOptions("rules", None, judged=True))
