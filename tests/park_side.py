@@ -15,7 +15,7 @@ from controllers.adapters.following.settings import FollowSettings
 from controllers.bus.mqtt import MqttBus, connected_bus
 from controllers.clock import WallClock
 from vpp.wire.codec import decode, encode
-from vpp.wire.messages import Backlog, ComputeShift, ComputeTelemetry, Message, ShiftInterval, ShiftResponse
+from vpp.wire.messages import Backlog, ComputeShift, ComputeTelemetry, Message, Placement, ShiftInterval, ShiftResponse
 from vpp.wire.topics import Channel, topic_of
 
 __all__ = ["CLUSTER", "PARK", "ParkSide", "following", "park_side"]
@@ -31,8 +31,16 @@ class ParkSide:
     heard: list[Message] = field(default_factory=list)
     revision: int = 0
 
-    def signal(self, cap_mw: float, *, valid_s: float = 60.0, later_mw: float = 1.0, target_mw: float | None = None) -> int:
-        """Posts a new revision: a cap for the hour that has just begun, and another for the hour after it."""
+    def signal(  # noqa: PLR0913  a signal is these
+        self,
+        cap_mw: float,
+        *,
+        valid_s: float = 60.0,
+        later_mw: float = 1.0,
+        target_mw: float | None = None,
+        placements: tuple[Placement, ...] = (),
+    ) -> int:
+        """Posts a new revision: a cap for the hour that has just begun, another for the hour after it, and what is placed."""
         self.revision += 1
         now = WallClock().now()
         start = now.replace(second=0, microsecond=0)
@@ -51,7 +59,7 @@ class ParkSide:
         )
         shift = ComputeShift(
             epoch=1, seq=self.revision, issued_at=now, cluster=CLUSTER, revision=self.revision,
-            valid_until=now + timedelta(seconds=valid_s), cap_now_mw=cap_mw, intervals=intervals,
+            valid_until=now + timedelta(seconds=valid_s), cap_now_mw=cap_mw, intervals=intervals, placements=placements,
         )  # fmt: skip
         self.bus.post(topic_of(PARK, Channel.COMPUTE_SHIFT, CLUSTER), encode(shift), qos=1, retain=True)
         return self.revision

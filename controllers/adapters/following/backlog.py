@@ -33,8 +33,10 @@ def latest_start(job: Job, rule: JobRule) -> datetime:
     return due_at(job, rule) - timedelta(seconds=job.left_s)
 
 
-def backlog_of(queue: Queue, rules: Mapping[str, JobRule], model: PowerModel, now: datetime) -> tuple[BacklogItem, ...]:
-    """All work that may move, by class and deadline.
+def backlog_of(
+    queue: Queue, rules: Mapping[str, JobRule], model: PowerModel, now: datetime, home: str = ""
+) -> tuple[BacklogItem, ...]:
+    """All work that may move, by class and deadline; what waits in several clusters at once counts where it was submitted.
 
     Energy is power times the run time that is left up to the time limit; users ask for more time than they need, so it is an
     upper end. Work that can no longer make its deadline is reported with the first deadline that it can make.
@@ -43,6 +45,8 @@ def backlog_of(queue: Queue, rules: Mapping[str, JobRule], model: PowerModel, no
     for job in queue.jobs:
         rule = rules.get(job.job_class, _UNKNOWN)
         movable = rule.may_wait if job.state == "pending" else rule.may_pause
+        if job.state == "pending" and len(job.clusters) > 1 and job.home != home:
+            continue
         if not movable or job.left_s <= 0.0 or job_mw(job, model) <= 0.0:
             continue
         release = max(job.eligible_at, now) if job.state == "pending" else now

@@ -9,22 +9,22 @@ import math
 import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
 from controllers.adapters.following.backlog import backlog_of
 from controllers.adapters.following.hands import Hands
 from controllers.adapters.following.jobs import Queue
-from controllers.adapters.following.moves import Ask, Contract, Held, Moves, decide
+from controllers.adapters.following.moves import Ask, Contract, Held, Moves, Placed, decide
 from controllers.adapters.following.power import idle_mw, job_mw, power_mw
-from controllers.adapters.following.settings import FollowSettings
+from controllers.adapters.following.settings import FollowSettings, PowerModel
 from controllers.adapters.following.trace import Trace, read_trace, write_trace
 from controllers.bus.base import Bus
 from controllers.client import SchedulerClient
 from controllers.edge.edge import Timepiece
 from vpp.errors import SchedulerError
-from vpp.units import KW_PER_MW
+from vpp.units import KW_PER_MW, s_to_h
 from vpp.wire.messages import AcceptedInterval, BacklogAnswer, ComputeShift
 
 __all__ = ["Follower", "FollowerCounters"]
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 _UNDO_S: Final = 10.0
 _END_S: Final = 2.0
+#: Of an answer.
+_NOTE_MAX: Final = 400
 
 
 @dataclass(slots=True)
@@ -43,6 +45,8 @@ class FollowerCounters:
     failed: int = 0
     paused: int = 0
     resumed: int = 0
+    sent: int = 0
+    brought_back: int = 0
     revisions: int = 0
 
 
@@ -71,7 +75,7 @@ class Follower:
         )
         self._held = Held()
         self._watchdog: asyncio.subprocess.Process | None = None
-        self._answered = 0
+        self._answered = self._placed = 0
         self._reported_s = -math.inf
         self.counters = FollowerCounters()
 
@@ -158,10 +162,16 @@ class Follower:
         queue = await self._hands.queue()
         self._held = self._hands.true(self._held, queue)
         ask = self._ask()
-        moves = decide(queue, self._contract, self._held, ask)
-        await self._carry_out(moves, queue)
-        self._report(queue, moves)
         shift = self._client.shift
+        send = self._to_send(queue, ask)
+        going = frozenset(one.job_id for one in send)
+        here = replace(queue, jobs=tuple(job for job in queue.jobs if job.job_id not in going))
+        back = tuple(p for p in sorted(self._held.placed, key=lambda p: p.job_id) if p.until <= ask.now or not self._follows())
+        moves = replace(decide(here, self._contract, self._held, ask), send=send, bring_back=back)
+        await self._carry_out(moves, queue)
+        if self._client.shift is shift and self._follows():
+            self._placed = shift.revision if shift is not None else 0
+        self._report(queue, moves, shift)
         intervals = shift.intervals if shift is not None and self._follows() else ()
         await self._hands.look_ahead(intervals, queue, self._clock.now())
 
@@ -173,6 +183,16 @@ class Follower:
         if not self._follows():
             return Ask(now, self._settings.fallback_cap_mw, math.inf, hold)
         return Ask(now, cap_mw, interval.target_mw if interval is not None else math.inf, hold)
+
+    def _to_send(self, queue: Queue, ask: Ask) -> tuple[Placed, ...]:
+        """Each placement is carried out once for each revision: the next one says what is still to go."""
+        shift = self._client.shift
+        if shift is None or not self._follows() or shift.revision == self._placed:
+            return ()
+        asked = tuple(one for one in shift.placements if one.direction == "send" and ask.now < one.until)
+        already = frozenset(one.job_id for one in self._held.placed)
+        found = self._hands.sent(asked, queue, self._contract, ask)
+        return tuple(one for one in found if one.job_id not in already)
 
     def _follows(self) -> bool:
         """Whether the signal counts: it is young, or an event lasts, whose cap outlives the controller."""
@@ -190,6 +210,13 @@ class Follower:
         self._held = await self._hands.carry_out(moves, queue, meant)
         self.counters.paused += len(moves.pause)
         self.counters.resumed += len(moves.resume)
+        self.counters.sent += len(moves.send)
+        self.counters.brought_back += len(moves.bring_back)
+        if moves.send or moves.bring_back:
+            log.info(
+                "follower.placed kind=%s cluster=%s sent=%d brought_back=%d",
+                *(self._hands.kind, self._settings.cluster, len(moves.send), len(moves.bring_back)),
+            )
         if moves.pause or moves.resume or moves.close or moves.open:
             counts = (len(moves.pause), len(moves.resume), len(moves.close), len(moves.open))
             log.info(
@@ -198,7 +225,7 @@ class Follower:
                 *(moves.power_mw, moves.short_mw),
             )
 
-    def _report(self, queue: Queue, moves: Moves) -> None:
+    def _report(self, queue: Queue, moves: Moves, shift: ComputeShift | None) -> None:
         """Power as it is after the moves; the backlog now and then; the answer once for each revision."""
         idle = idle_mw(queue, self._settings.power)
         # What may not wait, so that the park promises nothing of it to the grid.
@@ -208,9 +235,8 @@ class Follower:
         self._client.report_power(moves.power_mw + self._lingering_mw(queue, moves), state=state)
         if time.monotonic() - self._reported_s >= self._settings.backlog_s:
             self._reported_s = time.monotonic()
-            items = backlog_of(queue, self._settings.rules, self._settings.power, self._clock.now())
+            items = backlog_of(queue, self._settings.rules, self._settings.power, self._clock.now(), self._hands.home)
             self._client.report_backlog(items, fast_band_mw=self._settings.fast_band_mw)
-        shift = self._client.shift
         if shift is not None and shift.revision != self._answered:
             self._answered = shift.revision
             self._answer(shift, queue, moves)
@@ -226,19 +252,31 @@ class Follower:
         instead = tuple(
             AcceptedInterval(start=i.start, end=i.end, power_mw=floor_mw) for i in shift.intervals if i.cap_mw < floor_mw - 1e-6
         )
+        placed = _placements_note(shift, queue, moves, self._settings.power)
         if not instead:
-            self._client.respond(shift.revision, "all")
+            self._client.respond(shift.revision, "all", note=placed)
             return
         note = f"work that is never touched takes {floor_mw:.3f} MW with the idle nodes"
         if moves.short_mw > 0.0:
             note += f"; now {moves.short_mw:.3f} MW above the cap"
-        self._client.respond(shift.revision, "part", instead=instead, note=note)
+        note = f"{note}; {placed}" if placed else note
+        self._client.respond(shift.revision, "part", instead=instead, note=note[:_NOTE_MAX])
 
 
 def _least_mw(queue: Queue, contract: Contract) -> float:
     """With everything paused that may be."""
     paused = [job.job_id for job in queue.running() if contract.rule(job).may_pause and job_mw(job, contract.power) > 0.0]
     return max(power_mw(queue, contract.power, paused), idle_mw(queue, contract.power))
+
+
+def _placements_note(shift: ComputeShift, queue: Queue, moves: Moves, model: PowerModel) -> str:
+    """What of the placements is carried out: who sends does it, and who takes only waits."""
+    asked_mwh = sum(one.energy_mwh for one in shift.placements if one.direction == "send")
+    if asked_mwh <= 0.0:
+        return ""
+    going = frozenset(one.job_id for one in moves.send)
+    sent_mwh = sum(job_mw(job, model) * s_to_h(job.left_s) for job in queue.jobs if job.job_id in going)
+    return f"placements: {sent_mwh:.3f} of {asked_mwh:.3f} MWh sent in {len(going)} jobs"
 
 
 def _waiting(queue: Queue) -> int:

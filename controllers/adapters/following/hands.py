@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Protocol
 
 from controllers.adapters.following.jobs import Queue
-from controllers.adapters.following.moves import Held, Moves
-from vpp.wire.messages import ShiftInterval
+from controllers.adapters.following.moves import Ask, Contract, Held, Moves, Placed
+from vpp.wire.messages import Placement, ShiftInterval
 
 __all__ = ["Hands"]
 
@@ -26,6 +26,15 @@ class Hands(Protocol):
     @property
     def lingers(self) -> bool:
         """Whether paused work draws power for a while after it was told to stop."""
+        ...
+
+    @property
+    def home(self) -> str:
+        """Its own name in a federation of clusters; empty where there is none."""
+        ...
+
+    def sent(self, asked: Sequence[Placement], queue: Queue, contract: Contract, ask: Ask) -> tuple[Placed, ...]:
+        """Waiting jobs that placements ask to send, as far as this scheduler can send any."""
         ...
 
     def open(self, wake: asyncio.Event) -> AbstractAsyncContextManager[None]:

@@ -27,6 +27,8 @@ class Job:
         deadline: The user's own; None where there is none.
         limit_s: Longest run time. [s]
         used_s: Run time so far, pauses not counted. [s]
+        home: Cluster of a federation to which it was submitted; empty where there is none.
+        clusters: Those of the federation where it may begin; empty where there is none.
     """
 
     job_id: str
@@ -40,6 +42,8 @@ class Job:
     deadline: datetime | None
     limit_s: float
     used_s: float
+    home: str = ""
+    clusters: tuple[str, ...] = ()
 
     @property
     def left_s(self) -> float:

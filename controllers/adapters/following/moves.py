@@ -12,7 +12,7 @@ from controllers.adapters.following.jobs import Job, Queue
 from controllers.adapters.following.power import job_mw, power_mw
 from controllers.adapters.following.settings import JobRule, PowerModel
 
-__all__ = ["Ask", "Contract", "Held", "Moves", "decide"]
+__all__ = ["Ask", "Contract", "Held", "Moves", "Placed", "decide"]
 
 _UNKNOWN: Final = JobRule(tier=0)
 _TINY_MW: Final = 1e-9
@@ -53,17 +53,35 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Placed:
+    """A waiting job that may begin at one other cluster only, because the park has placed it there.
+
+    Args:
+        job_id: The scheduler's own.
+        target: That cluster, by the scheduler's name.
+        before: Where it might begin before that, and may again when it is given back.
+        until: Then it is given back at the latest, if it has not begun.
+    """
+
+    job_id: str
+    target: str
+    before: tuple[str, ...]
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
-    """What this adapter holds: jobs paused, classes closed, starts put off."""
+    """What this adapter holds: jobs paused, classes closed, starts put off, jobs placed elsewhere."""
 
     paused: frozenset[str] = frozenset()
     closed: frozenset[str] = frozenset()
     put_off: frozenset[str] = frozenset()
+    placed: frozenset[Placed] = frozenset()
 
     @property
     def nothing(self) -> bool:
         """Whether it holds nothing."""
-        return not (self.paused or self.closed or self.put_off)
+        return not (self.paused or self.closed or self.put_off or self.placed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +95,8 @@ class Moves:
         resume: Paused jobs.
         let_start: Jobs put off that may start at once.
         open: Classes that were closed.
+        send: Waiting jobs that may begin at one other cluster only.
+        bring_back: Those that may begin here again.
         until: When what was put off may start by itself.
         power_mw: After it. [MW]
         short_mw: How much of the cap cannot be kept without touching what must not be touched. [MW]
@@ -89,6 +109,8 @@ class Moves:
     resume: tuple[str, ...] = ()
     let_start: tuple[str, ...] = ()
     open: tuple[str, ...] = ()
+    send: tuple[Placed, ...] = ()
+    bring_back: tuple[Placed, ...] = ()
     until: datetime | None = None
     power_mw: float = 0.0
     short_mw: float = 0.0
@@ -143,7 +165,8 @@ def _start(queue: Queue, contract: Contract, held: Held, ask: Ask, so_far: Moves
             level_mw += job_mw(job, model)
             if job.job_id in held.put_off:
                 sooner.append(job.job_id)
-        elif job.eligible_at <= ask.now + ask.hold / 2:
+        elif job.eligible_at <= ask.now + ask.hold / 2 and len(job.clusters) <= 1:
+            # In a federation a later start holds wherever the job may begin, so that one with a choice is let be.
             later.append(job.job_id)
     return Moves(
         resume=so_far.resume,

@@ -152,7 +152,7 @@ def _faults(said: Said, kind: type, rules_key: str) -> list[str]:
 def _shape(at: str, said: Said, kind: type, tables: Mapping[str, type] | None = None) -> list[str]:
     """Unknown and missing keys, wrong types, numbers out of range."""
     known = {field.name: field for field in fields(kind)}
-    required = {name for name, field in known.items() if field.default is MISSING}
+    required = {name for name, field in known.items() if field.default is MISSING and field.default_factory is MISSING}
     found = [f"{at}{key}: unknown; known are {', '.join(known)}" for key in said if key not in known]
     found += [f"{at}{key}: is missing" for key in known if key in required and key not in said]
     for key, value in said.items():
@@ -168,7 +168,7 @@ def _shape(at: str, said: Said, kind: type, tables: Mapping[str, type] | None = 
 
 
 def _type_of(text: str) -> type:
-    known: dict[str, type] = {"int": int, "bool": bool, "float": float, "float | None": float}
+    known: dict[str, type] = {"Mapping[str, str]": dict, "int": int, "bool": bool, "float": float, "float | None": float}
     return known.get(text, str)
 
 

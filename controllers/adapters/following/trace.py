@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from controllers.adapters.following.moves import Held
+from controllers.adapters.following.moves import Held, Placed
 from vpp.errors import SchedulerError
 
 __all__ = ["Trace", "read_trace", "write_trace"]
@@ -42,7 +43,9 @@ def read_trace(path: Path) -> Trace | None:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise SchedulerError(f"{path}: {error}; remove it once nothing of the park's is held") from error
     try:
-        held = Held(*(frozenset(_names(said, key)) for key in ("paused", "closed", "put_off")))
+        paused, closed, put_off = (frozenset(_names(said, key)) for key in ("paused", "closed", "put_off"))
+        # What an adapter of before wrote down knows of no placed jobs.
+        held = Held(paused, closed, put_off, frozenset(_placed(one) for one in said.get("placed", ())))
         return Trace(held, float(said["lease_until_s"]), int(said["watchdog"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SchedulerError(f"{path}: {error!r}: not a file of this adapter; remove it once nothing is held") from error
@@ -55,7 +58,9 @@ def write_trace(path: Path, trace: Trace) -> None:
         SchedulerError: The disk is full or the folder cannot be written; then nothing may be held either.
     """
     held = {"paused": sorted(trace.held.paused), "closed": sorted(trace.held.closed), "put_off": sorted(trace.held.put_off)}
-    text = json.dumps({**held, "lease_until_s": trace.lease_until_s, "watchdog": trace.watchdog})
+    rows = sorted(trace.held.placed, key=lambda one: one.job_id)
+    placed = [[one.job_id, one.target, ",".join(one.before), one.until.isoformat()] for one in rows]
+    text = json.dumps({**held, "placed": placed, "lease_until_s": trace.lease_until_s, "watchdog": trace.watchdog})
     half = path.with_suffix(f".{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,6 +72,11 @@ def write_trace(path: Path, trace: Trace) -> None:
     except OSError as error:
         half.unlink(missing_ok=True)
         raise SchedulerError(f"{path}: {error}; nothing is held that is not written down") from error
+
+
+def _placed(said: Sequence[object]) -> Placed:
+    job_id, target, before, until = map(str, said)
+    return Placed(job_id, target, tuple(before.split(",")), datetime.fromisoformat(until))
 
 
 def _names(said: Mapping[str, object], key: str) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 from lightkube.resources.core_v1 import Node, Pod
 
 from controllers.adapters.following.jobs import Queue
-from controllers.adapters.following.moves import Held, Moves
+from controllers.adapters.following.moves import Ask, Contract, Held, Moves, Placed
 from controllers.adapters.kube.api import Access, Kueue
 from controllers.adapters.kube.mirror import Mirror
 from controllers.adapters.kube.objects import Object, Seen, see
@@ -24,7 +24,7 @@ from controllers.clock import WallClock
 from controllers.edge.edge import Timepiece
 from vpp.errors import SchedulerError
 from vpp.units import KW_PER_MW
-from vpp.wire.messages import ShiftInterval
+from vpp.wire.messages import Placement, ShiftInterval
 
 __all__ = ["KubeHands"]
 
@@ -72,6 +72,15 @@ class KubeHands:
     def lingers(self) -> bool:
         """A pod that is told to end draws power until it has."""
         return True
+
+    @property
+    def home(self) -> str:
+        """One cluster, and no federation."""
+        return ""
+
+    def sent(self, asked: Sequence[Placement], queue: Queue, contract: Contract, ask: Ask) -> tuple[Placed, ...]:
+        """None: a workload that is queued here cannot be handed to another Kueue."""
+        return ()
 
     @contextlib.asynccontextmanager
     async def open(self, wake: asyncio.Event) -> AsyncIterator[None]:

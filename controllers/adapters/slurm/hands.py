@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controllers.adapters.following.jobs import Queue
-from controllers.adapters.following.moves import Held, Moves
+from controllers.adapters.following.moves import Ask, Contract, Held, Moves, Placed
 from controllers.adapters.slurm.ahead import reservations_of
+from controllers.adapters.slurm.federation import to_send
 from controllers.adapters.slurm.settings import SlurmSettings
 from controllers.adapters.slurm.slurm import Slurm
-from vpp.wire.messages import ShiftInterval
+from vpp.wire.messages import Placement, ShiftInterval
 
 __all__ = ["SlurmHands", "undo"]
 
@@ -36,6 +37,15 @@ class SlurmHands:
         """A suspended job draws nothing more."""
         return False
 
+    @property
+    def home(self) -> str:
+        """As the settings say."""
+        return self.settings.slurm_cluster
+
+    def sent(self, asked: Sequence[Placement], queue: Queue, contract: Contract, ask: Ask) -> tuple[Placed, ...]:
+        """Jobs that their users let begin at the peer too, see `to_send`."""
+        return to_send(asked, queue, contract, ask, self.settings.peers)
+
     @contextlib.asynccontextmanager
     async def open(self, wake: asyncio.Event) -> AsyncIterator[None]:
         """Its commands need no connection, and Slurm tells nobody when something changes."""
@@ -52,12 +62,17 @@ class SlurmHands:
             held,
             paused=frozenset(i for i in held.paused if state.get(i) == "suspended"),
             put_off=frozenset(i for i in held.put_off if state.get(i) == "pending"),
+            # One that still waits here was not sent, or is back; where it is once it has gone, its own cluster knows.
+            placed=frozenset(one for one in held.placed if one.job_id not in state),
         )
 
     def meant(self, held: Held, moves: Moves) -> Held:
         """All that was held and all that is about to be."""
         return Held(
-            held.paused | frozenset(moves.pause), held.closed | frozenset(moves.close), held.put_off | frozenset(moves.put_off)
+            held.paused | frozenset(moves.pause),
+            held.closed | frozenset(moves.close),
+            held.put_off | frozenset(moves.put_off),
+            held.placed | frozenset(moves.send),
         )
 
     async def carry_out(self, moves: Moves, queue: Queue, meant: Held) -> Held:
@@ -65,6 +80,12 @@ class SlurmHands:
         slurm = self.slurm
         await slurm.close(moves.close)
         await slurm.pause(moves.pause)
+        for target in dict.fromkeys(one.target for one in moves.send):
+            going = [one.job_id for one in moves.send if one.target == target]
+            await slurm.restrict(going, [target])
+            # A start that was put off here would be put off there.
+            await slurm.let_start([job_id for job_id in going if job_id in meant.put_off])
+        await _bring_back(slurm, moves.bring_back)
         if moves.until is not None:
             await slurm.put_off(moves.put_off, moves.until)
         await slurm.resume(moves.resume)
@@ -73,7 +94,8 @@ class SlurmHands:
         return Held(
             meant.paused - frozenset(moves.resume),
             meant.closed - frozenset(moves.open),
-            meant.put_off - frozenset(moves.let_start),
+            meant.put_off - frozenset(moves.let_start) - frozenset(one.job_id for one in moves.send),
+            meant.placed - frozenset(moves.bring_back),
         )
 
     async def look_ahead(self, intervals: Iterable[ShiftInterval], queue: Queue, now: datetime) -> None:
@@ -98,7 +120,7 @@ class SlurmHands:
 
 
 async def undo(slurm: Slurm, held: Held) -> None:
-    """Gives everything back: partitions, paused jobs, starts, and all reservations of ours.
+    """Gives everything back: partitions, paused jobs, starts, jobs placed elsewhere, and all reservations of ours.
 
     Raises:
         SchedulerError: Slurm does not answer; try again.
@@ -107,7 +129,15 @@ async def undo(slurm: Slurm, held: Held) -> None:
     suspended = {job.job_id for job in (await slurm.queue()).jobs if job.state == "suspended"}
     await slurm.resume(sorted(held.paused & suspended))
     await slurm.let_start(sorted(held.put_off))
+    await _bring_back(slurm, held.placed)
     await slurm.unreserve(sorted(await slurm.reservations()))
+
+
+async def _bring_back(slurm: Slurm, placed: Iterable[Placed]) -> None:
+    """Jobs may begin again wherever they might before; Slurm refuses it for those that have begun, and that is right."""
+    rows = sorted(placed, key=lambda one: one.job_id)
+    for before in dict.fromkeys(one.before for one in rows):
+        await slurm.restrict([one.job_id for one in rows if one.before == before], before)
 
 
 def _begins_after(name: str, minute: str) -> bool:

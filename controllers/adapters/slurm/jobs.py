@@ -30,6 +30,8 @@ _FIELDS: Final = (
     ("Deadline", 24),
     ("TimeLimit", 24),
     ("TimeUsed", 24),
+    ("Origin", 64),
+    ("SiblingsViable", 200),
 )
 #: For `squeue --Format`: each field as wide as it may be, with a bar behind it.
 FORMAT: Final = ",".join(f"{name}:{width}|" for name, width in _FIELDS)
@@ -81,6 +83,8 @@ def _job(said: dict[str, str]) -> Job:
         deadline=_instant(said["Deadline"]),
         limit_s=_span_s(said["TimeLimit"]),
         used_s=_span_s(said["TimeUsed"]),
+        home=next(iter(_names(said["Origin"])), ""),
+        clusters=_names(said["SiblingsViable"]),
     )
 
 
@@ -99,6 +103,11 @@ def _licences(text: str) -> Iterator[tuple[str, int]]:
         name, _, count = one.partition(":")
         if name and name not in ("(null)", "N/A"):
             yield name.split("@")[0], int(count) if count else 1
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Clusters of a federation; nothing where Slurm says in one of its ways that there is none."""
+    return () if text in ("NA", "N/A", "(null)", "") else tuple(text.split(","))
 
 
 def _least(text: str) -> int:

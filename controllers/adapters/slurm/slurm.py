@@ -48,8 +48,8 @@ class Slurm:
             SchedulerError: Slurm does not answer, or says what nobody can read.
         """
         jobs, nodes = await asyncio.gather(
-            self._run("squeue", "--noheader", "--all", "--array", f"--states={STATES}", f"--Format={FORMAT}"),
-            self._run("sinfo", "--noheader", "--Node", "--format=%N|%T|%G"),
+            self._run("squeue", "--local", "--noheader", "--all", "--array", f"--states={STATES}", f"--Format={FORMAT}"),
+            self._run("sinfo", "--local", "--noheader", "--Node", "--format=%N|%T|%G"),
         )
         up, gpus = parse_nodes(nodes)
         return Queue(parse_jobs(jobs), up, gpus)
@@ -74,11 +74,15 @@ class Slurm:
 
     async def put_off(self, job_ids: Sequence[str], until: datetime) -> None:
         """Waiting jobs may start at that moment, by themselves."""
-        await self._update_start(job_ids, f"{until:%Y-%m-%dT%H:%M:%S}")
+        await self._update(job_ids, f"starttime={until:%Y-%m-%dT%H:%M:%S}")
 
     async def let_start(self, job_ids: Sequence[str]) -> None:
         """Waiting jobs may start now."""
-        await self._update_start(job_ids, "now")
+        await self._update(job_ids, "starttime=now")
+
+    async def restrict(self, job_ids: Sequence[str], clusters: Sequence[str]) -> None:
+        """Waiting jobs of a federation may begin in these clusters and no other; one that has begun stays where it is."""
+        await self._update(job_ids, f"clusters={','.join(clusters)}")
 
     async def reservations(self) -> frozenset[str]:
         """Names of those that are ours."""
@@ -123,11 +127,11 @@ class Slurm:
             # Jobs end and are cancelled at any time; the next look at the queue shows what is true.
             await self._run("scontrol", verb, some, ok_words=("Job/step", "Invalid job id", "Job is", "not running", "finished"))
 
-    async def _update_start(self, job_ids: Sequence[str], when: str) -> None:
+    async def _update(self, job_ids: Sequence[str], change: str) -> None:
         for first in range(0, len(job_ids), _CHUNK):
             some = ",".join(job_ids[first : first + _CHUNK])
             words = ("Job/step", "Invalid job id", "Job is no longer pending", "finished")
-            await self._run("scontrol", "update", f"jobid={some}", f"starttime={when}", ok_words=words)
+            await self._run("scontrol", "update", f"jobid={some}", change, ok_words=words)
 
     async def _run(self, *words: str, ok_words: Sequence[str] = ()) -> str:
         """Its output; times are UTC.

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,15 +10,16 @@ import pytest
 
 from controllers.adapters.following.backlog import backlog_of, due_at
 from controllers.adapters.following.jobs import Job, JobState, Queue
-from controllers.adapters.following.moves import Ask, Contract, Held, decide
+from controllers.adapters.following.moves import Ask, Contract, Held, Placed, decide
 from controllers.adapters.following.power import full_mw, power_mw
 from controllers.adapters.following.settings import JobRule, PowerModel
 from controllers.adapters.following.trace import Trace, read_trace, write_trace
 from controllers.adapters.slurm.ahead import reservations_of
+from controllers.adapters.slurm.federation import to_send
 from controllers.adapters.slurm.jobs import parse_jobs
 from controllers.adapters.slurm.settings import load_slurm
 from vpp.errors import SchedulerError
-from vpp.wire.messages import ShiftInterval
+from vpp.wire.messages import Placement, ShiftInterval
 
 NOW = datetime(2030, 10, 1, 8, tzinfo=UTC)
 MODEL = PowerModel(node_idle_kw=2.0, gpu_kw=1.0, pue=1.25, licence="power")
@@ -28,7 +31,7 @@ RULES = {
 CONTRACT = Contract(RULES, MODEL)
 ROW = "|".join(
     ["7", "PENDING", "batch", "2-4", "2", "N/A", "gres:gpu:a100:8", "N/A", "power:16", "2030-10-01T07:00:00"]
-    + ["2030-10-01T07:00:00", "N/A", "1-02:00:00", "0:00", ""]
+    + ["2030-10-01T07:00:00", "N/A", "1-02:00:00", "0:00", "NA", "NA", ""]
 )
 
 
@@ -119,6 +122,80 @@ def test_the_backlog_is_the_energy_up_to_the_limit_by_class_and_deadline() -> No
     assert (flex.max_mw, flex.deadline) == (pytest.approx(0.01), due_at(job("1"), RULES["flex"]))
 
 
+# A federation: two clusters of one Slurm, by the park's names and by Slurm's.
+
+BOTH, PEERS = ("local", "second"), {"compute.b": "second"}
+
+
+def waits(job_id: str, *clusters: str, due_h: float = 12.0, **more: object) -> Job:
+    found = replace(job(job_id, "pending"), home="local", clusters=clusters or BOTH, deadline=NOW + timedelta(hours=due_h))
+    return replace(found, **more)  # type: ignore[arg-type]  # a test says what
+
+
+def sent(*jobs: Job, energy_mwh: float = 1.0, until_h: float = 5.0, peers: dict[str, str] | None = None) -> list[str]:
+    until = NOW + timedelta(hours=until_h)
+    one = Placement(job_class="flex", direction="send", peer="compute.b", energy_mwh=energy_mwh, until=until)
+    return [placed.job_id for placed in to_send((one,), queue(*jobs), CONTRACT, ask(1.0), PEERS if peers is None else peers)]
+
+
+def test_work_is_sent_with_the_most_slack_first_and_no_more_than_was_placed() -> None:
+    jobs = (waits("a", due_h=8.0), waits("b", due_h=20.0), waits("c", due_h=14.0))
+    # Each is 10 kW at the meter for two hours.
+    assert sent(*jobs, energy_mwh=0.05) == ["b", "c"]
+    assert sent(*jobs, energy_mwh=0.019) == []
+
+
+def test_a_job_goes_only_where_its_user_lets_it_begin_and_only_if_it_can_wait() -> None:
+    assert sent(waits("tied", "local")) == []
+    assert sent(waits("third", "local", "other")) == []
+    assert sent(waits("firm", job_class="firm"), waits("runs", state="running"), waits("1_7")) == []
+    assert sent(waits("soon", due_h=2.04)) == []  # two hours of run time: it must begin within three minutes
+    assert sent(waits("a"), peers={}) == []
+
+
+def test_what_was_sent_comes_back_before_it_would_be_late_there() -> None:
+    until = NOW + timedelta(hours=11)
+    one = Placement(job_class="flex", direction="send", peer="compute.b", energy_mwh=1.0, until=until)
+    (placed,) = to_send((one,), queue(waits("a")), CONTRACT, ask(1.0), PEERS)
+    assert placed == Placed("a", "second", BOTH, NOW + timedelta(hours=12 - 2, minutes=-2))
+
+
+def test_a_job_that_may_begin_elsewhere_too_is_not_put_off_because_that_would_hold_there_as_well() -> None:
+    moves = decide(queue(waits("a"), waits("b", "local")), CONTRACT, Held(), ask(math.inf, 0.0))
+    assert moves.put_off == ("b",)
+
+
+def test_work_that_waits_in_two_clusters_is_reported_where_it_was_submitted() -> None:
+    q = queue(waits("a"), waits("b", "second"))
+    assert sum(item.energy_mwh for item in backlog_of(q, RULES, MODEL, NOW, "local")) == pytest.approx(0.04)
+    assert sum(item.energy_mwh for item in backlog_of(q, RULES, MODEL, NOW, "second")) == pytest.approx(0.02)
+
+
+def test_where_a_job_may_begin_is_read_and_nothing_where_there_is_no_federation() -> None:
+    (alone,) = parse_jobs(ROW)
+    assert (alone.home, alone.clusters) == ("", ())
+    (found,) = parse_jobs(ROW.replace("NA|NA", "local|local,second"))
+    assert (found.home, found.clusters) == ("local", BOTH)
+
+
+@pytest.mark.parametrize(
+    ("more", "fault"),
+    [
+        ('[peers]\n"compute.b" = "second"', "peers: need slurm_cluster, this cluster's own name in the federation"),
+        ('slurm_cluster = "local"\n[peers]\n"compute.b" = "local"', "peers.compute.b: 'local': must be the name of a cluster"),
+        ('slurm_cluster = "local"\n[peers]\n"compute.b" = "a b"', "peers.compute.b: 'a b': must be the name of a cluster"),
+        ("peers = 3", "peers: 3: must be dict"),
+    ],
+)
+def test_peers_that_make_no_sense_are_named(tmp_path: Path, more: str, fault: str) -> None:
+    path = tmp_path / "slurm.toml"
+    head, _, tables = GOOD.partition("[power]")
+    path.write_text(f"{head}{more}\n[power]{tables}", encoding="utf-8")
+    with pytest.raises(SchedulerError) as caught:
+        load_slurm(path)
+    assert fault in str(caught.value)
+
+
 def test_work_that_is_late_already_is_reported_with_a_deadline_it_can_make() -> None:
     late = Job(**{**{f: getattr(job("1"), f) for f in Job.__slots__}, "deadline": NOW})
     (item,) = backlog_of(queue(late), RULES, MODEL, NOW)
@@ -149,9 +226,13 @@ def test_reserved_nodes_cover_what_must_not_run() -> None:
 def test_what_is_held_is_on_disk_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "trace.json"
     assert read_trace(path) is None
-    trace = Trace(Held(frozenset({"1"}), frozenset({"flex"})), 12.5, 42)
+    placed = Placed("7", "second", ("local", "second"), NOW)
+    trace = Trace(Held(frozenset({"1"}), frozenset({"flex"}), placed=frozenset({placed})), 12.5, 42)
     write_trace(path, trace)
     assert read_trace(path) == trace
+    older = {"paused": ["1"], "closed": ["flex"], "put_off": [], "lease_until_s": 12.5, "watchdog": 42}
+    path.write_text(json.dumps(older), encoding="utf-8")
+    assert read_trace(path) == Trace(Held(frozenset({"1"}), frozenset({"flex"})), 12.5, 42)
     path.write_text('{"paused": 3}', encoding="utf-8")
     with pytest.raises(SchedulerError, match="remove it once nothing is held"):
         read_trace(path)
