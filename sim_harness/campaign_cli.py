@@ -20,6 +20,8 @@ from vpp.errors import ScenarioError
 __all__ = ["campaign"]
 
 _WIDTH_WITHOUT_TERMINAL: Final = 150
+#: More calls are a table that nobody reads.
+_MOST_ROWS: Final = 60
 
 
 def campaign(told: argparse.Namespace, in_each: Callable[[], None]) -> int:
@@ -60,7 +62,10 @@ def campaign(told: argparse.Namespace, in_each: Callable[[], None]) -> int:
         command = f"vpp-sim campaign --scenario {scenario.name} --events {told.events} --parts {told.parts} --seed {told.seed}"
         words = f"{len(found.replays)} offers of `{command}`, {found.facts['days']:g} days"
         write_correction(told.learn, found.correction(words))
-    Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL, highlight=False).print(_table(found.facts))
+    paper = Console(width=None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL, highlight=False)
+    paper.print(_table(found.facts))
+    if found.facts["per_event"]:
+        paper.print(_calls(found.facts))
     if told.json is not None:
         told.json.parent.mkdir(parents=True, exist_ok=True)
         told.json.write_text(json.dumps(found.facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -74,7 +79,7 @@ def _table(facts: dict[str, Any]) -> Table:
     rows = {
         "calls": f"{facts['events']}: {facts['accepted']} whole, {facts['accepted_in_part']} in part, {facts['refused']} refused",
         "accepted energy": f"{_percent(facts['accepted_energy_frac'])} of what perfect foresight could deliver",
-        "met": f"{_percent(facts['met_frac'])} of {facts['met_of']}, 95 % interval {facts['met_interval']}",
+        "met": f"{_percent(facts['met_frac'])} of {facts['met_of']}{_between(facts['met_interval'])}",
         "asked nothing of the twin": str(facts["asked_nothing"]),
         "energy delivered": _percent(facts["energy_delivered_frac"]),
         "response, p95": "" if facts["response_s_p95"] is None else f"{facts['response_s_p95']:g} s",
@@ -84,6 +89,35 @@ def _table(facts: dict[str, Any]) -> Table:
     for name, value in rows.items():
         table.add_row(name, value)
     return table
+
+
+def _calls(facts: dict[str, Any]) -> Table:
+    """One row a call; of many only those that were not met."""
+    many = facts["events"] > _MOST_ROWS
+    table = Table(title="Calls that were not met" if many else "Calls", title_justify="left", box=None)
+    for name in ("call", "kind", "start UTC", "h", "notice h", "asked MW", "accepted", "perfect", "delivered", "after s", ""):
+        table.add_column(name, justify="left" if name in ("call", "kind", "start UTC", "") else "right")
+    for call in facts["per_event"]:
+        done = call.get("delivery", {})
+        if many and done.get("is_met") is not False:
+            continue
+        end = {True: "[green]met[/]", False: "[red]missed[/]", None: "asked nothing" if done else call.get("outcome", "unjudged")}
+        table.add_row(
+            call["id"],
+            call["kind"],
+            f"{call['start']:.16}",
+            f"{call['duration_h']:g}",
+            f"{call['notice_h']:.1f}",
+            *(f"{call[key]:.1f}" if key in call else "" for key in ("asked_mw", "accepted_mw", "perfect_mw")),
+            "" if done.get("frac") is None else f"{100.0 * done['frac']:.1f} %",
+            "" if done.get("response_s") is None else f"{done['response_s']:g}",
+            end[done.get("is_met")],
+        )
+    return table
+
+
+def _between(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f", 95 % interval {100.0 * interval[0]:.1f} to {100.0 * interval[1]:.1f} %"
 
 
 def _percent(share: float | None) -> str:
