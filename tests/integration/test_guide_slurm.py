@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from controllers.adapters.slurm.settings import load_slurm
 from controllers.adapters.slurm.slurm import find_slurm
 from controllers.bus.broker import EmbeddedBroker
 from controllers.bus.mqtt import connected_bus
@@ -63,6 +64,14 @@ def test_the_package_that_the_guide_installs_has_the_command_that_it_runs() -> N
     assert 'vpp-slurm = "controllers.adapters.slurm.cli:main"' in project
     assert "pip install chifeng-vpp" in GUIDE
     assert 'name = "chifeng-vpp"' in project
+
+
+def test_the_lines_for_a_federation_fit_the_file(tmp_path: Path) -> None:
+    (more,) = re.findall(r"^```toml\n(slurm_cluster.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+    name, peers = more.split("\n\n", 1)
+    (tmp_path / "slurm.toml").write_text(f"{name}\n{block('toml')}\n{peers}", encoding="utf-8")
+    settings = load_slurm(tmp_path / "slurm.toml")
+    assert (settings.slurm_cluster, settings.peers) == ("zhisuan1", {"compute.zhisuan2": "zhisuan2"})
 
 
 async def test_the_steps_for_slurm(slurm_conf: str, broker: EmbeddedBroker, tmp_path: Path) -> None:

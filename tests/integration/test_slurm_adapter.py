@@ -176,6 +176,9 @@ async def test_firm_work_runs_on_and_the_part_that_cannot_be_kept_is_named(bench
         answer = bench.park.of(ShiftResponse)[-1]
         assert (answer.accepted, answer.intervals[0].power_mw) == ("part", pytest.approx(IDLE_MW + 2 * JOB_MW))
         assert len((await bench.slurm.queue()).running()) == 2
+        # By this the park knows what of the cluster nobody can call.
+        state = bench.park.of(ComputeTelemetry)[-1].state
+        assert (state["idle_mw"], state["firm_mw"]) == (pytest.approx(IDLE_MW), pytest.approx(2 * JOB_MW))
 
     await following(bench, act)
 
