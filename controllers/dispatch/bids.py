@@ -17,6 +17,7 @@ from controllers.planner.blocks.hydrogen import hydrogen_curve
 from vpp.ids import AreaId, AssetId
 from vpp.park import Asset, Connection, Park
 from vpp.park.plates import BatteryPlate, CompressedAirPlate, ElectrolyserPlate
+from vpp.park.rating import rating
 from vpp.units import s_to_h
 
 __all__ = ["MARGIN_CNY_PER_MWH", "Machine", "TIE_CNY_PER_MWH", "bids_of", "machines", "ties_of"]
@@ -29,6 +30,8 @@ LIMIT_MARGIN_FRAC = 0.02
 MARGIN_CNY_PER_MWH = 1_500.0
 #: A store may not bid energy it could not keep up for this long: the longest time between two commands. [s]
 STORE_HOLD_S = 120.0
+#: A machine on its ramp is counted where it is so soon. [min]
+_SOON_MIN = 0.25
 
 Segment = tuple[float, float]
 
@@ -110,7 +113,16 @@ def _machine(asset: Asset, snapshot: Snapshot, guidance: Guidance, hold_h: float
     if said.online and asset.id in guidance.bands:
         band = guidance.bands[asset.id]
         return Machine(asset.id, asset.area, band.low_mw, band.segments)
-    return Machine(asset.id, asset.area, guidance.held_mw.get(asset.id, said.power_mw), ())
+    return Machine(asset.id, asset.area, _on_its_way_mw(asset, said, guidance.held_mw.get(asset.id)), ())
+
+
+def _on_its_way_mw(asset: Asset, said: Reported, held_mw: float | None) -> float:
+    """What a machine with a set-point of its own draws soon: a smelter takes ten minutes to where the plan wants it."""
+    ramp_frac_per_min: float | None = getattr(asset.plate, "ramp_frac_per_min", None)
+    if held_mw is None or ramp_frac_per_min is None:
+        return said.power_mw if held_mw is None else held_mw
+    reach_mw = ramp_frac_per_min * rating(asset).power_mw * _SOON_MIN
+    return min(max(held_mw, said.power_mw - reach_mw), said.power_mw + reach_mw)
 
 
 def _store(asset: Asset, said: Reported, store: StoreGuidance, hold_h: float) -> Machine:

@@ -16,6 +16,7 @@ from tests.world_builders import BASE, BATTERY, CLUSTER, STACKS, START, WIND, as
 from vpp.events import Event
 from vpp.ids import AssetId, ConnectionId
 from vpp.park import Park
+from vpp.park.plates import FlexibleLoadPlate
 
 WIND_ID, BESS, LOAD, H2, DC = (AssetId(i) for i in ("wind.a", "bess.a", "base.a", "h2.a", "compute.a"))
 GRID = ConnectionId("grid.a")
@@ -243,3 +244,37 @@ def test_a_machine_in_a_band_bids_each_mw_at_its_worth() -> None:
     seen = Snapshot(START, {AssetId("base.a"): said(6.0)}, {}, {})
     [machine] = machines(TIED, seen, Guidance("plan.1", "rules", {}, bands={AssetId("base.a"): band_of_base}))
     assert (machine.base_mw, machine.segments) == (5.0, ((3.0, 900.0), (2.0, 50.0)))
+
+
+#: 20 MW, two of them a minute.
+SLOW = FlexibleLoadPlate(
+    rated_mw=20.0, min_frac=0.2, max_frac=1.0, quota_frac=0.5, ramp_frac_per_min=0.1, shortfall_cny_per_mwh=900.0
+)
+CCUS = AssetId("ccus.a")
+
+
+@pytest.mark.parametrize(
+    ("power_mw", "held_mw", "counted_mw"),
+    [
+        # A quarter of a minute on the ramp, either way.
+        (6.0, 18.0, 6.5),
+        (18.0, 6.0, 17.5),
+        (6.0, 6.3, 6.3),
+    ],
+)
+def test_a_machine_on_its_ramp_is_counted_where_it_is_soon_and_not_where_it_was_told_to_go(
+    power_mw: float, held_mw: float, counted_mw: float
+) -> None:
+    of = park([asset(CCUS, "flexible_load", SLOW, "a")], [connection(GRID, "a")])
+    told = replace(guidance(), held_mw={CCUS: held_mw})
+    [machine] = (m for m in machines(of, snapshot({CCUS: said(power_mw)}), told) if m.name == CCUS)
+    assert (machine.base_mw, machine.segments) == (pytest.approx(counted_mw), ())
+
+
+def test_while_a_load_comes_up_its_ramp_the_battery_keeps_the_import_that_was_called_for() -> None:
+    of = park([asset(CCUS, "flexible_load", SLOW, "a"), asset(BESS, "battery", BATTERY, "a")], [connection(GRID, "a")])
+    called = Event("v1", "valley", GRID, 20.0, START, START + timedelta(hours=1), START, START)
+    seen = replace(snapshot({CCUS: said(6.0), BESS: said(0.0, soc_frac=0.5)}), events=(called,))
+    bidders = machines(of, seen, replace(guidance(), held_mw={CCUS: 18.0}))
+    found = powers(bidders, clear(bids_of(bidders, of.area_ids), len(of.area_ids)).power_mw)
+    assert found[BESS] == pytest.approx(20.0 - 6.5)
