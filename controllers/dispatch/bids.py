@@ -18,7 +18,7 @@ from vpp.ids import AreaId, AssetId
 from vpp.park import Asset, Connection, Park
 from vpp.park.plates import BatteryPlate, CompressedAirPlate, ElectrolyserPlate
 from vpp.park.rating import rating
-from vpp.units import s_to_h
+from vpp.units import MINUTES_PER_HOUR, s_to_h
 
 __all__ = ["MARGIN_CNY_PER_MWH", "Machine", "TIE_CNY_PER_MWH", "bids_of", "machines", "ties_of"]
 
@@ -113,15 +113,19 @@ def _machine(asset: Asset, snapshot: Snapshot, guidance: Guidance, hold_h: float
     if said.online and asset.id in guidance.bands:
         band = guidance.bands[asset.id]
         return Machine(asset.id, asset.area, band.low_mw, band.segments)
-    return Machine(asset.id, asset.area, _on_its_way_mw(asset, said, guidance.held_mw.get(asset.id)), ())
+    return Machine(asset.id, asset.area, _on_its_way_mw(asset, said, guidance.held_mw.get(asset.id), hold_h), ())
 
 
-def _on_its_way_mw(asset: Asset, said: Reported, held_mw: float | None) -> float:
-    """What a machine with a set-point of its own draws soon: a smelter takes ten minutes to where the plan wants it."""
+def _on_its_way_mw(asset: Asset, said: Reported, held_mw: float | None, hold_h: float) -> float:
+    """What a machine with a set-point of its own draws soon: a smelter takes ten minutes to where the plan wants it.
+
+    Where commands are further apart than usual it is counted half way between two of them.
+    """
     ramp_frac_per_min: float | None = getattr(asset.plate, "ramp_frac_per_min", None)
     if held_mw is None or ramp_frac_per_min is None:
         return said.power_mw if held_mw is None else held_mw
-    reach_mw = ramp_frac_per_min * rating(asset).power_mw * _SOON_MIN
+    soon_min = _SOON_MIN if hold_h <= s_to_h(STORE_HOLD_S) else 0.5 * hold_h * MINUTES_PER_HOUR
+    reach_mw = ramp_frac_per_min * rating(asset).power_mw * soon_min
     return min(max(held_mw, said.power_mw - reach_mw), said.power_mw + reach_mw)
 
 

@@ -271,6 +271,13 @@ def test_a_machine_on_its_ramp_is_counted_where_it_is_soon_and_not_where_it_was_
     assert (machine.base_mw, machine.segments) == (pytest.approx(counted_mw), ())
 
 
+def test_where_commands_are_far_apart_a_machine_is_counted_half_way_between_two() -> None:
+    of = park([asset(CCUS, "flexible_load", SLOW, "a")], [connection(GRID, "a")])
+    told = replace(guidance(), held_mw={CCUS: 18.0})
+    [machine] = (m for m in machines(of, snapshot({CCUS: said(6.0)}), told, hold_s=300.0) if m.name == CCUS)
+    assert machine.base_mw == pytest.approx(6.0 + 2.0 * 2.5)
+
+
 def test_while_a_load_comes_up_its_ramp_the_battery_keeps_the_import_that_was_called_for() -> None:
     of = park([asset(CCUS, "flexible_load", SLOW, "a"), asset(BESS, "battery", BATTERY, "a")], [connection(GRID, "a")])
     called = Event("v1", "valley", GRID, 20.0, START, START + timedelta(hours=1), START, START)
