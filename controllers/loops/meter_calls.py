@@ -26,7 +26,7 @@ from vpp.timegrid import TimeGrid, floor_to
 from vpp.units import FloatArray, hours
 from vpp.wire.messages import Reason
 
-__all__ = ["at_meter", "declared_mw", "least_mw"]
+__all__ = ["at_meter", "declared_mw", "least_mw", "most_mw"]
 
 _QUARTER: Final = timedelta(minutes=15)
 #: Work that is due so long after a call may have to be begun inside it, because the cluster cannot do all of it later.
@@ -81,15 +81,10 @@ def least_mw(plate: ComputePlate, report: ClusterReport, start: datetime, end: d
     Raises:
         PlanError: The scheduler does not say how much of its work may not wait.
     """
-    if "firm_mw" not in report.state:
-        raise PlanError("its scheduler does not say how much of its power may not wait")
     first = floor_to(at, _QUARTER)
-    n = -((first - (end + _AFTER)) // _QUARTER)
-    grid = TimeGrid.regular(first, _QUARTER, n)
+    grid = TimeGrid.regular(first, _QUARTER, -((first - (end + _AFTER)) // _QUARTER))
     edges_h = np.append(grid.offset_h, hours(grid.end - first))
-    now_mw = report.state["firm_mw"] + report.state.get("idle_mw", 0.0)
-    # No less than now: that firm work will have ended by then is a hope and no promise.
-    firm = np.minimum(np.maximum(firm_compute_mw(plate, now_mw, grid.offset_h), now_mw), plate.rated_mw)
+    firm = _firm_mw(plate, report, grid)
     must = _must_mwh(plate, report, grid, edges_h, firm)
     begin_h, end_h = max(hours(start - first), hours(at - first)), hours(end - first)
     before = float(np.interp(begin_h, edges_h, must)) if start > at else 0.0
@@ -105,6 +100,36 @@ def least_mw(plate: ComputePlate, report: ClusterReport, start: datetime, end: d
     said_mw = report.state.get("fast_band_mw", report.fast_band_mw)
     offered = min(said_mw, float(COMPUTE.cappable_mw(columns, busy)[0]))
     return min(float(firm[meets].max()) - offered + due_mw, plate.rated_mw)
+
+
+def most_mw(plate: ComputePlate, report: ClusterReport, start: datetime, end: datetime, at: datetime) -> float:
+    """Most that the cluster's work can draw in the mean of a span, whatever was declared: the tube's upper side. [MW].
+
+    Args:
+        plate: Of the cluster.
+        report: What its scheduler last said.
+        start: Of the span (UTC).
+        end: Of the span (UTC).
+        at: Now (UTC).
+
+    Raises:
+        PlanError: The scheduler does not say how much of its work may not wait.
+    """
+    first = floor_to(at, _QUARTER)
+    grid = TimeGrid.regular(first, _QUARTER, -((first - end) // _QUARTER) + 1)
+    length_h, end_h = hours(end - start), hours(end - first)
+    waiting = sum(min(w.energy_mwh / length_h, w.max_mw) for w in report.work if w.release < end)
+    coming = sum(w.energy_mwh / length_h for w in arriving_work(plate, grid, report.arriving) if w.release_h < end_h)
+    return min(float(_firm_mw(plate, report, grid).max()) + waiting + coming, plate.rated_mw)
+
+
+def _firm_mw(plate: ComputePlate, report: ClusterReport, grid: TimeGrid) -> FloatArray:
+    """Idle power and work that does not wait, shape (T,); no less than now, since that it will have ended is only a hope."""
+    if "firm_mw" not in report.state:
+        raise PlanError("its scheduler does not say how much of its power may not wait")
+    now_mw = report.state["firm_mw"] + report.state.get("idle_mw", 0.0)
+    firm_mw: FloatArray = np.minimum(np.maximum(firm_compute_mw(plate, now_mw, grid.offset_h), now_mw), plate.rated_mw)
+    return firm_mw
 
 
 def _must_mwh(plate: ComputePlate, report: ClusterReport, grid: TimeGrid, edges_h: FloatArray, firm_mw: FloatArray) -> FloatArray:
@@ -138,7 +163,7 @@ def at_meter(plate: ComputePlate, report: ClusterReport | None, event: Event, de
         raise PlanError(f"{event.asset_id}: its scheduler is silent")
     start = max(event.start, at)
     level = least_mw(plate, report, start, event.end, at)
-    expected = min(declared, plate.rated_mw)
+    expected = min(declared, most_mw(plate, report, start, event.end, at))
     if start - at < _QUARTER:
         # What the meter does not read now cannot be given up now, whatever was declared.
         expected = min(expected, report.power_mw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import msgspec
 import pytest
 
 from controllers.dispatch.snapshot import ClusterReport, Work
-from controllers.loops.meter_calls import at_meter, declared_mw, least_mw
+from controllers.loops.meter_calls import at_meter, declared_mw, least_mw, most_mw
 from controllers.store.rows import PlanRow
 from tests.builders import compute
 from tests.world_builders import START
@@ -71,6 +72,16 @@ def test_never_more_than_the_meter_can_carry() -> None:
     assert level(work(200.0, 0.25), start_h=0.0) == 40.0
 
 
+def test_no_more_is_expected_than_the_work_there_is_can_draw() -> None:
+    quiet = compute(rated_mw=40.0, deferrable_frac=0.0)  # nothing that waits is to come; 30 MW of firm work in the mean
+    told = replace(report(work(2.0, 9.0, max_mw=1.5), work(1.0, 9.0)), state={"idle_mw": 10.0, "firm_mw": 20.0})
+    span = START + 2 * HOUR, START + 3 * HOUR
+    # Two hours of the first at its most power do not fit into one; the second has an hour's energy.
+    assert most_mw(quiet, told, *span, START) == pytest.approx(30.0 + 1.5 + 1.0)
+    verdict = at_meter(quiet, told, call(25.0), 39.0, START)
+    assert (verdict.expected_mw, verdict.asked_mw) == (pytest.approx(32.5), pytest.approx(7.5))
+
+
 def test_a_target_within_reach_is_promised_whole() -> None:
     verdict = at_meter(PLATE, report(), call(25.0), 30.0, START)
     assert (verdict.outcome, verdict.asked_mw, verdict.accepted_mw, verdict.target_mw) == ("accepted", 5.0, 5.0, 25.0)
@@ -91,7 +102,7 @@ def test_what_leaves_nothing_worth_promising_is_refused_but_a_limit_binds_all_th
 
 
 def test_what_the_meter_does_not_read_now_is_not_promised_to_a_call_that_begins_now() -> None:
-    verdict = at_meter(PLATE, report(), call(15.0, start_h=0.0), 38.0, START)
+    verdict = at_meter(PLATE, report(work(40.0, 20.0)), call(15.0, start_h=0.0), 38.0, START)
     assert (verdict.expected_mw, verdict.asked_mw, verdict.accepted_mw) == (30.0, 15.0, 9.0)
 
 
