@@ -42,14 +42,33 @@ def checks_of(evidence: Evidence, requested_mw: float | None) -> tuple[Check, ..
         _days_picked(evidence),
         _sold_twice(evidence.call, evidence.others),
         _meter_against_assets(evidence),
-        *([] if evidence.call.asset is None else [_moved_next_door(evidence, requested_mw or 0.0)]),
+        *(() if evidence.call.asset is None else _of_a_cluster(evidence, requested_mw or 0.0)),
         _gaps(evidence),
     )
 
 
 def _raised_before(evidence: Evidence, requested_mw: float) -> Check:
     """Import between the call and its start, against what was declared, or against the same hours of the days before."""
-    names = ("import moved before the event", "事件前功率异动")
+    names = ("import moved before the event", "事前功率异动")
+    raised_mw, said = _beside_before(evidence)
+    if raised_mw is None:
+        return _check(names, "unknown", said)
+    most_mw = max(_RAISED_FRAC * requested_mw, _LEAST_MW)
+    return _check(names, "look" if raised_mw > most_mw else "clear", f"{said}; up to {most_mw:.1f} MW is usual")
+
+
+def _declared_above(evidence: Evidence, requested_mw: float) -> Check:
+    """A schedule that asked for more than the cluster drew before the call pays for a fall that nobody had to make."""
+    names = ("schedule above the meter before the event", "申报高于事前实测")
+    raised_mw, said = _beside_before(evidence)
+    if raised_mw is None or evidence.declared is None:
+        return _check(names, "unknown", said if raised_mw is None else "no schedule was known before the call")
+    most_mw = max(_RAISED_FRAC * requested_mw, _LEAST_MW)
+    return _check(names, "look" if -raised_mw > most_mw else "clear", f"{said}; up to {most_mw:.1f} MW below it is usual")
+
+
+def _beside_before(evidence: Evidence) -> tuple[float | None, str]:
+    """How far the meter lay beyond what was expected between the call and its start, with the words for it; None: not known."""
     call = evidence.call
     start, end = max(call.start - BEFORE, min(call.asked_at, call.start - _QUARTER)), call.start
     metered = evidence.fine.mean(start, end)
@@ -65,12 +84,9 @@ def _raised_before(evidence: Evidence, requested_mw: float) -> Check:
         known = baseline("jiangsu", evidence.registers, floor_to(start, _QUARTER), floor_to(end, _QUARTER))
         expected = None if known is None or not known.import_mw.size else float(known.import_mw.mean())
     if metered is None or expected is None:
-        return _check(names, "unknown", "neither a schedule nor days before it are known")
-    raised_mw = call.sign * (metered - expected)
-    most_mw = max(_RAISED_FRAC * requested_mw, _LEAST_MW)
-    minutes = round((end - start) / timedelta(minutes=1))
-    text = f"{raised_mw:+.1f} MW against {against} in the {minutes} min before the start; up to {most_mw:.1f} MW is usual"
-    return _check(names, "look" if raised_mw > most_mw else "clear", text)
+        return None, "neither a schedule nor days before it are known"
+    raised_mw, minutes = call.sign * (metered - expected), round((end - start) / timedelta(minutes=1))
+    return raised_mw, f"{raised_mw:+.1f} MW against {against} in the {minutes} min before the start"
 
 
 def _days_picked(evidence: Evidence) -> Check:
@@ -151,6 +167,10 @@ def _meter_against_assets(evidence: Evidence) -> Check:
     wrong = metered - total
     text = f"meter {metered:.2f} MW, assets {total:.2f} MW, {wrong:+.2f} MW or {100.0 * wrong / through:+.2f} % of what flows"
     return _check(names, "look" if abs(wrong) > max(_METERS_FRAC * through, _LEAST_MW) else "clear", text)
+
+
+def _of_a_cluster(evidence: Evidence, requested_mw: float) -> tuple[Check, ...]:
+    return _moved_next_door(evidence, requested_mw), _declared_above(evidence, requested_mw)
 
 
 def _moved_next_door(evidence: Evidence, requested_mw: float) -> Check:

@@ -286,7 +286,9 @@ TWO_PARK = park(
 )
 
 
-def delivered(store: Store, own: str, other: str, meter: str, other_mw: float = 20.0, **said: Any) -> None:
+def delivered(  # noqa: PLR0913  a made-up hour
+    store: Store, own: str, other: str, meter: str, other_mw: float = 20.0, declared_mw: float = 20.0, **said: Any
+) -> None:
     """20 MW declared at one meter, 12 MW metered in the hour of the call; the connection reads what it always reads."""
     end = BEGAN + HOUR
     facts: dict[str, Any] = {"event_id": "done", "connection": meter, "asset": own, "target_mw": 12.0, "held_mw": 12.0}
@@ -304,7 +306,7 @@ def delivered(store: Store, own: str, other: str, meter: str, other_mw: float = 
     store.write_readings(rows)
     edges = [(BEGAN + timedelta(minutes=15 * k - 60)).isoformat() for k in range(33)]
     plan = {"edges": edges, "connections": {meter: {"import_mw": [150.0] * 32, "export_mw": [0.0] * 32}}}
-    plan["assets"] = {own: {"power_mw": [20.0] * 32}, other: {"power_mw": [20.0] * 32}}
+    plan["assets"] = {own: {"power_mw": [declared_mw] * 32}, other: {"power_mw": [20.0] * 32}}
     made = BEGAN - timedelta(hours=1)
     facts_of_plan = msgspec.json.encode(plan)
     store.save_plan(PlanRow(plan_id="before", made_at=made, source="mpc", gap_frac=0.0, cost_cny=0.0, facts=facts_of_plan))
@@ -322,7 +324,7 @@ def test_it_is_delivered_at_the_clusters_meter_against_its_own_declared_schedule
     # The connection would say 50 MW, and a response that never came.
     assert (proof.settled.reference_mw, proof.settled.requested_mw, proof.settled.delivered_mw) == (20.0, 8.0, 8.0)
     assert [(one.asset_id, one.gave_mw) for one in proof.assets] == [(DC, 8.0)]
-    assert check(proof, "work moved")[0] == "clear"
+    assert [check(proof, name)[0] for name in ("work moved", "import moved", "schedule above")] == ["clear"] * 3
 
 
 def test_work_that_went_to_the_cluster_next_door_is_seen(store: Store) -> None:
@@ -330,6 +332,18 @@ def test_work_that_went_to_the_cluster_next_door_is_seen(store: Store) -> None:
     verdict, text = check(prove(evidence_of(store, TWO_PARK, "done", NOW)), "work moved")
     assert verdict == "look"
     assert "others +7.5 MW against their schedules (compute.b +7.5)" in text
+
+
+def test_a_schedule_that_asked_for_more_than_was_drawn_before_the_call_is_seen(store: Store) -> None:
+    delivered(store, DC, SECOND_DC, GRID, declared_mw=28.0)
+    proof = prove(evidence_of(store, TWO_PARK, "done", NOW))
+    assert proof.settled is not None
+    assert proof.settled.delivered_mw == 16.0  # of which the cluster gave 8 MW
+    assert check(proof, "schedule above") == (
+        "look",
+        "-8.0 MW against the declared schedule in the 20 min before the start; up to 1.6 MW below it is usual",
+    )
+    assert check(proof, "import moved")[0] == "clear"
 
 
 def test_the_same_megawatts_sold_at_the_connection_above_are_seen_and_those_of_a_neighbour_are_not(store: Store) -> None:
