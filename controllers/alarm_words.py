@@ -32,6 +32,10 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "电网调用 {name}：已接受 {accepted} MW，现只能保证 {now} MW",
         r"of (?P<accepted>[\d.]+) MW accepted (?P<now>[\d.]+) MW can be held now",
     ),
+    "deadline": (
+        "{name}的部分作业预计无法按期完成（自 {since} 起）：{classes}",
+        r"deadline from (?P<since>\S+) on: (?P<classes>.+)",
+    ),
     "asks.unread": ("无法读取人工干预与电网调用：{why}", r"read: (?P<why>.+)"),
     "ledger.away": ("台账无法写入（{why}）；数据暂存内存，容量有限", r"written \((?P<why>.+)\);"),
     "ledger.unwritten": ("控制器在运行，但自 {since} 起台账没有写入；请检查台账的磁盘或数据库", r"nothing since (?P<since>\S+):"),

@@ -181,6 +181,7 @@ class Controller:
             known = Known(self.forecasts, self.peaks, foresight)
             plans = self.planner = PlanGuide(park, known, worker or InlineWorker(), settings.solve, settings.reserves, rules)
             self.guide = DayAheadGuide(plans, rules) if settings.day_ahead else plans
+            self.also_watch.append(plans.conditions)
         self.guard = Guard(park, self.commander, lambda: self.inbox.snapshot(clock.now()), self.dispatch_wakes.bell.ring)
         #: Who says what can be promised, once somebody asks for it, and what calls were answered.
         self.offers: OfferDesk | None = None

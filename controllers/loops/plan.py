@@ -16,6 +16,7 @@ from controllers.dispatch.snapshot import Snapshot
 from controllers.loops.commander import Commander, ShiftOrder, Stamp
 from controllers.loops.foresight import Foresight
 from controllers.loops.inbox import Inbox
+from controllers.loops.late_work import late_work
 from controllers.loops.mailbox import Mailbox
 from controllers.loops.offtake import OfftakeMeter
 from controllers.loops.registers import PeakMeter
@@ -224,6 +225,10 @@ class PlanGuide:
         told = self._last.result
         followers = [asset.id for kind in self.change.kinds for asset in self.park.assets_of(kind)]
         return published_on({i: told.assets[i].power_mw for i in followers if i in told.assets}, told.grid, grid, self.change)
+
+    def conditions(self, at: datetime) -> Mapping[str, str]:
+        """What somebody should look at, by the key of its alarm: deadlines of computing that the plan cannot keep."""
+        return {} if self._last is None else late_work(self._last.result.unmet, at)
 
     def announce(self, commander: Commander) -> None:
         """Publishes the plan, for anyone to follow."""

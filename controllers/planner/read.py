@@ -12,6 +12,7 @@ from controllers.planner.draw import Blueprint
 from controllers.planner.problem import Problem
 from controllers.planner.result import AssetSchedule, Binding, PlanSource, PlanStatus, Result, Unmet
 from vpp.ids import AssetId, ConnectionId
+from vpp.timegrid import TimeGrid
 from vpp.units import FloatArray, IntArray
 
 __all__ = ["UNMET_TOLERANCE", "FoundAnswer", "nothing_found", "promises", "read_result"]
@@ -73,7 +74,7 @@ def read_result(problem: Problem, blueprint: Blueprint, answer: FoundAnswer, *, 
         area_price_cny_per_mwh={a.area: -dual[a.rows] / h for a in blueprint.areas},
         import_mw=imports,
         export_mw={c.connection_id: x[c.exported] for c in blueprint.connections},
-        unmet=_unmet(blueprint, x, h),
+        unmet=_unmet(blueprint, x, problem.grid),
         source=source,
         cost_items_cny=blueprint.model.cost_items_cny(x),
         binding=_binding(blueprint, answer, problem.grid.n),
@@ -101,13 +102,14 @@ def promises(blueprint: Blueprint) -> list[tuple[str, str, IntArray]]:
     return [*named, *blueprint.broken]
 
 
-def _unmet(blueprint: Blueprint, x: FloatArray, step_h: FloatArray) -> tuple[Unmet, ...]:
+def _unmet(blueprint: Blueprint, x: FloatArray, grid: TimeGrid) -> tuple[Unmet, ...]:
     found: list[Unmet] = []
     for where, what, columns in promises(blueprint):
-        weights = step_h if columns.shape == step_h.shape else np.ones(columns.shape)
-        amount = float((x[columns] * weights).sum())
+        by_interval = columns.shape == grid.step_h.shape
+        amount = float((x[columns] * (grid.step_h if by_interval else np.ones(columns.shape))).sum())
         if amount > UNMET_TOLERANCE:
-            found.append(Unmet(where, what, amount, _REASONS.get(what.split(".")[0], "")))
+            since = grid.starts[int(np.argmax(x[columns] > UNMET_TOLERANCE))] if by_interval else None
+            found.append(Unmet(where, what, amount, _REASONS.get(what.split(".")[0], ""), since))
     return tuple(found)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 from vpp.ids import AreaId, AssetId, ConnectionId
@@ -39,12 +40,21 @@ class AssetSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Unmet:
-    """A promise the plan cannot keep: what, how much over the horizon, in the unit its name says, and what stood in its way."""
+    """A promise the plan cannot keep.
+
+    Args:
+        where: Asset, area or connection.
+        what: Which, with its unit.
+        amount: How much over the horizon.
+        reason: What stood in its way.
+        since: Begin of the first interval in which it is broken; None where it is not counted by the interval. (UTC)
+    """
 
     where: str
     what: str
     amount: float
     reason: str = ""
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from controllers.dispatch.snapshot import Reported, Work
+from controllers.loops.late_work import late_work
 from controllers.planner import Result, WorkItem, solve
 from controllers.planner.assemble import assemble
 from controllers.planner.blocks.compute import tube_mwh
@@ -93,6 +94,15 @@ def test_more_urgent_work_than_the_meter_carries_is_named_as_late() -> None:
     urgent = Work("slack_6h", 50.0, MORNING, MORNING + HOUR, 40.0)
     late = {(unmet.where, unmet.what): unmet.amount for unmet in solve(problem_of(24, work=(urgent,))).unmet}
     assert late[AIDC, "late_mwh_h.slack_6h"] > 1.0
+
+
+def test_work_that_cannot_be_done_in_time_is_seen_hours_before_it_is_late() -> None:
+    # 400 MWh by five o'clock at a meter of 40 MW, some of which is firm: late from the deadline on, and known four hours before.
+    due = MORNING + 5 * HOUR
+    [unmet] = (u for u in solve(problem_of(32, work=(Work("slack_6h", 400.0, MORNING, due, 40.0),))).unmet if u.where == AIDC)
+    assert unmet.since is not None
+    assert due - HOUR <= unmet.since <= due
+    assert late_work((unmet,), MORNING).keys() == {f"deadline.{AIDC}"}
 
 
 def test_work_due_inside_an_interval_must_be_done_by_its_start() -> None:
