@@ -98,7 +98,11 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]
     """Two slurmctld of one slurmdbd."""
     if not TOOL.is_file():
         pytest.skip(f"no {TOOL.name} beside the checkout to start a Slurm with")
-    if not find_slurm() or os.geteuid() != 0 or not all(map(shutil.which, ("slurmdbd", "mariadbd", "mariadb-install-db"))):
+    if (
+        not find_slurm()
+        or os.geteuid() != 0
+        or not all(map(shutil.which, ("slurmdbd", "mariadbd", "mariadb-install-db", "my_print_defaults")))
+    ):
         packages = "slurm-wlm munge slurmdbd slurm-wlm-mysql-plugin mariadb-server-core mariadb-client-core"
         pytest.skip(f"no Slurm with accounting here (on Debian: apt-get install {packages}, and run as root)")
     first, second = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("away")
