@@ -37,7 +37,7 @@ BOTH = f"{HOME},{AWAY}"
 POWER = PowerModel(node_idle_kw=1.0, gpu_kw=1.0, pue=1.25)
 #: Four GPUs for up to an hour.
 JOB_MWH = 4 * 1.25 / 1000
-WITHIN_S = 20.0
+WITHIN_S = 60.0
 
 
 @dataclass
