@@ -95,12 +95,19 @@ class OfferDesk:
     async def again(self, event: Event, confidence: float, at: datetime) -> Verdict:
         """As `judge`, for a call that was accepted before: nobody asked, so nobody is told of it here.
 
+        What it adds to the month's demand charge it adds in any case: over the short rest of a call that runs, that charge would
+        make every MWh too dear to be held.
+
+        Args:
+            event: With the import that was promised as its target.
+            confidence: Of the promise.
+            at: Now.
+
         Raises:
             VppError: It cannot be judged; why stands in it.
         """
-        return await self.worker.run(
-            assessed, self.plan_at(at, frozenset({event.event_id})), _ask(event, confidence, at), self.taught
-        )
+        plan = _with_peak(self.plan_at(at, frozenset({event.event_id})), event)
+        return await self.worker.run(assessed, plan, _ask(event, confidence, at), self.taught)
 
     def judge_now(self, event: Event, confidence: float, at: datetime) -> Verdict:
         """As `judge`, in the caller's own turn: for runs in which nobody may wait.
@@ -158,6 +165,15 @@ def _ask(event: Event, confidence: float, at: datetime) -> Ask:
     # What has passed of a call that runs is no matter of promising any more.
     window = Window(direction_of(event.kind), max(event.start, at), event.end)
     return Ask(event.kind, ConnectionId(event.connection), window, event.target_mw, confidence)
+
+
+def _with_peak(plan: Plan, event: Event) -> Plan:
+    """As if the month's highest import were there already that a call for more import brings."""
+    terms = plan.problem.connections.get(event.connection)
+    if terms is None or direction_of(event.kind) == "give" or event.target_mw <= terms.peak_so_far_mw:
+        return plan
+    connections = {**plan.problem.connections, event.connection: replace(terms, peak_so_far_mw=event.target_mw)}
+    return replace(plan, problem=replace(plan.problem, connections=connections))
 
 
 async def run_offers(ticks: AsyncIterator[datetime], desk: OfferDesk) -> None:

@@ -168,7 +168,7 @@ class PromiseDesk:
 
     async def _judge(self, row: EventRow, at: datetime) -> None:
         try:
-            verdict = await self.judge(event_of_row(row, at), row.confidence, at)
+            verdict = await self.judge(replace(event_of_row(row, at), target_mw=promised_mw(row)), row.confidence, at)
         except VppError as error:
             log.warning("promise.unjudged", event_id=row.event_id, reason=str(error))
             return

@@ -324,3 +324,14 @@ async def test_what_was_told_stands_for_the_next_controller_and_nothing_is_judge
     store.ask_event(row(number=office.state().number, revision=2, target_mw=200.0))
     await settle(office.desk())
     assert office.state().possible_mw is None
+
+
+async def test_an_accepted_call_for_more_is_not_called_impossible_for_the_demand_charge_that_it_brings_anyway(
+    office: Office,
+) -> None:
+    more = Event("e1", "valley", GRID, 75.0, START, START + HOUR / 4, START, START)
+    asked, again = await office.offers.judge(more, 0.5, START), await office.offers.again(more, 0.5, START)
+    # A quarter of an hour is not worth a month's charge to whoever is asked; to whoever has accepted it is due.
+    assert asked.level_mw + 4.0 < again.level_mw < 75.0
+    less = replace(more, kind="peak", target_mw=50.0)
+    assert (await office.offers.again(less, 0.99, START)).level_mw == (await office.offers.judge(less, 0.99, START)).level_mw
