@@ -68,7 +68,7 @@ class Delivery:
             out where the notice was shorter. [MWh]
         delivered_mwh: What of it was there; more in one minute does not make up for less in another. [MWh]
         frac: Their quotient; None where nothing was asked.
-        response_s: From the start until 90 % of what is then asked was there, at a control step; None if never. [s]
+        response_s: From the first moment that asks something until 90 % of it was there, at a control step; None if never. [s]
         is_met: 95 % of the energy, and 90 % of the power in time; None where nothing was asked.
     """
 
@@ -134,9 +134,7 @@ def delivery_of(
     delivered_mwh = float(np.clip(change, 0.0, asked).sum()) * minute_h
     if asked.mean() < NOTHING_MW:
         return Delivery(accepted_mwh=accepted_mwh, delivered_mwh=delivered_mwh, frac=None, response_s=None, is_met=None)
-    there = sign * (twin_mw - actual_mw) >= MET_POWER_FRAC * np.maximum(sign * (twin_mw - held_mw), 0.0)
-    first = np.flatnonzero(there)
-    response_s = float(ends_s[first[0]]) if first.size else None
+    response_s = _response_s(ends_s, dt_s, sign * (twin_mw - held_mw), sign * (twin_mw - actual_mw))
     frac = delivered_mwh / accepted_mwh
     # What a control step is long cannot be seen any finer.
     allowed_s = float(dt_s[0]) + promise.within_s
@@ -144,6 +142,18 @@ def delivery_of(
     return Delivery(
         accepted_mwh=accepted_mwh, delivered_mwh=delivered_mwh, frac=frac, response_s=response_s, is_met=is_met
     )  # fmt: skip
+
+
+def _response_s(ends_s: FloatArray, dt_s: FloatArray, asked_mw: FloatArray, change_mw: FloatArray) -> float | None:
+    """From the first moment at which something is asked until 90 % of it is there; None if never. [s].
+
+    A level that the twin keeps by itself at first asks nothing until it no longer does.
+    """
+    asks = np.flatnonzero(asked_mw >= NOTHING_MW)
+    if not asks.size:
+        return None
+    there = np.flatnonzero((change_mw >= MET_POWER_FRAC * asked_mw) & (asked_mw >= NOTHING_MW))
+    return float(ends_s[there[0]] - (ends_s[asks[0]] - dt_s[asks[0]])) if there.size else None
 
 
 def _by_minute(minute: IntArray, dt_s: FloatArray, mw: FloatArray) -> FloatArray:

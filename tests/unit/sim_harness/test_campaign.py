@@ -82,6 +82,16 @@ def test_a_call_counts_against_the_twin_minute_by_minute_and_asks_nothing_where_
     assert delivered(60.0, twin=60.5).is_met is None
 
 
+def test_the_response_counts_from_the_moment_at_which_something_is_asked() -> None:
+    # The twin keeps the level by itself for half an hour; a little more import than it meanwhile is no late response.
+    found = delivered(lambda s: 50.5 if s < 1_800.0 else 60.0, twin=lambda s: 50.0 if s < 1_800.0 else 100.0)
+    assert (found.response_s, found.is_met) == (10.0, True)
+    late = delivered(
+        lambda s: 50.0 if s < 1_800.0 else 100.0 if s < 1_860.0 else 60.0, twin=lambda s: 50.0 if s < 1_800.0 else 100.0
+    )
+    assert (late.response_s, late.is_met) == (70.0, False)
+
+
 def test_a_valley_counts_the_other_way() -> None:
     found = delivered(130.0, sign=-1.0, held_mw=130.0)
     assert found.accepted_mwh == pytest.approx(30.0)
