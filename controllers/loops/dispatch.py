@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from controllers.dispatch.bids import bids_of, machines, powers, ties_of
+from controllers.dispatch.called import with_called_bands
 from controllers.dispatch.clear import clear
 from controllers.dispatch.guidance import Guidance
 from controllers.dispatch.orders import LeaseTimes, Order, orders
@@ -34,6 +35,7 @@ class Decision:
 def decide(park: Park, snapshot: Snapshot, guidance: Guidance, leases: LeaseTimes) -> Decision:
     """The pure part."""
     snapshot, guidance = with_overrides(park, snapshot, guidance)
+    guidance = with_called_bands(park, snapshot, guidance, leases.hold_s)
     bidders = machines(park, snapshot, guidance, leases.hold_s)
     cleared = clear(bids_of(bidders, park.area_ids), len(park.area_ids), ties_of(park, snapshot, leases.hold_s))
     price: dict[str, float] = {area: float(cleared.price_cny_per_mwh[i]) for i, area in enumerate(park.area_ids)}
