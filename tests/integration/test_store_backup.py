@@ -146,9 +146,10 @@ def test_a_backup_while_somebody_writes_is_of_one_moment_and_holds_nobody_up(url
     with writer(url) as process:
         before = _until(process, 20)
         manifest = back_up(url, path, NOW)
-        after = _until(process, before + 20)
+        # Nobody was held up: it goes on from there. What it said meanwhile waits in the pipe, so no line tells where it is now.
+        _until(process, manifest.rows["audit"] + 20)
         assert process.poll() is None
-    assert before <= manifest.rows["audit"] <= after
+    assert before <= manifest.rows["audit"]
     with opened_backup(path) as (_, engine):
         copy = Store(engine)
         assert list(copy.chain_faults()) == []
