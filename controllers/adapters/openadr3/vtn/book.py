@@ -96,8 +96,9 @@ class ObjectBook:
             self._records[record.kind, record.id] = record
 
     def close(self) -> None:
-        """Lets go of the file."""
-        self._file.close()
+        """Lets go of the file once a write that is under way is done: closed under it, the library takes the process down."""
+        with self._lock:
+            self._file.close()
 
     def all(self, kind: ObjectType) -> list[Record]:
         """Every one of a type, oldest first."""
