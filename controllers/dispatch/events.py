@@ -13,25 +13,38 @@ from vpp.ids import AssetId, ConnectionId
 from vpp.park import Connection, Park
 from vpp.wire.messages import GridEvent, Reason
 
-__all__ = ["EVENT_CNY_PER_MWH", "EventBook", "EventBounds", "bounded", "bounds_of", "event_of", "judge"]
+__all__ = ["EVENT_CNY_PER_MWH", "TO_TARGET_CNY_PER_MWH", "EventBook", "EventBounds", "bounded", "bounds_of", "event_of", "judge"]
 
 #: What keeping an event's target is worth: above everything that may move by itself, below nothing that must not. [CNY/MWh]
 EVENT_CNY_PER_MWH: Final = 20_000.0
+
+#: Under a call machines whose worths tie go to its target and not to the plan: more than twice what a tie to the plan is worth
+#: (`controllers.dispatch.bids.TIE_CNY_PER_MWH`). Else a battery that the plan lets give more than is asked goes on to do so.
+TO_TARGET_CNY_PER_MWH: Final = 20.0
 
 #: Width and worth of a bid, as in `controllers.dispatch.bids`.
 Segment: TypeAlias = tuple[float, float]
 #: A target this many times beyond a connection's limits is a wrong unit, not a wish.
 _ABSURD: Final = 10.0
+#: Kinds that ask for a level; the others only limit.
+_SERVICES: Final = frozenset({"peak", "valley"})
 #: Who stands behind a call at an asset's meter.
 _CALLER: Final = "grid"
 
 
 @dataclass(frozen=True, slots=True)
 class EventBounds:
-    """Between what the import of a connection is to stay while events bind; None where nothing binds. [MW]."""
+    """Between what the import of a connection is to stay while events bind.
+
+    Args:
+        at_least_mw: None where nothing binds. [MW]
+        at_most_mw: None where nothing binds. [MW]
+        is_service: Whether a peak or a valley is among them: its target is to be met, while a limit is only not to be broken.
+    """
 
     at_least_mw: float | None = None
     at_most_mw: float | None = None
+    is_service: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +141,7 @@ def bounds_of(events: Iterable[Event], connection: Connection, at: datetime) -> 
         else:
             wanted = event.target_mw if most is None else min(most, event.target_mw)
             most = wanted if least is None else max(wanted, least)
-    return EventBounds(least, most)
+    return EventBounds(least, most, any(event.kind in _SERVICES for event in binding))
 
 
 def bounded(segments: Sequence[Segment], base_mw: float, bounds: EventBounds) -> tuple[Segment, ...]:
@@ -154,9 +167,16 @@ def bounded(segments: Sequence[Segment], base_mw: float, bounds: EventBounds) ->
             elif bounds.at_least_mw is not None and drawn > -bounds.at_least_mw:
                 found.append((b - a, worth - EVENT_CNY_PER_MWH))
             else:
-                found.append((b - a, worth))
+                found.append((b - a, worth + _to_target(bounds)))
         left = right
     return tuple(found)
+
+
+def _to_target(bounds: EventBounds) -> float:
+    """What import inside the bounds is made dearer or cheaper by, so that ties end at the target; nothing between two targets."""
+    if not bounds.is_service or (bounds.at_most_mw is None) == (bounds.at_least_mw is None):
+        return 0.0
+    return TO_TARGET_CNY_PER_MWH if bounds.at_most_mw is None else -TO_TARGET_CNY_PER_MWH
 
 
 def event_of(said: GridEvent, connection: ConnectionId, now: datetime, last: Event | None = None) -> Event:

@@ -278,6 +278,17 @@ def test_where_commands_are_far_apart_a_machine_is_counted_half_way_between_two(
     assert machine.base_mw == pytest.approx(6.0 + 2.0 * 2.5)
 
 
+def test_a_battery_that_the_plan_lets_give_more_than_was_called_for_stops_at_the_target() -> None:
+    of = park([asset(LOAD, "base_load", BASE, "a"), asset(BESS, "battery", BATTERY, "a")], [connection(GRID, "a")])
+    called = Event("p1", "peak", GRID, 35.0, START, START + timedelta(hours=1), START, START)
+    seen = replace(snapshot({LOAD: said(40.0), BESS: said(0.0, soc_frac=0.5)}), events=(called,))
+    # Stored energy is worth what import costs; the plan has the battery give 12 MW, 5 are needed.
+    tied = StoreGuidance(TERMS.import_cny_per_mwh, TERMS.import_cny_per_mwh, planned_mw=-12.0)
+    bidders = machines(of, seen, replace(guidance(), stores={BESS: tied}))
+    found = powers(bidders, clear(bids_of(bidders, of.area_ids), len(of.area_ids)).power_mw)
+    assert found[BESS] == pytest.approx(-5.0)
+
+
 def test_while_a_load_comes_up_its_ramp_the_battery_keeps_the_import_that_was_called_for() -> None:
     of = park([asset(CCUS, "flexible_load", SLOW, "a"), asset(BESS, "battery", BATTERY, "a")], [connection(GRID, "a")])
     called = Event("v1", "valley", GRID, 20.0, START, START + timedelta(hours=1), START, START)

@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from controllers.dispatch.events import EVENT_CNY_PER_MWH, EventBook, EventBounds, bounded, bounds_of, judge
+from controllers.dispatch.bids import TIE_CNY_PER_MWH
+from controllers.dispatch.events import (
+    EVENT_CNY_PER_MWH,
+    TO_TARGET_CNY_PER_MWH,
+    EventBook,
+    EventBounds,
+    bounded,
+    bounds_of,
+    judge,
+)
 from tests.world_builders import BASE, asset, connection, park
 from vpp.events import Event
 from vpp.ids import ConnectionId
@@ -74,21 +83,22 @@ def test_what_cannot_be_kept_is_refused_with_its_reason(changes: dict[str, Any],
 def test_events_bind_only_inside_their_span() -> None:
     grid = PARK.connection("grid.a")
     assert bounds_of([event()], grid, NOW) == EventBounds()
-    assert bounds_of([event()], grid, NOW + HOUR) == EventBounds(at_most_mw=80.0)
+    assert bounds_of([event()], grid, NOW + HOUR) == EventBounds(at_most_mw=80.0, is_service=True)
     assert bounds_of([event()], grid, NOW + 2 * HOUR) == EventBounds()
-    assert bounds_of([event(kind="valley")], grid, NOW + HOUR) == EventBounds(at_least_mw=80.0)
+    assert bounds_of([event(kind="valley")], grid, NOW + HOUR) == EventBounds(at_least_mw=80.0, is_service=True)
+    assert bounds_of([event(kind="import_limit")], grid, NOW + HOUR) == EventBounds(at_most_mw=80.0)
     assert bounds_of([event()], PARK.connection("tie.b"), NOW + HOUR) == EventBounds()
 
 
 def test_of_two_caps_the_lower_holds_and_a_contradiction_goes_to_the_first_in_rank() -> None:
     grid, at = PARK.connection("grid.a"), NOW + HOUR
     caps = [event(), event(event_id="2", target_mw=60.0)]
-    assert bounds_of(caps, grid, at) == EventBounds(at_most_mw=60.0)
+    assert bounds_of(caps, grid, at) == EventBounds(at_most_mw=60.0, is_service=True)
     valley = event(event_id="3", kind="valley", target_mw=120.0, priority=1)
-    assert bounds_of([*caps, valley], grid, at) == EventBounds(at_least_mw=60.0, at_most_mw=60.0)
+    assert bounds_of([*caps, valley], grid, at) == EventBounds(at_least_mw=60.0, at_most_mw=60.0, is_service=True)
     assert bounds_of([*caps, replace(valley, kind="export_limit", priority=0, event_id="0")], grid, at).at_most_mw == 120.0
     emergency = event(event_id="9", kind="emergency", target_mw=30.0, priority=9)
-    assert bounds_of([valley, emergency], grid, at) == EventBounds(at_least_mw=30.0, at_most_mw=30.0)
+    assert bounds_of([valley, emergency], grid, at) == EventBounds(at_least_mw=30.0, at_most_mw=30.0, is_service=True)
 
 
 def test_a_cap_makes_import_above_it_dear_and_leaves_the_rest() -> None:
@@ -109,3 +119,16 @@ def test_a_floor_makes_less_import_than_it_cost_the_same() -> None:
         (50.0, 150.0 - EVENT_CNY_PER_MWH),
     )
     assert bounded(segments, -200.0, EventBounds(at_least_mw=0.0))[-1] == (50.0, 150.0 - EVENT_CNY_PER_MWH)
+
+
+def test_ties_go_to_the_target_of_a_peak_or_a_valley_and_past_a_limit_to_the_plan() -> None:
+    # A machine that the plan lets give more lies one tie below its worth, one that it lets give less one tie above.
+    assert TO_TARGET_CNY_PER_MWH > 2.0 * TIE_CNY_PER_MWH
+    segments = ((200.0, 480.0), (50.0, 150.0))
+    peak = bounded(segments, -200.0, EventBounds(at_most_mw=80.0, is_service=True))
+    assert peak[1:] == ((80.0, 480.0 - TO_TARGET_CNY_PER_MWH), (50.0, 150.0 - TO_TARGET_CNY_PER_MWH))
+    valley = bounded(segments, -200.0, EventBounds(at_least_mw=120.0, is_service=True))
+    assert valley[0] == (80.0, 480.0 + TO_TARGET_CNY_PER_MWH)
+    between = bounded(segments, -200.0, EventBounds(at_least_mw=60.0, at_most_mw=120.0, is_service=True))
+    assert between[1] == (60.0, 480.0)
+    assert bounded(segments, -200.0, EventBounds(at_most_mw=80.0))[1] == (80.0, 480.0)
