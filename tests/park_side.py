@@ -18,7 +18,7 @@ from vpp.wire.codec import decode, encode
 from vpp.wire.messages import Backlog, ComputeShift, ComputeTelemetry, Message, Placement, ShiftInterval, ShiftResponse
 from vpp.wire.topics import Channel, topic_of
 
-__all__ = ["CLUSTER", "PARK", "ParkSide", "following", "park_side"]
+__all__ = ["CLUSTER", "PARK", "ParkSide", "config_text", "following", "park_side"]
 
 PARK, CLUSTER = "chifeng", "compute.zhisuan1"
 
@@ -98,3 +98,22 @@ async def following(settings: FollowSettings, hands: Hands, act: Callable[[], Aw
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+def config_text(settings: FollowSettings, own: str, after_power: str = "") -> str:
+    """An adapter's configuration file: what all of them say, with a kind's own keys before and after the power of its nodes."""
+    return f"""
+park = "{settings.park}"
+cluster = "{settings.cluster}"
+broker_url = "{settings.broker_url}"
+fallback_cap_mw = 1.0
+state_dir = "{settings.state_dir}"
+lease_s = {settings.lease_s}
+period_s = {settings.period_s}
+{own}
+[power]
+node_idle_kw = 1.0
+gpu_kw = 1.0
+pue = 1.25
+{after_power}
+"""

@@ -17,7 +17,7 @@ from controllers.planner.blocks.hydrogen import hydrogen_curve
 from vpp.ids import AreaId, AssetId
 from vpp.park import Asset, Connection, Park
 from vpp.park.plates import BatteryPlate, CompressedAirPlate, ElectrolyserPlate
-from vpp.park.rating import rating
+from vpp.park.rating import ramp_mw_per_min
 from vpp.units import MINUTES_PER_HOUR, s_to_h
 
 __all__ = ["MARGIN_CNY_PER_MWH", "Machine", "TIE_CNY_PER_MWH", "bids_of", "machines", "ties_of"]
@@ -121,11 +121,11 @@ def _on_its_way_mw(asset: Asset, said: Reported, held_mw: float | None, hold_h: 
 
     Where commands are further apart than usual it is counted half way between two of them.
     """
-    ramp_frac_per_min: float | None = getattr(asset.plate, "ramp_frac_per_min", None)
-    if held_mw is None or ramp_frac_per_min is None:
+    ramp = ramp_mw_per_min(asset)
+    if held_mw is None or ramp is None:
         return said.power_mw if held_mw is None else held_mw
     soon_min = _SOON_MIN if hold_h <= s_to_h(STORE_HOLD_S) else 0.5 * hold_h * MINUTES_PER_HOUR
-    reach_mw = ramp_frac_per_min * rating(asset).power_mw * soon_min
+    reach_mw = ramp * soon_min
     return min(max(held_mw, said.power_mw - reach_mw), said.power_mw + reach_mw)
 
 

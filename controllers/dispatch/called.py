@@ -18,7 +18,7 @@ from controllers.planner.blocks.quota import BAND_KINDS, band_limits
 from controllers.planner.rule_loads import thermal_band
 from vpp.ids import AreaId, ConnectionId
 from vpp.park import Asset, Park
-from vpp.park.rating import rating
+from vpp.park.rating import ramp_mw_per_min
 from vpp.units import MINUTES_PER_HOUR, s_to_h
 
 __all__ = ["CALLED_CNY_PER_MWH", "with_called_bands"]
@@ -47,7 +47,7 @@ def with_called_bands(park: Park, snapshot: Snapshot, guidance: Guidance, hold_s
             said, held_mw = snapshot.assets.get(asset.id), guidance.held_mw.get(asset.id)
             if asset.area not in areas or asset.id in decided or said is None or not said.online or held_mw is None:
                 continue
-            band = _band(asset, said, held_mw, 0.5 * hold_s)
+            band = _band(asset, said, held_mw, 0.5 * s_to_h(hold_s) * MINUTES_PER_HOUR)
             if band is not None:
                 bands[asset.id] = band
     return replace(guidance, bands=bands)
@@ -61,18 +61,21 @@ def _behind(park: Park, called: Iterable[ConnectionId]) -> frozenset[AreaId]:
     return frozenset(found)
 
 
-def _band(asset: Asset, said: Reported, held_mw: float, soon_s: float) -> BandGuidance | None:
-    if asset.kind == "thermal_unit":
-        unit = thermal_band(asset, said)
-        if unit is None:
-            return None
-        low, high = unit.low_mw, unit.high_mw
-        ramp_mw_per_h = asset.plate.ramp_frac_per_min * rating(asset).power_mw * MINUTES_PER_HOUR
-    else:
-        limits = band_limits(asset)
-        low, high, ramp_mw_per_h = limits.low_mw, limits.high_mw, limits.ramp_mw_per_h
-    reach_mw = ramp_mw_per_h * s_to_h(soon_s)
+def _band(asset: Asset, said: Reported, held_mw: float, soon_min: float) -> BandGuidance | None:
+    span, ramp = _span_mw(asset, said), ramp_mw_per_min(asset)
+    if span is None or ramp is None:
+        return None
+    (low, high), reach_mw = span, ramp * soon_min
     # One that is outside its band now, as in an excursion, comes back at its own pace.
     low, high = max(low, min(said.power_mw - reach_mw, high)), min(high, max(said.power_mw + reach_mw, low))
     at = min(max(held_mw, low), high)
     return BandGuidance(low, ((at - low, CALLED_CNY_PER_MWH), (high - at, -CALLED_CNY_PER_MWH)))
+
+
+def _span_mw(asset: Asset, said: Reported) -> tuple[float, float] | None:
+    """Between what powers it may be moved now; None where it cannot be moved. [MW]."""
+    if asset.kind == "thermal_unit":
+        unit = thermal_band(asset, said)
+        return None if unit is None else (unit.low_mw, unit.high_mw)
+    limits = band_limits(asset)
+    return limits.low_mw, limits.high_mw

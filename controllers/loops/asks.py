@@ -14,6 +14,7 @@ import structlog
 from controllers.bus.base import Bus
 from controllers.dispatch.events import judge
 from controllers.flexibility.assess import ALWAYS_TAKEN, Verdict
+from controllers.loops.call_rows import event_of_row, keeps_target, next_state, said_of
 from controllers.loops.inbox import Inbox
 from controllers.loops.meter_calls import at_meter, declared_mw
 from controllers.loops.ticks import Wakes
@@ -27,18 +28,7 @@ from vpp.wire.codec import decode
 from vpp.wire.messages import Ask, GridEvent, Reason
 from vpp.wire.topics import Channel, filter_of
 
-__all__ = [
-    "AskDesk",
-    "AskStore",
-    "Judge",
-    "LOOK_EVERY",
-    "TellGrid",
-    "event_of_row",
-    "listen",
-    "next_state",
-    "run_asks",
-    "said_of",
-]
+__all__ = ["AskDesk", "AskStore", "Judge", "LOOK_EVERY", "TellGrid", "listen", "run_asks"]
 
 log = structlog.get_logger(__name__)
 
@@ -55,9 +45,6 @@ TellGrid: TypeAlias = Callable[[ConnectionId, GridEvent, Reason | None, Verdict 
 _TO_JUDGE: Final = ("received", "assessed")
 #: States in which a call is in the controller's mind; one that was taken back is booked as such.
 _BOOKED: Final = (*_TO_JUDGE, "accepted", "running", "cancelled")
-_OVER: Final = frozenset({"refused", "delivered", "settled", "cancelled"})
-#: Import is within its target if it misses it by no more than this. [MW]
-_NEAR_MW: Final = 1.0
 
 
 class AskStore(Protocol):
@@ -221,7 +208,7 @@ class AskDesk:
             cluster = known.clusters.get(AssetId(row.asset))
             read_mw = None if cluster is None else cluster.power_mw
         if read_mw is not None:
-            self._kept[row.event_id] = self._kept.get(row.event_id, _Kept()).seen(_is_inside(row, read_mw))
+            self._kept[row.event_id] = self._kept.get(row.event_id, _Kept()).seen(keeps_target(row, read_mw))
 
     async def _move(self, row: EventRow, state: str, reason: str, at: datetime, promised: PromiseRow | None = None) -> None:
         log.info("event.state", event_id=row.event_id, state=state, reason=reason)
@@ -319,68 +306,6 @@ class AskDesk:
             book = self.inbox.judged if accepted else self.inbox.called
             book(ConnectionId(row.connection), said_of(row))
             self.replan()
-
-
-def said_of(row: EventRow) -> GridEvent:
-    """A row in the grid's own words, with the import that counts."""
-    return GridEvent(
-        event_id=row.event_id,
-        revision=row.revision,
-        kind=row.kind,  # type: ignore[arg-type]  # the API takes no other
-        target_mw=row.kept_mw,
-        start=row.start,
-        end=row.end,
-        issued_at=row.asked_at,
-        priority=row.priority,
-        confidence=row.confidence,
-        cancelled=row.state == "cancelled",
-        asset=row.asset,
-    )
-
-
-def event_of_row(row: EventRow, at: datetime) -> Event:
-    """A row as an event, received at an instant, with the import that was called for."""
-    return Event(
-        event_id=row.event_id,
-        kind=row.kind,  # type: ignore[arg-type]  # the API takes no other
-        connection=ConnectionId(row.connection),
-        target_mw=row.target_mw,
-        start=row.start,
-        end=row.end,
-        issued_at=row.asked_at,
-        received_at=at,
-        priority=row.priority,
-        revision=row.revision,
-        asset_id=None if row.asset is None else AssetId(row.asset),
-    )
-
-
-def next_state(row: EventRow, refused: str | None, at: datetime, kept: str) -> tuple[str, str] | None:
-    """Where an event goes from where it is, and why; None if it stays. Pure.
-
-    Args:
-        row: As it stands.
-        refused: Why it cannot be kept; None if it can.
-        at: Now.
-        kept: What became of it, in words.
-    """
-    if row.state in _OVER:
-        return None
-    if refused is not None and row.state != "running":
-        return "refused", refused
-    if row.state in ("received", "assessed"):
-        return "accepted", "taken into plan and dispatch"
-    if row.state == "accepted" and at >= row.start:
-        return "running", f"binds since {row.start.isoformat()}"
-    if row.state == "running" and at >= row.end:
-        return "delivered", kept
-    return None
-
-
-def _is_inside(row: EventRow, read_mw: float) -> bool:
-    if row.kind in ("valley", "export_limit"):
-        return read_mw >= row.kept_mw - _NEAR_MW
-    return read_mw <= row.kept_mw + _NEAR_MW
 
 
 def listen(bus: Bus, park: str, wakes: Wakes) -> None:

@@ -13,7 +13,8 @@ import structlog
 from controllers.dispatch.snapshot import Snapshot
 from controllers.flexibility.assess import ALWAYS_TAKEN, Verdict
 from controllers.flexibility.window import direction_of
-from controllers.loops.asks import Judge, TellGrid, event_of_row, said_of
+from controllers.loops.asks import Judge, TellGrid
+from controllers.loops.call_rows import event_of_row, said_of
 from controllers.store.rows import EventRow
 from vpp.errors import StoreError, VppError
 from vpp.ids import ConnectionId

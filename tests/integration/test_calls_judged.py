@@ -18,7 +18,8 @@ from controllers.bus.mqtt import connected_bus
 from controllers.clock import WallClock
 from controllers.flexibility.assess import Verdict
 from controllers.flexibility.correction import Correction
-from controllers.loops.asks import AskDesk, said_of
+from controllers.loops.asks import AskDesk
+from controllers.loops.call_rows import said_of
 from controllers.loops.commander import Commander
 from controllers.loops.inbox import Inbox
 from controllers.loops.mailbox import Mailbox

@@ -19,7 +19,7 @@ from controllers.adapters.kube.settings import KubeSettings
 from controllers.bus.broker import EmbeddedBroker
 from controllers.clock import WallClock
 from tests.kube_server import KubeServer, cluster_queue, kubeconfig, node, pod, workload
-from tests.park_side import CLUSTER, PARK, ParkSide, following, park_side
+from tests.park_side import CLUSTER, PARK, ParkSide, config_text, following, park_side
 from vpp.wire.messages import Backlog, ComputeTelemetry, ShiftResponse
 
 NODES, GPUS = 4, 8
@@ -293,21 +293,7 @@ async def test_without_the_right_to_look_it_says_so_and_touches_nothing(bench: B
     assert bench.api.patches == []
 
 
-def _toml(settings: KubeSettings) -> str:
-    return f"""
-park = "{settings.park}"
-cluster = "{settings.cluster}"
-broker_url = "{settings.broker_url}"
-fallback_cap_mw = 1.0
-state_dir = "{settings.state_dir}"
-lease_s = {settings.lease_s}
-period_s = {settings.period_s}
-command_s = {settings.command_s}
-kubeconfig = "{settings.kubeconfig}"
-[power]
-node_idle_kw = 1.0
-gpu_kw = 1.0
-pue = 1.25
+QUEUES = """
 [queues.flex]
 tier = 3
 slack_h = 12.0
@@ -316,3 +302,8 @@ preemptible = true
 tier = 2
 slack_h = 12.0
 """
+
+
+def _toml(settings: KubeSettings) -> str:
+    own = f'command_s = {settings.command_s}\nkubeconfig = "{settings.kubeconfig}"'
+    return config_text(settings, own, QUEUES)

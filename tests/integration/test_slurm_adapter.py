@@ -22,7 +22,7 @@ from controllers.adapters.slurm.hands import SlurmHands
 from controllers.adapters.slurm.settings import SlurmSettings
 from controllers.adapters.slurm.slurm import Slurm, find_slurm
 from controllers.bus.broker import EmbeddedBroker
-from tests.park_side import CLUSTER, PARK, ParkSide, park_side
+from tests.park_side import CLUSTER, PARK, ParkSide, config_text, park_side
 from tests.park_side import following as park_follows
 from vpp.wire.messages import Backlog, ComputeTelemetry, ShiftResponse
 
@@ -256,22 +256,7 @@ async def test_a_controller_of_slurm_that_was_away_finds_nothing_held_for_longer
     await following(bench, act, replace(bench.settings, command_s=2.0))
 
 
-def _toml(settings: SlurmSettings) -> str:
-    return f"""
-park = "{settings.park}"
-cluster = "{settings.cluster}"
-broker_url = "{settings.broker_url}"
-fallback_cap_mw = 1.0
-state_dir = "{settings.state_dir}"
-lease_s = {settings.lease_s}
-period_s = {settings.period_s}
-ahead = "licences"
-slurm_conf = "{settings.slurm_conf}"
-[power]
-node_idle_kw = 1.0
-gpu_kw = 1.0
-pue = 1.25
-licence = "power"
+PARTITIONS = """
 [partitions.flex]
 tier = 3
 slack_h = 12.0
@@ -280,3 +265,8 @@ preemptible = true
 tier = 2
 slack_h = 12.0
 """
+
+
+def _toml(settings: SlurmSettings) -> str:
+    own = f'ahead = "licences"\nslurm_conf = "{settings.slurm_conf}"'
+    return config_text(settings, own, 'licence = "power"\n' + PARTITIONS)

@@ -27,7 +27,7 @@ from controllers.adapters.slurm.settings import SlurmSettings
 from controllers.adapters.slurm.slurm import Slurm, find_slurm
 from controllers.bus.broker import EmbeddedBroker
 from controllers.clock import WallClock
-from tests.park_side import CLUSTER, PARK, ParkSide, park_side
+from tests.park_side import CLUSTER, PARK, ParkSide, config_text, park_side
 from tests.park_side import following as park_follows
 from vpp.wire.messages import Placement
 
@@ -278,24 +278,5 @@ async def test_an_adapter_that_is_killed_leaves_no_job_bound_to_the_other_cluste
 
 
 def _toml(settings: SlurmSettings) -> str:
-    return f"""
-park = "{settings.park}"
-cluster = "{settings.cluster}"
-broker_url = "{settings.broker_url}"
-fallback_cap_mw = 1.0
-state_dir = "{settings.state_dir}"
-lease_s = 3.0
-period_s = 0.5
-slurm_conf = "{settings.slurm_conf}"
-slurm_cluster = "{HOME}"
-[peers]
-"{PEER}" = "{AWAY}"
-[power]
-node_idle_kw = 1.0
-gpu_kw = 1.0
-pue = 1.25
-[partitions.flex]
-tier = 3
-slack_h = 12.0
-preemptible = true
-"""
+    own = f'slurm_conf = "{settings.slurm_conf}"\nslurm_cluster = "{HOME}"\n[peers]\n"{PEER}" = "{AWAY}"'
+    return config_text(settings, own, "[partitions.flex]\ntier = 3\nslack_h = 12.0\npreemptible = true")

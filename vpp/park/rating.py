@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from vpp.park import plates as p
 from vpp.park.schema import Asset
+from vpp.units import MINUTES_PER_HOUR, SECONDS_PER_MINUTE
 
-__all__ = ["Rating", "Role", "rating", "rating_of_plate", "reach_mw"]
+__all__ = ["Rating", "Role", "ramp_mw_per_min", "rating", "rating_of_plate", "reach_mw"]
+
+#: Names of ramps on plates, shares of the rating, with the minutes that each is counted in.
+_RAMPS: Final = (("ramp_frac_per_min", 1.0), ("ramp_frac_per_h", MINUTES_PER_HOUR), ("ramp_frac_per_s", 1.0 / SECONDS_PER_MINUTE))
 
 Role: TypeAlias = Literal["wind", "solar", "thermal", "storage", "flexible_load", "base_load", "other"]
 
@@ -42,6 +46,15 @@ def reach_mw(asset: Asset) -> tuple[float, float]:
             return -size.power_mw, size.power_mw
         case _:
             return 0.0, size.power_mw
+
+
+def ramp_mw_per_min(asset: Asset) -> float | None:
+    """How fast its power can change; None where the plate names no ramp. [MW/min]."""
+    for name, minutes in _RAMPS:
+        ramp_frac: float | None = getattr(asset.plate, name, None)
+        if ramp_frac is not None:
+            return ramp_frac * rating(asset).power_mw / minutes
+    return None
 
 
 @singledispatch

@@ -17,6 +17,7 @@ from controllers.adapters.following.backlog import backlog_of
 from controllers.adapters.following.hands import Hands
 from controllers.adapters.following.jobs import Queue
 from controllers.adapters.following.moves import Ask, Contract, Held, Moves, Placed, decide
+from controllers.adapters.following.placements import Sending
 from controllers.adapters.following.power import idle_mw, job_mw, power_mw
 from controllers.adapters.following.settings import FollowSettings, PowerModel
 from controllers.adapters.following.trace import Trace, read_trace, write_trace
@@ -75,7 +76,7 @@ class Follower:
         )
         self._held = Held()
         self._watchdog: asyncio.subprocess.Process | None = None
-        self._answered = self._placed = 0
+        self._answered, self._sending = 0, Sending()
         self._reported_s = -math.inf
         self.counters = FollowerCounters()
 
@@ -163,14 +164,12 @@ class Follower:
         self._held = self._hands.true(self._held, queue)
         ask = self._ask()
         shift = self._client.shift
-        send = self._to_send(queue, ask)
+        send = self._to_send(shift, queue, ask)
         going = frozenset(one.job_id for one in send)
         here = replace(queue, jobs=tuple(job for job in queue.jobs if job.job_id not in going))
         back = tuple(p for p in sorted(self._held.placed, key=lambda p: p.job_id) if p.until <= ask.now or not self._follows())
         moves = replace(decide(here, self._contract, self._held, ask), send=send, bring_back=back)
         await self._carry_out(moves, queue)
-        if self._client.shift is shift and self._follows():
-            self._placed = shift.revision if shift is not None else 0
         self._report(queue, moves, shift)
         intervals = shift.intervals if shift is not None and self._follows() else ()
         await self._hands.look_ahead(intervals, queue, self._clock.now())
@@ -184,15 +183,13 @@ class Follower:
             return Ask(now, self._settings.fallback_cap_mw, math.inf, hold)
         return Ask(now, cap_mw, interval.target_mw if interval is not None else math.inf, hold)
 
-    def _to_send(self, queue: Queue, ask: Ask) -> tuple[Placed, ...]:
-        """Each placement is carried out once for each revision: the next one says what is still to go."""
-        shift = self._client.shift
-        if shift is None or not self._follows() or shift.revision == self._placed:
+    def _to_send(self, shift: ComputeShift | None, queue: Queue, ask: Ask) -> tuple[Placed, ...]:
+        if shift is None or not self._follows():
             return ()
-        asked = tuple(one for one in shift.placements if one.direction == "send" and ask.now < one.until)
-        already = frozenset(one.job_id for one in self._held.placed)
-        found = self._hands.sent(asked, queue, self._contract, ask)
-        return tuple(one for one in found if one.job_id not in already)
+        hands, contract = self._hands, self._contract
+        return self._sending.next_jobs(
+            shift, queue, ask.now, lambda asked, jobs: hands.sent(asked, jobs, contract, ask), self._settings.power
+        )
 
     def _follows(self) -> bool:
         """Whether the signal counts: it is young, or an event lasts, whose cap outlives the controller."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from controllers.adapters.following.backlog import backlog_of, due_at
 from controllers.adapters.following.jobs import Job, JobState, Queue
 from controllers.adapters.following.moves import Ask, Contract, Held, Placed, decide
+from controllers.adapters.following.placements import Sending
 from controllers.adapters.following.power import full_mw, power_mw
 from controllers.adapters.following.settings import JobRule, PowerModel
 from controllers.adapters.following.trace import Trace, read_trace, write_trace
@@ -19,7 +21,7 @@ from controllers.adapters.slurm.federation import to_send
 from controllers.adapters.slurm.jobs import parse_jobs
 from controllers.adapters.slurm.settings import load_slurm
 from vpp.errors import SchedulerError
-from vpp.wire.messages import Placement, ShiftInterval
+from vpp.wire.messages import ComputeShift, Placement, ShiftInterval
 
 NOW = datetime(2030, 10, 1, 8, tzinfo=UTC)
 MODEL = PowerModel(node_idle_kw=2.0, gpu_kw=1.0, pue=1.25, licence="power")
@@ -280,3 +282,44 @@ def test_a_wrong_setting_is_named_with_its_rule(tmp_path: Path, old: str, new: s
     with pytest.raises(SchedulerError) as caught:
         load_slurm(path)
     assert word in str(caught.value)
+
+
+class Sender:
+    """Sends for one signal after another, as the follower does in each of its looks."""
+
+    def __init__(self) -> None:
+        self.sending = Sending()
+
+    def look(self, *jobs: Job, energy_mwh: float = 0.05, revision: int = 1, at: datetime = NOW) -> list[str]:
+        until = NOW + timedelta(hours=5)
+        one = Placement(job_class="flex", direction="send", peer="compute.b", energy_mwh=energy_mwh, until=until)
+        shift = ComputeShift(
+            epoch=1, seq=revision, issued_at=NOW, cluster="compute.a", revision=revision, valid_until=until, cap_now_mw=1.0,
+            intervals=(), placements=(one,),
+        )  # fmt: skip
+
+        def choose(asked: Sequence[Placement], waiting: Queue) -> tuple[Placed, ...]:
+            return to_send(asked, waiting, CONTRACT, ask(1.0), PEERS)
+
+        return [placed.job_id for placed in self.sending.next_jobs(shift, queue(*jobs), at, choose, MODEL)]
+
+
+def test_for_one_revision_no_more_goes_than_was_placed_however_often_it_is_looked() -> None:
+    # Each is 10 kW at the meter for two hours: two of them fit.
+    sender, jobs = Sender(), [waits(name) for name in "abc"]
+    gone = sender.look(*jobs)
+    assert len(gone) == 2
+    left = [job for job in jobs if job.job_id not in gone]
+    assert sender.look(*left) == []
+    assert sender.look(*left, revision=2) == [left[0].job_id]
+
+
+def test_a_job_that_was_sent_and_still_waits_here_is_sent_again() -> None:
+    sender, jobs = Sender(), [waits("a"), waits("b")]
+    assert sorted(sender.look(*jobs)) == ["a", "b"]
+    assert sender.look(waits("b")) == ["b"]
+    assert sender.look() == []
+
+
+def test_a_placement_that_has_run_out_sends_nothing_more() -> None:
+    assert Sender().look(waits("a"), at=NOW + timedelta(hours=5)) == []
