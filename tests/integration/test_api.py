@@ -267,21 +267,24 @@ def test_a_stream_tells_what_the_controller_makes_of_an_event(api: RunningApi, v
     states: list[str] = []
     reader = threading.Thread(target=lambda: states.extend(_states(viewer)), daemon=True)
     number = grid.post("/v1/events", json=_call("followed")).json()["number"]
-    until(lambda: viewer.get("/metrics").text.count('vpp_open{what="event"}'))
     reader.start()
     until(lambda: "vpp_streams_open 1" in viewer.get("/metrics").text)
     api.store.set_event_state(number, "accepted", "", NOW)
     reader.join(10.0)
-    assert states == ["accepted"]
+    # Whether the stream was open before the call itself was told of is chance.
+    assert states in (["accepted"], ["received", "accepted"])
 
 
 def _states(viewer: httpx.Client) -> list[str]:
-    """The state of the first event that the stream tells of."""
+    """The states of the call that the stream tells of, up to the first that the controller gave it."""
+    states: list[str] = []
     with viewer.stream("GET", "/v1/stream", params={"kinds": "event"}) as lines:
         for line in lines.iter_lines():
             if line.startswith('data: {"id":"followed"'):
-                return [json.loads(line.removeprefix("data: "))["event"]["state"]]
-    return []
+                states.append(json.loads(line.removeprefix("data: "))["event"]["state"])
+                if states[-1] != "received":
+                    break
+    return states
 
 
 def test_a_stream_of_something_unknown_is_refused(viewer: httpx.Client) -> None:
