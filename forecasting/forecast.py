@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
+from forecasting.dependence import Dependence
 from vpp.errors import ForecastError
 from vpp.ids import AssetId
 from vpp.timegrid import TimeGrid, require_utc
@@ -54,6 +55,8 @@ class Forecast:
         scenario_frac: Joint trajectories over all assets and intervals, each as likely as the next, shape (S, F, T); None where
             none were asked for. Their marginals are the quantiles.
         loads: Which of the assets are loads: their shares are of `load_sites.reference_mw`.
+        dependence: What has been learnt of how the errors hang together, for whoever draws scenarios on a grid of its own; None
+            where nobody has learnt it.
     """
 
     grid: TimeGrid
@@ -66,6 +69,7 @@ class Forecast:
     flags: tuple[tuple[Flag, ...], ...] = ()
     scenario_frac: FloatArray | None = None
     loads: frozenset[AssetId] = frozenset()
+    dependence: Dependence | None = None
 
     def __post_init__(self) -> None:
         require_utc(self.issued_at, "issued_at")

@@ -112,11 +112,11 @@ def finished(models: ForecastModels, raw: Forecast, ask: Ask) -> Forecast:
         raw: At `MODEL_LEVELS`.
         ask: Levels and scenarios.
     """
-    quantile, ids = raw.quantile_frac, raw.asset_ids
+    quantile, ids, learnt = raw.quantile_frac, raw.asset_ids, models.dependence
     drawn = None
     if ask.scenarios:
         rng = np.random.default_rng([ask.seed, int(raw.issued_at.timestamp())])
-        dependence = independent(ids) if models.dependence is None else models.dependence.of(ids)
+        dependence = independent(ids) if learnt is None else learnt.of(ids)
         drawn = scenarios(dependence, quantile, MODEL_LEVELS, raw.grid.step_h, ask.scenarios, rng)
     if ask.levels == QUANTILE_LEVELS:
         quantile = quantile[..., 1:-1]
@@ -124,7 +124,7 @@ def finished(models: ForecastModels, raw: Forecast, ask: Ask) -> Forecast:
         quantile = values_at(
             np.broadcast_to(np.array(ask.levels), (*quantile.shape[:2], len(ask.levels))), quantile, MODEL_LEVELS
         )
-    return replace(raw, quantile_levels=ask.levels, quantile_frac=quantile, scenario_frac=drawn)
+    return replace(raw, quantile_levels=ask.levels, quantile_frac=quantile, scenario_frac=drawn, dependence=learnt)
 
 
 def grid_middles(grid: TimeGrid) -> StampArray:

@@ -68,7 +68,7 @@ class CampaignOptions:
         taught: Correction of the offers.
         data_dir: Measured series; None to generate weather.
         faults: Whether things go wrong in the world.
-        learn_only: Make the twin run and its offers, and call nothing.
+        learn_only: Make the twin run and its offers, and call nothing; several parts begin half-way between those of a campaign.
         progress: Told the share that is done, and what is done now.
         cache_dir: Where trained models are kept.
         policy: Who controls; it must plan.
@@ -141,7 +141,10 @@ class _Truth:
         """The true course from a problem's states on."""
         seen = self.oracle.forecast(problem.grid)
         available = {i: seen.mean_frac[seen.row(i)] * self.park.asset(i).plate.capacity_mw for i in seen.asset_ids}
-        return held(self.oracle.corrected(problem), (connection,), available, windows)
+        known = self.oracle.corrected(problem)
+        # What can be held is no question of what import costs: a highest import is paid for here as in the offer.
+        terms = {c: replace(one, near_steps=problem.connections[c].near_steps) for c, one in known.connections.items()}
+        return held(replace(known, connections=terms), (connection,), available, windows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +193,11 @@ def _parts(scenario: Scenario, options: CampaignOptions) -> Iterator[_Found]:
     count = min(options.parts, options.events)
     sizes = [len(share) for share in np.array_split(np.arange(options.events), count)]
     apart = timedelta(days=float(int(scenario.days / count)))
+    # What is learnt and what is judged by it are other days, where the parts are as many.
+    first = scenario.start + (timedelta(days=apart.days // 2) if options.learn_only else timedelta(0))
     asked = [
         (
-            replace(scenario, start=scenario.start + k * apart),
+            replace(scenario, start=first + k * apart),
             replace(options, events=size, progress=None, in_each=None),
             f"{k + 1}.",
         )

@@ -126,4 +126,5 @@ def covering(forecast: Forecast, farms: tuple[FarmSite, ...]) -> Forecast:
         quality,
         flags_of,
         loads=frozenset(farm.asset_id for farm in farms if farm.kind == "load"),
+        dependence=forecast.dependence,
     )

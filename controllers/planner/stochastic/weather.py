@@ -43,13 +43,21 @@ def available_scenarios(park: Park, forecast: Forecast, count: int, seed: int = 
     drawn = forecast.scenario_frac
     if drawn is None or drawn.shape[0] < count:
         rng = np.random.default_rng([seed, int(forecast.issued_at.timestamp())])
-        together = _assumed(park, tuple(farms))
+        together = _together(park, forecast, tuple(farms))
         quantile = forecast.quantile_frac[list(farms.values())]
         drawn = scenarios(together, quantile, forecast.quantile_levels, forecast.grid.step_h, count, rng)
         farms = {farm: row for row, farm in enumerate(farms)}
     return {
         farm: np.asarray(drawn[:count, row] * park.asset(farm).plate.capacity_mw, dtype=np.float64) for farm, row in farms.items()
     }
+
+
+def _together(park: Park, forecast: Forecast, asset_ids: tuple[AssetId, ...]) -> Dependence:
+    """What was learnt where it was learnt of all of them; a farm that is new would make the park's total too sure."""
+    learnt = forecast.dependence
+    if learnt is not None and set(asset_ids) <= set(learnt.asset_ids):
+        return learnt.of(asset_ids)
+    return _assumed(park, asset_ids)
 
 
 def _assumed(park: Park, asset_ids: tuple[AssetId, ...]) -> Dependence:
