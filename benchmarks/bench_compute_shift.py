@@ -31,7 +31,7 @@ import numpy as np
 from benchmarks.shift_emerald import measure_emerald
 from benchmarks.shift_month import hold_storage, measure_month, work_of
 from controllers.loops.ear import Deaf
-from controllers.loops.meter_calls import least_mw
+from controllers.loops.meter_calls import Meter
 from controllers.service import Controller
 from sim_harness.grid.events import ScenarioEvent
 from sim_harness.run import Outcome, Policy, RunOptions, run_scenario
@@ -151,7 +151,7 @@ class _Judged(Deaf):
         at, cluster = self.controller.clock.now(), AssetId(said.asset or "")
         if cluster not in self.least_mw:
             plate, report = self.controller.park.asset(cluster).plate, self.controller.inbox.snapshot(at).clusters[cluster]
-            self.least_mw[cluster] = least_mw(plate, report, said.start, said.end, at)
+            self.least_mw[cluster] = Meter(plate, report, at).least_mw(said.start, said.end)
 
 
 def measure_floor(policy: Policy, data_dir: Path | None) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from typing import Any, Final
 import numpy as np
 import structlog
 
-from controllers.bus.address import Address
+from benchmarks.bare_mqtt import Bare, bare_client
 from controllers.bus.broker import EmbeddedBroker
 from controllers.bus.mqtt import MqttBus, MqttSettings, connected_bus
 from controllers.clock import WallClock
@@ -154,77 +154,6 @@ async def live_field(url: str, devices: range, *, quiet: bool) -> None:
                     edge.tick()
 
 
-class Bare(asyncio.Protocol):
-    """Just enough of MQTT 3.1.1 at QoS 0 to send and to hear."""
-
-    def __init__(self, name: str, topics: tuple[str, ...], heard: Callable[[Bare, bytes, bytes], None]) -> None:
-        self._name, self._topics, self._heard = name, topics, heard
-        self._buffer = b""
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._left = len(topics)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Says who it is."""
-        self._transport: asyncio.Transport = transport  # type: ignore[assignment]  # of a stream socket
-        self._transport.write(_packet(0x10, _text("MQTT") + b"\x04\x02\x02\x58" + _text(self._name)))
-
-    def data_received(self, data: bytes) -> None:
-        """Packets as they come."""
-        self._buffer += data
-        while (found := _first(self._buffer)) is not None:
-            kind, body, self._buffer = found
-            if kind == 0x20:
-                for k, topic in enumerate(self._topics, start=1):
-                    self._transport.write(_packet(0x82, k.to_bytes(2, "big") + _text(topic) + b"\x00"))
-            elif kind == 0x90:
-                self._left -= 1
-            elif kind & 0xF0 == 0x30:
-                size = int.from_bytes(body[:2], "big")
-                self._heard(self, body[2 : 2 + size], body[2 + size :])
-            if kind in (0x20, 0x90) and self._left == 0 and not self.ready.done():
-                self.ready.set_result(None)
-
-    def publish(self, topic: str, payload: bytes) -> None:
-        """At QoS 0."""
-        self._transport.write(_packet(0x30, _text(topic) + payload))
-
-    def close(self) -> None:
-        """Hangs up."""
-        self._transport.close()
-
-
-def _text(words: str) -> bytes:
-    return len(words).to_bytes(2, "big") + words.encode()
-
-
-def _packet(kind: int, body: bytes) -> bytes:
-    left, size = len(body), bytearray()
-    while True:
-        left, digit = divmod(left, 128)
-        size.append(digit | (0x80 if left else 0))
-        if not left:
-            return bytes([kind]) + bytes(size) + body
-
-
-def _first(data: bytes) -> tuple[int, bytes, bytes] | None:
-    """The first whole packet and what comes after it."""
-    size, shift = 0, 0
-    for k in range(1, min(len(data), 5)):
-        size |= (data[k] & 0x7F) << shift
-        shift += 7
-        if not data[k] & 0x80:
-            end = k + 1 + size
-            return (data[0], data[k + 1 : end], data[end:]) if len(data) >= end else None
-    return None
-
-
-async def _bare(url: str, name: str, topics: tuple[str, ...], heard: Callable[[Bare, bytes, bytes], None]) -> Bare:
-    where = Address.of(url)
-    _, protocol = await asyncio.get_running_loop().create_connection(lambda: Bare(name, topics, heard), where.host, where.port)
-    await protocol.ready
-    return protocol
-
-
 async def bare_field(url: str, devices: range) -> None:
     """As many sockets on the same topics that stamp a broadcast and answer a command with as many bytes as an ack."""
     ack = encode(Ack(epoch=10**12, seq=10**6, acked_at=WallClock().now(), outcome="accepted", power_mw=1.0))
@@ -241,7 +170,7 @@ async def bare_field(url: str, devices: range) -> None:
     names: dict[Bare, int] = {}
     for i in devices:
         topics = (topic_of("test", Channel.ASSET_COMMAND, _device(i)), topic_of("test", Channel.SHED, _AREA))
-        clients.append(await _bare(url, f"bare{i}", topics, heard))
+        clients.append(await bare_client(url, f"bare{i}", topics, heard))
         names[clients[-1]] = i
     print("ready", flush=True)
     await asyncio.Event().wait()
@@ -438,7 +367,7 @@ async def measure_bare(url: str, load: Load) -> Found:
     command = _command_bytes()
     async with field_processes("bare", url, load):
         every_ack = "vpp/v1/test/asset/+/ack"
-        one = await _bare(url, "bare_controller", (_ACTED, every_ack), heard)
+        one = await bare_client(url, "bare_controller", (_ACTED, every_ack), heard)
         acks = [topic_of("test", Channel.ASSET_ACK, _device(i)).encode() for i in range(assets)]
         topics = [topic_of("test", Channel.ASSET_COMMAND, _device(i)) for i in range(assets)]
         for k in range(load.rounds + 1):

@@ -7,6 +7,7 @@ meter. What the cluster can go down to is worked out from its last report; how s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import numpy as np
 from controllers.dispatch.snapshot import ClusterReport
 from controllers.flexibility.assess import ALWAYS_TAKEN, Verdict
 from controllers.planner.expect import arriving_work, firm_compute_mw
+from controllers.planner.problem import WorkItem
 from controllers.store.rows import PlanRow
 from vpp.assets.compute import COMPUTE
 from vpp.errors import PlanError
@@ -26,7 +28,7 @@ from vpp.timegrid import TimeGrid, floor_to
 from vpp.units import FloatArray, hours
 from vpp.wire.messages import Reason
 
-__all__ = ["at_meter", "declared_mw", "least_mw", "most_mw"]
+__all__ = ["Meter", "at_meter", "declared_mw"]
 
 _QUARTER: Final = timedelta(minutes=15)
 #: Work that is due so long after a call may have to be begun inside it, because the cluster cannot do all of it later.
@@ -64,86 +66,95 @@ def declared_mw(row: PlanRow | None, asset: AssetId, start: datetime, end: datet
     return float(np.average(np.asarray(power, dtype=np.float64)[: len(inside_s)], weights=inside_s))
 
 
-def least_mw(plate: ComputePlate, report: ClusterReport, start: datetime, end: datetime, at: datetime) -> float:
-    """Least constant power at the cluster's meter over a span: tier 0 untouched, deadlines kept, caps within the tiers. [MW].
-
-    Work that does not wait comes down by what the scheduler offers and the tiers allow. Of work that waits only that is served
-    which could not be done later: each class up to its most power until its deadline, all of them together within the meter's
-    rating. Work that is expected to arrive counts like what is there.
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """A cluster's own meter, as its scheduler's last report lets it be known.
 
     Args:
         plate: Of the cluster.
         report: What its scheduler last said.
-        start: Of the span (UTC).
-        end: Of the span (UTC).
         at: Now (UTC).
-
-    Raises:
-        PlanError: The scheduler does not say how much of its work may not wait.
     """
-    first = floor_to(at, _QUARTER)
-    grid = TimeGrid.regular(first, _QUARTER, -((first - (end + _AFTER)) // _QUARTER))
-    edges_h = np.append(grid.offset_h, hours(grid.end - first))
-    firm = _firm_mw(plate, report, grid)
-    must = _must_mwh(plate, report, grid, edges_h, firm)
-    begin_h, end_h = max(hours(start - first), hours(at - first)), hours(end - first)
-    before = float(np.interp(begin_h, edges_h, must)) if start > at else 0.0
-    inside = edges_h[(edges_h > begin_h) & (edges_h < end_h)]
-    checked = np.append(inside, end_h)
-    # The first quarter of an hour counts by its end: within it nobody is asked to be faster than a plan's interval.
-    length_h = np.maximum(checked - begin_h, min(hours(_QUARTER), end_h - begin_h))
-    due_mw = float(np.max(np.maximum(np.interp(checked, edges_h, must) - before, 0.0) / length_h))
-    meets = (edges_h[1:] > begin_h) & (edges_h[:-1] < end_h)
-    columns = COMPUTE.plate((plate,))
-    busy = np.array([max(float(firm[meets].max()) - float(columns.idle_mw[0]), 0.0)])
-    # The band of the backlog holds running jobs too; where the scheduler says what of firm work caps can take, that counts.
-    said_mw = report.state.get("fast_band_mw", report.fast_band_mw)
-    offered = min(said_mw, float(COMPUTE.cappable_mw(columns, busy)[0]))
-    return min(float(firm[meets].max()) - offered + due_mw, plate.rated_mw)
 
+    plate: ComputePlate
+    report: ClusterReport
+    at: datetime
 
-def most_mw(plate: ComputePlate, report: ClusterReport, start: datetime, end: datetime, at: datetime) -> float:
-    """Most that the cluster's work can draw in the mean of a span, whatever was declared: the tube's upper side. [MW].
+    def least_mw(self, start: datetime, end: datetime) -> float:
+        """Least constant power over a span: tier 0 untouched, deadlines kept, caps within the tiers. [MW].
 
-    Args:
-        plate: Of the cluster.
-        report: What its scheduler last said.
-        start: Of the span (UTC).
-        end: Of the span (UTC).
-        at: Now (UTC).
+        Work that does not wait comes down by what the scheduler offers and the tiers allow. Of work that waits only that is
+        served which could not be done later: each class up to its most power until its deadline, all of them together within
+        the meter's rating. Work that is expected to arrive counts like what is there.
 
-    Raises:
-        PlanError: The scheduler does not say how much of its work may not wait.
-    """
-    first = floor_to(at, _QUARTER)
-    grid = TimeGrid.regular(first, _QUARTER, -((first - end) // _QUARTER) + 1)
-    length_h, end_h = hours(end - start), hours(end - first)
-    waiting = sum(min(w.energy_mwh / length_h, w.max_mw) for w in report.work if w.release < end)
-    coming = sum(w.energy_mwh / length_h for w in arriving_work(plate, grid, report.arriving) if w.release_h < end_h)
-    return min(float(_firm_mw(plate, report, grid).max()) + waiting + coming, plate.rated_mw)
+        Args:
+            start: Of the span (UTC).
+            end: Of the span (UTC).
 
+        Raises:
+            PlanError: The scheduler does not say how much of its work may not wait.
+        """
+        first = floor_to(self.at, _QUARTER)
+        grid = TimeGrid.regular(first, _QUARTER, -((first - (end + _AFTER)) // _QUARTER))
+        edges_h = np.append(grid.offset_h, hours(grid.end - first))
+        firm = self._firm_mw(grid)
+        must = self._must_mwh(grid, edges_h, firm)
+        begin_h, end_h = max(hours(start - first), hours(self.at - first)), hours(end - first)
+        before = float(np.interp(begin_h, edges_h, must)) if start > self.at else 0.0
+        inside = edges_h[(edges_h > begin_h) & (edges_h < end_h)]
+        checked = np.append(inside, end_h)
+        # The first quarter of an hour counts by its end: within it nobody is asked to be faster than a plan's interval.
+        length_h = np.maximum(checked - begin_h, min(hours(_QUARTER), end_h - begin_h))
+        due_mw = float(np.max(np.maximum(np.interp(checked, edges_h, must) - before, 0.0) / length_h))
+        meets = (edges_h[1:] > begin_h) & (edges_h[:-1] < end_h)
+        columns = COMPUTE.plate((self.plate,))
+        busy = np.array([max(float(firm[meets].max()) - float(columns.idle_mw[0]), 0.0)])
+        # The band of the backlog holds running jobs too; where the scheduler says what of firm work caps can take, that counts.
+        said_mw = self.report.state.get("fast_band_mw", self.report.fast_band_mw)
+        offered = min(said_mw, float(COMPUTE.cappable_mw(columns, busy)[0]))
+        return min(float(firm[meets].max()) - offered + due_mw, self.plate.rated_mw)
 
-def _firm_mw(plate: ComputePlate, report: ClusterReport, grid: TimeGrid) -> FloatArray:
-    """Idle power and work that does not wait, shape (T,); no less than now, since that it will have ended is only a hope."""
-    if "firm_mw" not in report.state:
-        raise PlanError("its scheduler does not say how much of its power may not wait")
-    now_mw = report.state["firm_mw"] + report.state.get("idle_mw", 0.0)
-    firm_mw: FloatArray = np.minimum(np.maximum(firm_compute_mw(plate, now_mw, grid.offset_h), now_mw), plate.rated_mw)
-    return firm_mw
+    def most_mw(self, start: datetime, end: datetime) -> float:
+        """Most that the cluster's work can draw in the mean of a span, whatever was declared: the tube's upper side. [MW].
 
+        Args:
+            start: Of the span (UTC).
+            end: Of the span (UTC).
 
-def _must_mwh(plate: ComputePlate, report: ClusterReport, grid: TimeGrid, edges_h: FloatArray, firm_mw: FloatArray) -> FloatArray:
-    """Energy of waiting work that has to be served by each edge, shape (T + 1,): the tube's lower side."""
-    coming = arriving_work(plate, grid, report.arriving)
-    energy = np.array([*(w.energy_mwh for w in report.work), *(w.energy_mwh for w in coming)])
-    due_h = np.array([*(hours(w.deadline - grid.start) for w in report.work), *(w.deadline_h for w in coming)])
-    most_mw = np.array([*(w.max_mw for w in report.work), *(min(w.max_mw, plate.rated_mw) for w in coming)])
-    later = most_mw[:, np.newaxis] * np.maximum(due_h[:, np.newaxis] - edges_h, 0.0)
-    must: FloatArray = np.clip(energy[:, np.newaxis] - later, 0.0, None).sum(axis=0)
-    # What the rating leaves beside firm work bounds how much of it can be done after each edge.
-    room_mwh = np.concatenate(([0.0], np.cumsum(np.maximum(plate.rated_mw - firm_mw, 0.0) * grid.step_h)))
-    together: FloatArray = np.maximum.accumulate((must - room_mwh)[::-1])[::-1] + room_mwh
-    return np.maximum(np.maximum.accumulate(together), 0.0)
+        Raises:
+            PlanError: The scheduler does not say how much of its work may not wait.
+        """
+        first = floor_to(self.at, _QUARTER)
+        grid = TimeGrid.regular(first, _QUARTER, -((first - end) // _QUARTER) + 1)
+        length_h, end_h = hours(end - start), hours(end - first)
+        waiting = sum(min(w.energy_mwh / length_h, w.max_mw) for w in self.report.work if w.release < end)
+        coming = sum(w.energy_mwh / length_h for w in self._coming(grid) if w.release_h < end_h)
+        return min(float(self._firm_mw(grid).max()) + waiting + coming, self.plate.rated_mw)
+
+    def _coming(self, grid: TimeGrid) -> tuple[WorkItem, ...]:
+        return arriving_work(self.plate, grid, self.report.arriving)
+
+    def _firm_mw(self, grid: TimeGrid) -> FloatArray:
+        """Idle power and work that does not wait, shape (T,); no less than now, since that it will have ended is only a hope."""
+        state, rated_mw = self.report.state, self.plate.rated_mw
+        if "firm_mw" not in state:
+            raise PlanError("its scheduler does not say how much of its power may not wait")
+        now_mw = state["firm_mw"] + state.get("idle_mw", 0.0)
+        firm_mw: FloatArray = np.minimum(np.maximum(firm_compute_mw(self.plate, now_mw, grid.offset_h), now_mw), rated_mw)
+        return firm_mw
+
+    def _must_mwh(self, grid: TimeGrid, edges_h: FloatArray, firm_mw: FloatArray) -> FloatArray:
+        """Energy of waiting work that has to be served by each edge, shape (T + 1,): the tube's lower side."""
+        waiting, coming, rated_mw = self.report.work, self._coming(grid), self.plate.rated_mw
+        energy = np.array([*(w.energy_mwh for w in waiting), *(w.energy_mwh for w in coming)])
+        due_h = np.array([*(hours(w.deadline - grid.start) for w in waiting), *(w.deadline_h for w in coming)])
+        most_mw = np.array([*(w.max_mw for w in waiting), *(min(w.max_mw, rated_mw) for w in coming)])
+        later = most_mw[:, np.newaxis] * np.maximum(due_h[:, np.newaxis] - edges_h, 0.0)
+        must: FloatArray = np.clip(energy[:, np.newaxis] - later, 0.0, None).sum(axis=0)
+        # What the rating leaves beside firm work bounds how much of it can be done after each edge.
+        room_mwh = np.concatenate(([0.0], np.cumsum(np.maximum(rated_mw - firm_mw, 0.0) * grid.step_h)))
+        together: FloatArray = np.maximum.accumulate((must - room_mwh)[::-1])[::-1] + room_mwh
+        return np.maximum(np.maximum.accumulate(together), 0.0)
 
 
 def at_meter(plate: ComputePlate, report: ClusterReport | None, event: Event, declared: float, at: datetime) -> Verdict:
@@ -162,8 +173,9 @@ def at_meter(plate: ComputePlate, report: ClusterReport | None, event: Event, de
     if report is None:
         raise PlanError(f"{event.asset_id}: its scheduler is silent")
     start = max(event.start, at)
-    level = least_mw(plate, report, start, event.end, at)
-    expected = min(declared, most_mw(plate, report, start, event.end, at))
+    meter = Meter(plate, report, at)
+    level = meter.least_mw(start, event.end)
+    expected = min(declared, meter.most_mw(start, event.end))
     if start - at < _QUARTER:
         # What the meter does not read now cannot be given up now, whatever was declared.
         expected = min(expected, report.power_mw)

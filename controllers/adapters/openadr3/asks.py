@@ -106,6 +106,7 @@ class _Reader:
     faults: list[str] = field(default_factory=list)
 
     def payload(self, span: _Span, payload: Values, agreed: Sequence[Agreement]) -> None:
+        """Sorts one payload into calls, signals or faults; nothing is raised, so that the others of the event count."""
         where = f"interval {span.interval.id}: {payload.type}"
         if payload.type == "ALERT_GRID_EMERGENCY":
             self._agreed(where, span, agreed, "emergency", {a.meter: a.emergency_mw for a in agreed})

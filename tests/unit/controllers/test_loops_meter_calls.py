@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from controllers.dispatch.snapshot import ClusterReport, Work
-from controllers.loops.meter_calls import at_meter, declared_mw, least_mw, most_mw
+from controllers.loops.meter_calls import Meter, at_meter, declared_mw
 from controllers.store.rows import PlanRow
 from tests.builders import compute
 from tests.world_builders import START
@@ -41,7 +41,7 @@ def call(target_mw: float, start_h: float = 2.0, **said: Any) -> Event:
 
 
 def level(*items: Work, start_h: float = 2.0, **state: float) -> float:
-    return least_mw(PLATE, report(*items, **state), START + start_h * HOUR, START + (start_h + 1.0) * HOUR, START)
+    return Meter(PLATE, report(*items, **state), START).least_mw(START + start_h * HOUR, START + (start_h + 1.0) * HOUR)
 
 
 def test_firm_work_comes_down_by_what_is_offered_and_never_by_more_than_its_tiers_may_lose() -> None:
@@ -77,7 +77,7 @@ def test_no_more_is_expected_than_the_work_there_is_can_draw() -> None:
     told = replace(report(work(2.0, 9.0, max_mw=1.5), work(1.0, 9.0)), state={"idle_mw": 10.0, "firm_mw": 20.0})
     span = START + 2 * HOUR, START + 3 * HOUR
     # Two hours of the first at its most power do not fit into one; the second has an hour's energy.
-    assert most_mw(quiet, told, *span, START) == pytest.approx(30.0 + 1.5 + 1.0)
+    assert Meter(quiet, told, START).most_mw(*span) == pytest.approx(30.0 + 1.5 + 1.0)
     verdict = at_meter(quiet, told, call(25.0), 39.0, START)
     assert (verdict.expected_mw, verdict.asked_mw) == (pytest.approx(32.5), pytest.approx(7.5))
 
