@@ -35,7 +35,7 @@ from sim_harness.campaign_score import Delivery, Judged, Kept, Promise, campaign
 from sim_harness.clock import SimClock
 from sim_harness.clusters.source import jobs_of
 from sim_harness.faults import Injector
-from sim_harness.grid.events import ScenarioEvent
+from sim_harness.grid.events import CONFIDENCE, ScenarioEvent
 from sim_harness.oracle import true_future
 from sim_harness.oracle_sight import Oracle
 from sim_harness.run import Policy, RunOptions, run_scenario
@@ -75,6 +75,7 @@ class CampaignOptions:
         parts: Worlds that the calls are shared out to, begun evenly over the scenario's days.
         jobs: Processes that parts run in, where there are several.
         in_each: Called first in each of these, as to set what is logged there.
+        confidence: How surely each call is to be kept.
     """
 
     events: int
@@ -89,6 +90,7 @@ class CampaignOptions:
     parts: int = 1
     jobs: int = 1
     in_each: Callable[[], None] | None = None
+    confidence: float = CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +126,9 @@ class _Offered:
             found.append(self.true_level_mw <= level if gives else self.true_level_mw >= level)
         return Kept(self.spread.direction, self.lead_h, tuple(bool(one) for one in found))
 
-    def power_mw(self, taught: Correction) -> float:
-        """Offered at the highest confidence."""
-        level = sure_level_mw(self.spread, CONFIDENCES[-1], taught.of(self.spread, CONFIDENCES[-1]))
+    def power_mw(self, taught: Correction, confidence: float) -> float:
+        """Offered at a confidence."""
+        level = sure_level_mw(self.spread, confidence, taught.of(self.spread, confidence))
         return max(0.0, self.expected_mw - level if self.spread.direction == "give" else level - self.expected_mw)
 
 
@@ -182,7 +184,8 @@ def run_campaign(scenario: Scenario, options: CampaignOptions) -> Campaign:
     for part in found:
         faults.update(part.faults)
     head = {"scenario": scenario.name, "seed": options.seed, "days": sum(part.days for part in found), "parts": len(found)}
-    head |= {"control_step_s": scenario.control_step_s, "faults_drawn": options.faults, "learnt_from": options.taught.learnt_from}
+    head |= {"control_step_s": scenario.control_step_s, "faults_drawn": options.faults, "confidence": options.confidence}
+    head |= {"learnt_from": options.taught.learnt_from}
     tail = {"faults": dict(faults), "limit_violation_s": sum(part.limit_violation_s for part in found)}
     replays = tuple(Replay(one.spread, one.true_level_mw) for one in checked)
     return Campaign({**head, **facts, **tail, "wall_s": perf_counter() - began_s}, replays)
@@ -222,7 +225,8 @@ def _run_part(scenario: Scenario, options: CampaignOptions, prefix: str) -> _Fou
     park = load_park_of(scenario)
     seed = options.seed if not prefix else int(np.random.SeedSequence([options.seed, int(prefix[:-1])]).generate_state(1)[0])
     options = replace(options, seed=seed)
-    calls = tuple(replace(call, event_id=prefix + call.event_id) for call in draw_calls(park, options.events, seed))
+    drawn = draw_calls(park, options.events, seed, options.confidence)
+    calls = tuple(replace(call, event_id=prefix + call.event_id) for call in drawn)
     world = replace(
         scenario.with_options(days_for(calls), seed),
         events=(),
@@ -241,9 +245,9 @@ def _run_part(scenario: Scenario, options: CampaignOptions, prefix: str) -> _Fou
     if options.learn_only:
         return _Found(world.days, checked)
     events = tuple(
-        sized(park, call, offered[call.event_id][0].expected_mw, offered[call.event_id][0].power_mw(options.taught))
+        sized(park, call, own[0].expected_mw, own[0].power_mw(options.taught, call.confidence))
         for call in calls
-        if call.event_id in offered
+        if (own := offered.get(call.event_id))
     )
     judged: dict[str, Judged] = {}
     verdicts: dict[str, Verdict] = {}

@@ -55,6 +55,7 @@ def campaign(told: argparse.Namespace, in_each: Callable[[], None]) -> int:
             parts=told.parts,
             jobs=told.jobs,
             in_each=in_each,
+            confidence=told.confidence,
             progress=lambda done, what: bar.update(task, completed=done, description=what),
         )
         found = run_campaign(scenario, options)
@@ -73,7 +74,8 @@ def campaign(told: argparse.Namespace, in_each: Callable[[], None]) -> int:
 
 
 def _table(facts: dict[str, Any]) -> Table:
-    table = Table(title=f"Campaign: {facts['scenario']}, seed {facts['seed']}", title_justify="left", box=None)
+    title = f"Campaign: {facts['scenario']}, seed {facts['seed']}, calls at {100.0 * facts['confidence']:g} %"
+    table = Table(title=title, title_justify="left", box=None)
     table.add_column("figure")
     table.add_column("value")
     rows = {

@@ -11,7 +11,7 @@ import numpy as np
 
 from controllers.flexibility.window import Window, direction_of
 from sim_harness.faults import FaultEntry
-from sim_harness.grid.events import EventKind, ScenarioEvent
+from sim_harness.grid.events import CONFIDENCE, EventKind, ScenarioEvent
 from vpp.ids import ConnectionId
 from vpp.park import Park
 from vpp.units import HOURS_PER_DAY
@@ -33,7 +33,7 @@ _LENGTHS_MIN: Final = (15, 30, 60, 120, 240)
 _GAP_H: Final = (2.5, 5.0)
 #: The first call comes when a day has been seen.
 _FIRST_H: Final = 3.0
-#: Size as a share of what was offered at 99 %: from well inside to beyond.
+#: Size as a share of what was offered at the confidence that is asked: from well inside to beyond.
 _SIZE_FRAC: Final = (0.2, 1.5)
 #: A call on a connection that offers nothing asks for this all the same. [MW]
 _ANYWAY_MW: Final = (5.0, 60.0)
@@ -62,8 +62,9 @@ class Drawn:
         start_h: After the run's start. [h]
         duration_h: How long. [h]
         notice_h: How long before it is spoken of. [h]
-        size_frac: Of what is offered at 99 %.
+        size_frac: Of what is offered at its confidence.
         anyway_mw: Asked where nothing is offered. [MW]
+        confidence: How surely it is to be kept.
     """
 
     event_id: str
@@ -74,6 +75,7 @@ class Drawn:
     notice_h: float
     size_frac: float
     anyway_mw: float
+    confidence: float = CONFIDENCE
 
     def window(self, run_start: datetime) -> Window:
         """Its span and which way it asks."""
@@ -89,16 +91,18 @@ class Drawn:
         return ScenarioEvent(
             event_id=self.event_id, kind=self.kind, connection=self.connection, start_h=self.start_h,
             duration_h=self.duration_h, notice_h=min(self.notice_h, self.start_h), target_mw=target_mw,
+            confidence=self.confidence,
         )  # fmt: skip
 
 
-def draw_calls(park: Park, events: int, seed: int) -> tuple[Drawn, ...]:
+def draw_calls(park: Park, events: int, seed: int, confidence: float = CONFIDENCE) -> tuple[Drawn, ...]:
     """Calls one after another, with room for what is taken back between them; the same seed draws the same.
 
     Args:
         park: Whose connections to the grid are called, each as likely.
         events: How many.
         seed: Of chance.
+        confidence: How surely each of them is to be kept.
     """
     rng = np.random.default_rng([seed, 0xCA11])
     connections = [c.id for c in park.connections if c.is_grid]
@@ -120,6 +124,7 @@ def draw_calls(park: Park, events: int, seed: int) -> tuple[Drawn, ...]:
                 notice_h=0.0 if at_once else _minute(notice_h),
                 size_frac=float(rng.uniform(*_SIZE_FRAC)),
                 anyway_mw=float(rng.uniform(*_ANYWAY_MW)),
+                confidence=confidence,
             )
         )
         at_h = start_h + length_h
@@ -139,7 +144,7 @@ def sized(park: Park, call: Drawn, expected_mw: float, offered_mw: float) -> Sce
         park: Whose connection.
         call: Drawn.
         expected_mw: Import expected over its span. [MW]
-        offered_mw: What was offered at 99 %. [MW]
+        offered_mw: What was offered at the call's confidence. [MW]
     """
     connection = park.connection(call.connection)
     size = call.size_frac * offered_mw if offered_mw >= _LEAST_OFFER_MW else call.anyway_mw

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from sim_harness.grid.events import CONFIDENCE
 from sim_harness.weather.source import default_data_dir
 
 __all__ = ["add_campaign_command"]
 
 _MOST_EVENTS: Final = 999
+#: What a call may ask, as on the wire.
+_CONFIDENCES: Final = (0.5, 0.999)
 
 
 def add_campaign_command(commands: Any, act: Callable[[argparse.Namespace], int]) -> None:
@@ -40,10 +43,20 @@ def add_campaign_command(commands: Any, act: Callable[[argparse.Namespace], int]
     parser.add_argument(
         "--data", type=Path, default=default_data_dir(), metavar="DIR", help="measured series (default: ../shared/data if there)"
     )
+    parser.add_argument(
+        "--confidence", type=_confidence, default=CONFIDENCE, metavar="P", help="how surely calls are to be kept (default: 0.99)"
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--correction", type=Path, metavar="FILE", help="of the offers, instead of the one frozen for the park")
     which.add_argument("--uncorrected", action="store_true", help="offers as the courses of wind and sun say them")
     which.add_argument("--learn", type=Path, metavar="FILE", help="call nothing; learn the correction of offers, write it there")
+
+
+def _confidence(text: str) -> float:
+    share = float(text)
+    if not _CONFIDENCES[0] <= share <= _CONFIDENCES[1]:
+        raise argparse.ArgumentTypeError(f"{text}: write a share from {_CONFIDENCES[0]} to {_CONFIDENCES[1]}, as 0.9")
+    return share
 
 
 def _events(text: str) -> int:

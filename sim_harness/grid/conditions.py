@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from sim_harness.grid.balance import Branch, BranchLimits, Topology
-from sim_harness.grid.events import ScenarioEvent
+from sim_harness.grid.events import CONFIDENCE, ScenarioEvent
 from sim_harness.grid.network import Outages
 from vpp.ids import AssetId, ConnectionId
 from vpp.park.schema import Line, Park
@@ -36,6 +36,7 @@ class Call:
         end: Until when (UTC).
         issued_at: When the grid first spoke of it (UTC).
         priority: The lower goes first.
+        confidence: How surely it is to be kept.
         revision: Counts up with each change.
         cancelled: Whether it was taken back.
     """
@@ -52,6 +53,7 @@ class Call:
     revision: int = 1
     cancelled: bool = False
     asset: AssetId | None = None
+    confidence: float = CONFIDENCE
 
     def revoked(self) -> Call:
         """The same call, taken back."""
@@ -74,6 +76,7 @@ def call_of(event: ScenarioEvent, run_start: datetime, expected_mw: float) -> Ca
         issued_at=event.issued_at(run_start),
         priority=event.priority,
         asset=event.asset,
+        confidence=event.confidence,
     )
 
 

@@ -14,13 +14,15 @@ from vpp.park import Park
 from vpp.timegrid import require_utc
 from vpp.units import HOURS_PER_DAY
 
-__all__ = ["CALLS", "EventKind", "ScenarioEvent", "parse_events"]
+__all__ = ["CALLS", "CONFIDENCE", "EventKind", "ScenarioEvent", "parse_events"]
 
 EventKind: TypeAlias = Literal[
     "peak", "valley", "import_limit", "export_limit", "export_ban", "emergency", "unit_trip", "line_outage"
 ]
 #: Kinds that the grid asks of the park, against those that simply happen.
 CALLS: Final = frozenset({"peak", "valley", "import_limit", "export_limit", "export_ban", "emergency"})
+#: How surely a call is to be kept that says nothing of it, as on the wire.
+CONFIDENCE: Final = 0.99
 #: Kinds that may be called as a change against what the connection would draw without the call.
 _BY_CHANGE: Final = frozenset({"peak", "valley", "emergency"})
 #: Kinds that may be called at the meter of one computing cluster.
@@ -49,6 +51,7 @@ class _Written(BaseModel):
     lost_mw: Annotated[Finite, Field(gt=0)] | None = None
     circuits: Annotated[int, Field(ge=1)] = 1
     priority: Annotated[int, Field(ge=0)] = 0
+    confidence: Annotated[Finite, Field(ge=0.5, le=0.999)] = CONFIDENCE
     cancel_h: Annotated[Finite, Field(ge=0)] | None = None
 
 
@@ -71,6 +74,7 @@ class ScenarioEvent:
         lost_mw: Generation that trips. [MW]
         circuits: How many circuits of the line fail.
         priority: The lower goes first.
+        confidence: How surely it is to be kept.
         cancel_h: When the grid takes it back; None for never. [h]
     """
 
@@ -87,6 +91,7 @@ class ScenarioEvent:
     lost_mw: float = 0.0
     circuits: int = 1
     priority: int = 0
+    confidence: float = CONFIDENCE
     cancel_h: float | None = None
 
     @property
@@ -163,6 +168,7 @@ def _event(written: _Written) -> ScenarioEvent:
         lost_mw=written.lost_mw or 0.0,
         circuits=written.circuits,
         priority=written.priority,
+        confidence=written.confidence,
         cancel_h=written.cancel_h,
     )
 

@@ -118,5 +118,6 @@ def _message(call: Call) -> GridEvent:
         end=call.end,
         issued_at=call.issued_at,
         priority=call.priority,
+        confidence=call.confidence,
         cancelled=call.cancelled,
     )

@@ -128,6 +128,12 @@ def test_a_size_is_a_share_of_the_offer_and_stays_within_what_the_line_carries(p
     assert sized(park, peak, -20.0, 100.0).target_mw == -60.0
 
 
+def test_what_is_asked_less_surely_is_called_so(park: Park) -> None:
+    [call] = draw_calls(park, 1, 3, 0.9)
+    assert sized(park, call, 100.0, 50.0).confidence == 0.9
+    assert replace(call, confidence=0.99) == draw_calls(park, 1, 3)[0]
+
+
 def test_the_figures_of_a_campaign_add_up() -> None:
     part = replace(JUDGED, outcome="part", perfect_mw=50.0, accepted_true_mw=25.0)
     refused = replace(JUDGED, outcome="refused", perfect_mw=10.0, accepted_true_mw=0.0)

@@ -66,6 +66,7 @@ def test_a_good_list_becomes_events_without_a_word(chifeng: Park) -> None:
         ([peak(change_mw=20)], "target_mw and change_mw: a peak needs target_mw or change_mw, exactly one"),
         ([without(peak(), "duration_h")], "duration_h: missing; a peak needs it"),
         ([without(peak(), "connection")], "connection: missing; a peak is called on a connection"),
+        ([peak(confidence=1.0)], "events[0]: confidence: 1.0: input should be less than or equal to 0.999"),
         ([peak(lost_mw=5)], "lost_mw: a peak loses no generation"),
         ([peak(), peak()], "id: 'p' is taken"),
         ([peak(cancel_h=9)], "cancel_h: 9: must lie between its notice and its end"),
@@ -185,7 +186,8 @@ def test_a_unit_that_trips_lowers_the_frequency_that_plants_see() -> None:
 
 
 def test_a_gateway_repeats_a_call_until_it_is_answered_and_then_seldom() -> None:
-    bus, world = LocalBus(), world_with(call("peak", 50.0, start_h=0.1, duration_h=0.1, cancel_h=0.15, notice_h=0.1))
+    asked = call("peak", 50.0, start_h=0.1, duration_h=0.1, cancel_h=0.15, notice_h=0.1, confidence=0.9)
+    bus, world = LocalBus(), world_with(asked)
     gateway = GridGateway(bus, world.park, world.grid, seed=None)
     said: list[GridEvent] = []
     bus.subscribe(
@@ -199,6 +201,7 @@ def test_a_gateway_repeats_a_call_until_it_is_answered_and_then_seldom() -> None
 
     pass_time(0.0, 60.0)
     assert [e.revision for e in said] == [1] * 6
+    assert {e.confidence for e in said} == {0.9}
     answer = GridEventAnswer(epoch=1, seq=1, issued_at=START, event_id="e", revision=1, outcome="acknowledged")
     bus.post(topic_of("test", Channel.GRID_EVENT_ANSWER, "grid.a"), encode(answer), qos=1)
     said.clear()
