@@ -16,7 +16,7 @@ from controllers.dispatch.events import judge
 from controllers.flexibility.assess import ALWAYS_TAKEN, Verdict
 from controllers.loops.call_rows import event_of_row, keeps_target, next_state, said_of
 from controllers.loops.inbox import Inbox
-from controllers.loops.meter_calls import at_meter, declared_mw
+from controllers.loops.meter_calls import at_meter, declared_mw, left_mw
 from controllers.loops.ticks import Wakes
 from controllers.store.rows import EventRow, OverrideRow, PlanRow, PromiseRow
 from controllers.supervisor import Trouble, no_trouble
@@ -58,12 +58,25 @@ class AskStore(Protocol):
         """Those that touch a span."""
         ...
 
-    def set_event_state(self, number: int, state: str, reason: str, at: datetime, promised: PromiseRow | None = None) -> None:
-        """What the controller makes of it, and what it promises."""
+    def events_open(self) -> tuple[EventRow, ...]:
+        """Those that are neither over nor refused."""
         ...
 
-    def ask_event(self, row: EventRow) -> int:
-        """Writes an event's terms anew."""
+    def set_event_state(
+        self,
+        number: int,
+        state: str,
+        reason: str,
+        at: datetime,
+        promised: PromiseRow | None = None,
+        *,
+        seen: EventRow | None = None,
+    ) -> None:
+        """What the controller makes of it, and what it promises; nothing where it is no longer what was seen."""
+        ...
+
+    def ask_event(self, row: EventRow, seen: EventRow | None = None) -> int:
+        """Writes an event's terms anew; nothing where it is no longer what was seen."""
         ...
 
     def newest_plan(self, known_at: datetime) -> PlanRow | None:
@@ -130,7 +143,7 @@ class AskDesk:
         at = self.now()
         try:
             overrides = await asyncio.to_thread(self.store.overrides_open, at)
-            events = await asyncio.to_thread(self.store.events, at - timedelta(hours=1), None)
+            events = await asyncio.to_thread(self._events, at)
         except StoreError as error:
             log.error("asks.unread", reason=str(error))  # noqa: TRY400  one line says it all
             self.trouble("asks.unread", f"orders of people cannot be read: {error}")
@@ -140,6 +153,12 @@ class AskDesk:
         # What is taken in any case waits for no judgement of others.
         for row in sorted(events, key=lambda one: one.kind not in ALWAYS_TAKEN):
             await self._live(row, at)
+
+    def _events(self, at: datetime) -> tuple[EventRow, ...]:
+        """Those of now and later, and those that an outage left open."""
+        since = at - timedelta(hours=1)
+        left = tuple(row for row in self.store.events_open() if row.end <= since)
+        return left + self.store.events(since, None)
 
     def close(self) -> None:
         """Judges no more."""
@@ -189,13 +208,21 @@ class AskDesk:
             return
         if refused is None and row.state in _BOOKED:
             self._book(row, at)
-        if row.state == "refused" and self._revisions.get(row.event_id) != (row.revision, row.state):
-            self._revisions[row.event_id] = (row.revision, row.state)
-            self.inbox.refused(row.event_id, row.revision)
+        if row.state == "refused":
+            self._forget(row, at)
         moved = next_state(row, None if refused is None else refused.text, at, str(self._kept.get(row.event_id, _Kept())))
         self._watch(row, at)
         if moved is not None:
             await self._move(row, *moved, at)
+
+    def _forget(self, row: EventRow, at: datetime) -> None:
+        """What was refused does not bind; called again to a controller that has begun since, it is refused again."""
+        is_news = self._revisions.get(row.event_id) != (row.revision, row.state)
+        self._revisions[row.event_id] = (row.revision, row.state)
+        if any(e.event_id == row.event_id and e.revision <= row.revision for e in self.inbox.snapshot(at).events):
+            self.inbox.refused(row.event_id, row.revision)
+            if not is_news and self.tell is not None:
+                self.tell(ConnectionId(row.connection), said_of(row), Reason(code="refused_before", text=row.reason), None)
 
     def _watch(self, row: EventRow, at: datetime) -> None:
         """Looks whether a running call is kept."""
@@ -213,7 +240,7 @@ class AskDesk:
     async def _move(self, row: EventRow, state: str, reason: str, at: datetime, promised: PromiseRow | None = None) -> None:
         log.info("event.state", event_id=row.event_id, state=state, reason=reason)
         try:
-            await asyncio.to_thread(self.store.set_event_state, row.number, state, reason, at, promised)
+            await asyncio.to_thread(self.store.set_event_state, row.number, state, reason, at, promised, seen=row)
         except StoreError as error:
             log.error("event.state_unwritten", event_id=row.event_id, reason=str(error))  # noqa: TRY400  one line
 
@@ -225,7 +252,10 @@ class AskDesk:
         cluster = AssetId(row.asset or "")
         plan = await asyncio.to_thread(self.store.newest_plan, row.asked_at)
         declared = declared_mw(plan, cluster, max(event.start, at), event.end)
-        return at_meter(self.park.asset(cluster).plate, self.inbox.snapshot(at).clusters.get(cluster), event, declared, at)
+        known = self.inbox.snapshot(at)
+        others = [e for e in known.events if e.asset_id == cluster and e.event_id != event.event_id]
+        declared = left_mw(declared, others, max(event.start, at), event.end)
+        return at_meter(self.park.asset(cluster).plate, known.clusters.get(cluster), event, declared, at)
 
     async def _judge(self, row: EventRow, judge: Judge, at: datetime) -> None:
         """Brings a call to its verdict: begins to judge it, or carries the verdict out."""
@@ -281,7 +311,7 @@ class AskDesk:
         self._stands[row.event_id] = restored
         self._book(restored, at)
         try:
-            await asyncio.to_thread(self.store.ask_event, restored)
+            await asyncio.to_thread(self.store.ask_event, restored, row)
         except StoreError as error:
             log.error("event.state_unwritten", event_id=row.event_id, reason=str(error))  # noqa: TRY400  one line
 

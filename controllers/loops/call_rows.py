@@ -64,6 +64,8 @@ def next_state(row: EventRow, refused: str | None, at: datetime, kept: str) -> t
         return None
     if refused is not None and row.state != "running":
         return "refused", refused
+    if row.state in ("received", "assessed") and at >= row.end:
+        return "refused", "it was over before it could be judged"
     if row.state in ("received", "assessed"):
         return "accepted", "taken into plan and dispatch"
     if row.state == "accepted" and at >= row.start:

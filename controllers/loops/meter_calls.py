@@ -6,9 +6,10 @@ meter. What the cluster can go down to is worked out from its last report; how s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -28,7 +29,7 @@ from vpp.timegrid import TimeGrid, floor_to
 from vpp.units import FloatArray, hours
 from vpp.wire.messages import Reason
 
-__all__ = ["Meter", "at_meter", "declared_mw"]
+__all__ = ["Meter", "at_meter", "declared_mw", "left_mw"]
 
 _QUARTER: Final = timedelta(minutes=15)
 #: Work that is due so long after a call may have to be begun inside it, because the cluster cannot do all of it later.
@@ -64,6 +65,24 @@ def declared_mw(row: PlanRow | None, asset: AssetId, start: datetime, end: datet
     if inside_s.sum() < (end - start).total_seconds() - 1.0:
         raise PlanError(f"the plan known before the call does not reach from {start.isoformat()} to {end.isoformat()}")
     return float(np.average(np.asarray(power, dtype=np.float64)[: len(inside_s)], weights=inside_s))
+
+
+def left_mw(declared: float, others: Sequence[Event], start: datetime, end: datetime) -> float:
+    """What of the declared power other calls at the same meter leave, mean over a span: what one was promised no other is. [MW].
+
+    Args:
+        declared: See `declared_mw`. [MW]
+        others: Calls at that meter beside the one that is judged.
+        start: Of the span (UTC).
+        end: Of the span (UTC).
+    """
+    edges = sorted({start, end, *(edge for e in others for edge in (e.start, e.end) if start < edge < end)})
+    lasts_s = [(after - before).total_seconds() for before, after in pairwise(edges)]
+    left = [
+        min([declared, *(max(e.target_mw, 0.0) for e in others if e.start <= before and e.end >= after)])
+        for before, after in pairwise(edges)
+    ]
+    return float(np.average(left, weights=lasts_s))
 
 
 @dataclass(frozen=True, slots=True)

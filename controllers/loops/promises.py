@@ -136,8 +136,8 @@ class PromiseDesk:
     failing: Callable[[datetime], tuple[str, ...]] = lambda _: ()
     ring: Callable[[], None] = lambda: None
     _outlooks: dict[tuple[str, int], Outlook] = field(default_factory=dict)
-    #: What stands as an alarm, by call, and until when.
-    _short: dict[str, tuple[datetime, str]] = field(default_factory=dict)
+    #: What stands as an alarm, by call and revision, and until when.
+    _short: dict[tuple[str, int], tuple[datetime, str]] = field(default_factory=dict)
     _last: datetime | None = None
     _is_due: bool = False
 
@@ -148,7 +148,7 @@ class PromiseDesk:
 
     def alarms(self, at: datetime) -> Mapping[str, str]:
         """Calls that cannot be held as accepted, in words, by the key of their alarm."""
-        return {f"promise.{name}": f"{name}: {text}" for name, (end, text) in self._short.items() if at < end}
+        return {f"promise.{name}": f"{name}: {text}" for (name, _), (end, text) in self._short.items() if at < end}
 
     async def look(self, at: datetime) -> None:
         """Judges each call that was accepted and is not over, if there is a new plan or the last time is long ago."""
@@ -161,9 +161,9 @@ class PromiseDesk:
             log.error("promises.unread", reason=str(error))  # noqa: TRY400  one line says it all; the asks raise the alarm
             return
         rows = tuple(row for row in rows if _is_promised(row) and row.end - at > _LAST)
-        names = {row.event_id for row in rows}
-        self._outlooks = {key: value for key, value in self._outlooks.items() if key[0] in names}
-        self._short = {name: value for name, value in self._short.items() if name in names}
+        standing = {_key(row) for row in rows}
+        self._outlooks = {key: value for key, value in self._outlooks.items() if key in standing}
+        self._short = {key: value for key, value in self._short.items() if key in standing}
         for row in sorted(rows, key=lambda one: one.start):
             await self._judge(row, at)
 
@@ -174,14 +174,14 @@ class PromiseDesk:
             log.warning("promise.unjudged", event_id=row.event_id, reason=str(error))
             return
         missing, accepted = missing_mw(row, verdict.level_mw), row.accepted_mw or 0.0
-        before = self._outlooks.get((row.event_id, row.revision), _remembered(row))
+        before = self._outlooks.get(_key(row), _remembered(row))
         after, news = before.seen(missing, accepted)
-        self._outlooks[row.event_id, row.revision] = after
+        self._outlooks[_key(row)] = after
         if news is not None:
             self._say(row, news, missing, verdict, at)
             await self._write(row, news, verdict.level_mw, at)
         elif after.is_short:  # a controller that has just begun has not said it yet
-            self._short.setdefault(row.event_id, (row.end, _text(row, missing, verdict.level_mw, self.failing(at))))
+            self._short.setdefault(_key(row), (row.end, _text(row, missing, verdict.level_mw, self.failing(at))))
 
     def _say(self, row: EventRow, news: News, missing: float, verdict: Verdict, at: datetime) -> None:
         accepted = row.accepted_mw or 0.0
@@ -190,17 +190,17 @@ class PromiseDesk:
                 code="held_less", text=_text(row, missing, verdict.level_mw, self.failing(at)), limit=verdict.reason.limit
             )
             said = replace(verdict, outcome="part", target_mw=verdict.level_mw, accepted_mw=round(accepted - missing, _DIGITS))
-            self._short[row.event_id] = row.end, reason.text
+            self._short[_key(row)] = row.end, reason.text
         else:
             reason = Reason(code="held_again", text=_text_again(row), limit=verdict.reason.limit)
             said = replace(verdict, outcome="accepted", target_mw=row.kept_mw, accepted_mw=accepted)
-            self._short.pop(row.event_id, None)
+            self._short.pop(_key(row), None)
         log.warning("promise.news", event_id=row.event_id, news=news, reason=reason.text)
         asked = verdict.asked_mw if row.asked_mw is None else row.asked_mw
         self.tell(ConnectionId(row.connection), said_of(row), None, replace(said, asked_mw=asked, reason=reason))
 
     async def _write(self, row: EventRow, news: News, level_mw: float, at: datetime) -> None:
-        short = self._short.get(row.event_id)
+        short = self._short.get(_key(row))
         possible, text = (level_mw, short[1]) if news == "short" and short is not None else (None, _text_again(row))
         try:
             await asyncio.to_thread(self.store.set_event_possible, row, possible, text, at)
@@ -211,6 +211,10 @@ class PromiseDesk:
 def _is_promised(row: EventRow) -> bool:
     """A call at a cluster's own meter is kept by its scheduler, who says so itself."""
     return row.state in ("accepted", "running") and row.asset is None and bool(row.accepted_mw)
+
+
+def _key(row: EventRow) -> tuple[str, int]:
+    return row.event_id, row.revision
 
 
 def _remembered(row: EventRow) -> Outlook:

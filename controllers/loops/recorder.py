@@ -166,6 +166,7 @@ class Recorder:
             start=said.start,
             end=said.end,
             priority=said.priority,
+            confidence=said.confidence,
             who="grid",
             asked_at=said.issued_at,
             revision=said.revision,

@@ -29,6 +29,8 @@ _LATE: Final = timedelta(minutes=5)
 _BACK: Final = 4
 _AT_A_TIME: Final = 20
 _PAUSE_S: Final = 0.02
+#: A call that was delivered before an outage is settled after it, if it was no longer ago.
+_OPEN_FOR: Final = timedelta(days=31)
 #: What users of a load asked for is what its forecast learns from, also while a call takes it from them.
 _OF_ASSETS: Final = ("power_mw", "available_mw", "demand_mw", "soc_frac")
 _OF_CONNECTIONS: Final = ("import_mw", "export_mw")
@@ -59,7 +61,7 @@ class SettleStore(Protocol):
         """Those that touch a span."""
         ...
 
-    def set_event_state(self, number: int, state: str, reason: str, at: datetime) -> None:
+    def set_event_state(self, number: int, state: str, reason: str, at: datetime, *, seen: EventRow | None = None) -> None:
         """What the controller makes of it."""
         ...
 
@@ -102,10 +104,10 @@ async def settle(store: SettleStore, park: Park, quarters: Sequence[datetime], a
             written += len(rows)
             # Dispatch goes first: a thread that never pauses holds it up.
             await asyncio.sleep(_PAUSE_S)
-    for event in await asyncio.to_thread(store.events, at - timedelta(days=2), None):
+    for event in await asyncio.to_thread(store.events, at - _OPEN_FOR, None):
         if event.state == "delivered" and quarters and event.end <= quarters[-1] + QUARTER:
             reason = f"{event.reason}; registers are there"
-            await asyncio.to_thread(store.set_event_state, event.number, "settled", reason, at)
+            await asyncio.to_thread(store.set_event_state, event.number, "settled", reason, at, seen=event)
     return written
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Table, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -114,15 +114,20 @@ class Asks(Transactions):
                 _arrived(connection, "override", number)
                 _noted(connection, _audit(by, "override.close", str(number), "ended by hand", at))
 
-    def ask_event(self, row: EventRow) -> int:
-        """Writes an event, or the next revision of one, and returns its number, which stays."""
+    def ask_event(self, row: EventRow, seen: EventRow | None = None) -> int:
+        """Writes an event, or the next revision of one, and returns its number, which stays.
+
+        Args:
+            row: The event.
+            seen: As it was read, if it is to be written only where nobody has changed it since.
+        """
         values = _without(asdict(row), "number")
         with self._begin() as connection:
             number = connection.scalar(select(t.EVENTS.c.number).where(t.EVENTS.c.event_id == row.event_id))
             if number is None:
                 number = _inserted(connection, t.EVENTS, values)
-            else:
-                connection.execute(update(t.EVENTS).where(t.EVENTS.c.number == number).values(**values))
+            elif not connection.execute(update(t.EVENTS).where(_as_seen(number, seen)).values(**values)).rowcount:
+                return int(number)
             _arrived(connection, "event", number)
             place = "" if row.asset is None else f" at the meter of {row.asset}"
             said = f"revision {row.revision}: {row.kind} {row.target_mw:g} MW{place}, {row.state}"
@@ -149,13 +154,30 @@ class Asks(Transactions):
             row = connection.execute(select(t.EVENTS).where(t.EVENTS.c.event_id == event_id)).mappings().first()
         return None if row is None else EventRow(**row)
 
-    def set_event_state(self, number: int, state: str, reason: str, at: datetime, promised: PromiseRow | None = None) -> None:
+    def set_event_state(
+        self,
+        number: int,
+        state: str,
+        reason: str,
+        at: datetime,
+        promised: PromiseRow | None = None,
+        *,
+        seen: EventRow | None = None,
+    ) -> None:
         """What the controller makes of it, with what it promises; not an ask, because it is who answers.
 
         A promise belongs to one revision: where the caller has changed the event since, nothing is written.
+
+        Args:
+            number: Of the event.
+            state: From now on.
+            reason: In words.
+            at: Now.
+            promised: To one revision.
+            seen: As it was read, if it is to be written only where nobody has changed or taken back the event since.
         """
         with self._begin() as connection:
-            change = update(t.EVENTS).where(t.EVENTS.c.number == number)
+            change = update(t.EVENTS).where(_as_seen(number, seen))
             more: dict[str, Any] = {}
             if promised is not None:
                 more = _without(asdict(promised), "revision")
@@ -189,6 +211,12 @@ class Asks(Transactions):
         """The number of the newest ask; 0 for none."""
         with self._begin() as connection:
             return int(connection.scalar(select(func.max(t.ASKS.c.number))) or 0)
+
+
+def _as_seen(number: int, seen: EventRow | None) -> ColumnElement[bool]:
+    """An event, if it still is what was read: it has one writer in each process, and they do not wait for each other."""
+    here = t.EVENTS.c.number == number
+    return here if seen is None else and_(here, t.EVENTS.c.revision == seen.revision, t.EVENTS.c.state == seen.state)
 
 
 class Alarms(Transactions):

@@ -336,3 +336,56 @@ async def test_an_accepted_call_for_more_is_not_called_impossible_for_the_demand
     assert asked.level_mw + 4.0 < again.level_mw < 75.0
     less = replace(more, kind="peak", target_mw=50.0)
     assert (await office.offers.again(less, 0.99, START)).level_mw == (await office.offers.judge(less, 0.99, START)).level_mw
+
+
+# Two writers, outages, restarts.
+
+
+async def test_a_call_that_is_taken_back_while_it_is_looked_at_stays_taken_back(office: Office, store: Store) -> None:
+    store.ask_event(row(target_mw=(await level_of(office)).level_mw))
+    desk = office.desk()
+    await settle(desk)
+    seen = office.state()
+    # The caller takes it back in another process, between what the desk reads and what it writes.
+    store.ask_event(replace(seen, revision=2, state="cancelled"))
+    for state in ("running", "delivered", "refused"):
+        store.set_event_state(seen.number, state, "late", START + HOUR, seen=seen)
+    store.ask_event(replace(seen, target_mw=0.0), seen)
+    assert (office.state().state, office.state().revision, office.state().target_mw) == ("cancelled", 2, seen.target_mw)
+    await settle(desk)
+    assert office.bound() == {}
+    assert not [line for line in store.audits(START, START + 2 * HOUR) if "late" in line.detail]
+
+
+async def test_a_refused_call_that_is_repeated_to_the_next_controller_does_not_bind_and_is_refused_again(
+    office: Office, store: Store
+) -> None:
+    office.offers.taught = replace(office.offers.taught, margin_frac=5.0)
+    store.ask_event(row(target_mw=0.0))
+    await settle(office.desk())
+    assert office.state().state == "refused"
+    after = Office.on(store)
+    desk = after.desk()
+    await desk.look()
+    # The broker kept the call, or the grid says it once more.
+    after.inbox.called(GRID, said_of(row(target_mw=0.0)))
+    assert after.bound() != {}
+    await desk.look()
+    assert after.bound() == {}
+    [(said, why, verdict)] = after.told
+    assert (said.event_id, verdict) == ("e1", None)
+    assert why is not None
+    assert "can be held" in why.text
+    await desk.look()
+    assert len(after.told) == 1
+
+
+async def test_what_an_outage_left_open_ends_and_what_nobody_judged_was_not_delivered(office: Office, store: Store) -> None:
+    store.ask_event(row(event_id="never", target_mw=50.0))
+    ran = row(event_id="ran", target_mw=50.0, start=START - 30 * HOUR, end=START - 29 * HOUR, state="running")
+    store.ask_event(ran)
+    office.now = START + 5 * HOUR
+    await settle(office.desk())
+    assert (office.state("never").state, office.state("never").reason) == ("refused", "it was over before it could be judged")
+    assert office.state("ran").state == "delivered"
+    assert store.events_open() == ()

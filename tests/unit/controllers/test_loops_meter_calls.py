@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from controllers.dispatch.snapshot import ClusterReport, Work
-from controllers.loops.meter_calls import Meter, at_meter, declared_mw
+from controllers.loops.meter_calls import Meter, at_meter, declared_mw, left_mw
 from controllers.store.rows import PlanRow
 from tests.builders import compute
 from tests.world_builders import START
@@ -134,3 +134,15 @@ def test_without_a_plan_over_the_whole_call_there_is_nothing_to_count_against() 
         declared_mw(plan([10.0, 20.0]), AssetId("compute.b"), START, START + HOUR)
     with pytest.raises(PlanError, match="does not reach"):
         declared_mw(plan([10.0]), DC, START, START + HOUR)
+
+
+def test_what_one_call_was_promised_is_not_promised_to_another_at_the_same_meter() -> None:
+    span = START + 2 * HOUR, START + 3 * HOUR
+    assert left_mw(32.0, [], *span) == 32.0
+    assert left_mw(32.0, [call(20.0, event_id="e2")], *span) == 20.0
+    # The deeper of two counts, where they overlap; one that is over before takes nothing.
+    half = call(20.0, start_h=2.5, event_id="e2")
+    assert left_mw(32.0, [half, call(26.0, event_id="e3"), call(1.0, start_h=1.0, event_id="e4")], *span) == 23.0
+    declared = left_mw(32.0, [call(20.0, event_id="e2")], *span)
+    verdict = at_meter(PLATE, report(fast_band_mw=20.0), call(20.0), declared, START)
+    assert (verdict.asked_mw, verdict.accepted_mw) == (0.0, 0.0)

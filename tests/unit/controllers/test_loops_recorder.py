@@ -103,12 +103,14 @@ async def test_a_call_over_the_bus_stands_in_the_ledger_once_a_revision(tmp_path
         end=START + timedelta(hours=1),
         issued_at=START,
         asset="compute.a",
+        confidence=0.9,
     )
     for said in (call, call, structs.replace(call, revision=2, target_mw=4.0), structs.replace(call, revision=2, cancelled=True)):
         recorder.called(GRID, said)
         await handed_over(recorder)
     (row,) = store.events()
     assert (row.revision, row.target_mw, row.state, row.who, row.asset) == (2, 5.0, "cancelled", "grid", "compute.a")
+    assert row.confidence == 0.9
     assert store.last_ask() == 3
     await recorder.last_word()
     store.close()
