@@ -241,6 +241,7 @@ class LadderFacts:
         step: That stands now; 0 at rest.
         reason: Why it stands; empty at rest.
         rungs: In their order, those that are left out last.
+        until: Until when a device may stand on a step that it was told; None before the first, or as an older version noted it.
     """
 
     area: str
@@ -249,6 +250,7 @@ class LadderFacts:
     step: int
     reason: str
     rungs: tuple[RungFacts, ...]
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

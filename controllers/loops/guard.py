@@ -64,6 +64,8 @@ class Guard:
     _ladders: dict[AreaId, Ladder] = field(default_factory=dict)
     _armed_at: dict[AreaId, datetime] = field(default_factory=dict)
     _said: dict[ConnectionId, tuple[datetime, Shed]] = field(default_factory=dict)
+    #: The latest end of any step said: a device that has missed a release stands until then.
+    _until: dict[AreaId, datetime] = field(default_factory=dict)
     #: What each rung that is shed drew before.
     _gave_mw: dict[AssetId, float] = field(default_factory=dict)
     _used: dict[AssetId, Used] = field(default_factory=dict)
@@ -78,13 +80,19 @@ class Guard:
         self._year = self._year_of(self.commander.now())
 
     def restore(self, facts: GuardFacts) -> None:
-        """What the guard before this one had used, and where its ladders stood: they are left like its own."""
+        """What the guard before this one had used, and where its ladders stood: they are left like its own.
+
+        A ladder that it had released is released again, as long as some device may not have heard it.
+        """
         at = self.commander.now()
         if facts.year == self._year:
             self._used = {AssetId(name): used for name, used in facts.used.items()}
         for told in facts.ladders:
             for name in told.connections[:1]:
                 connection = self._grid.get(ConnectionId(name))
+                if connection is not None and told.until is not None:
+                    self._until[connection.area] = told.until
+                    self._watch[connection.id] = Watch(connection.id)
                 if connection is not None and told.step:
                     order = [AssetId(rung.asset_id) for rung in told.rungs if rung.step]
                     known = {rung.asset_id: rung for rung in self._ladders[connection.area].rungs}
@@ -118,13 +126,14 @@ class Guard:
                 self._attend(connection, import_mw, emergency, at)
 
     def repeat(self, at: datetime) -> None:
-        """Says again what stands, since a broadcast may be lost; sees emergencies begin, counts hours, arms what has changed."""
+        """Says again what stands or was released, as a broadcast may be lost; sees emergencies begin, counts hours, arms anew."""
         self.called()
         if self._unnoted:
             self._note()
         for connection_id, watch in self._watch.items():
-            if watch.step and (connection_id not in self._said or at - self._said[connection_id][0] >= self.rule.repeat):
-                self._say(self._grid[connection_id], watch, at)
+            connection = self._grid[connection_id]
+            if self._is_due(connection, watch, at):
+                self._say(connection, watch, at)
         self._count_hours(at)
         if self._looked_at is None or at - self._looked_at >= _ARM_EVERY:
             self._looked_at = at
@@ -215,8 +224,18 @@ class Guard:
             until=until,
             reason=reason,
         )
+        if watch.step and until > self._until.get(connection.area, at):
+            self._until[connection.area] = until
+            # A mere hold moves on with every repetition, and is over before a successor would release what it finds standing.
+            self._unnoted |= until > at + self.rule.hold
         self._said[connection.id] = at, shed
         self.commander.shed(shed)
+
+    def _is_due(self, connection: Connection, watch: Watch, at: datetime) -> bool:
+        """Whether to say it again: a step while it stands, a release until no step said before it can hold anybody any more."""
+        if not watch.step and (self._stands(connection.area) or at >= self._until.get(connection.area, at)):
+            return False
+        return connection.id not in self._said or at - self._said[connection.id][0] >= self.rule.repeat
 
     def _stands(self, area: AreaId) -> bool:
         return any(self._grid[i].area == area and watch.step for i, watch in self._watch.items())
@@ -279,11 +298,12 @@ class Guard:
             step=step,
             reason=reasons[0] if step and reasons else "",
             rungs=ladder_facts(self._ladders[area]),
+            until=self._until.get(area),
         )
 
 
 async def run_guard(ticks: AsyncIterator[datetime], guard: Guard) -> None:
-    """The loop: arm once, then repeat what stands."""
+    """The loop: arm once, then repeat what stands or was released."""
     guard.arm_all()
     async for at in ticks:
         guard.repeat(at)

@@ -78,7 +78,7 @@ class ProcessWorker:
         """The function's value; it and its arguments travel by pickle.
 
         Raises:
-            WorkerError: The process died or took too long; the next call gets a new one.
+            WorkerError: The process died, took too long or was ended meanwhile; the next call gets a new one.
         """
         return await self.within(self._patience_s, call, *args, **kwargs)
 
@@ -95,6 +95,12 @@ class ProcessWorker:
         except TimeoutError as error:
             self._replace(pool, "hangs")
             raise WorkerError(f"{self._name}: no answer within {patience_s:g} s; a new process takes its place") from error
+        except asyncio.CancelledError as error:
+            if _is_being_cancelled():
+                raise
+            # The pool was ended and dropped what still waited in it. Passed on as it is, this would end the caller's loop in
+            # silence: to its supervisor a cancellation is no failure.
+            raise WorkerError(f"{self._name}: its process was ended before this call had its turn; ask again") from error
 
     def end(self) -> None:
         """Ends the process, whatever it is at."""
@@ -116,6 +122,12 @@ class ProcessWorker:
             self.replaced += 1
             log.error("worker.replaced", worker=self._name, why=why, replaced=self.replaced)
         _end(pool)
+
+
+def _is_being_cancelled() -> bool:
+    """Whether somebody has cancelled the task that runs now, and not only what it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _end(pool: ProcessPoolExecutor) -> None:

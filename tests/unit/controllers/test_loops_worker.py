@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -45,3 +46,32 @@ async def test_a_worker_that_hangs_is_given_up() -> None:
         with pytest.raises(WorkerError, match="solver: no answer within 0.2 s"):
             await worker.within(0.2, time.sleep, 30.0)
         assert await worker.run(os.getpid) != first
+
+
+async def test_calls_that_waited_behind_one_that_hangs_fail_like_any_other_and_their_task_lives_on() -> None:
+    with ProcessWorker("solver") as worker:
+        await worker.run(os.getpid)
+        hangs = asyncio.create_task(worker.within(0.3, time.sleep, 30.0))
+        # The pool hands one call on beforehand; those behind it are cancelled when it is ended.
+        behind = [asyncio.create_task(worker.run(os.getpid)) for _ in range(4)]
+        ended = await asyncio.gather(hangs, *behind, return_exceptions=True)
+        assert [type(one) for one in ended] == [WorkerError] * 5
+        assert str(ended[-1]) == "solver: its process was ended before this call had its turn; ask again"
+        assert not any(task.cancelled() for task in behind)
+        assert isinstance(await worker.run(os.getpid), int)
+        assert worker.replaced == 1
+
+
+async def test_a_task_that_is_cancelled_itself_while_its_call_waits_is_cancelled() -> None:
+    with ProcessWorker() as worker:
+        await worker.run(os.getpid)
+        hangs, _next, waits = (asyncio.create_task(worker.within(60.0, time.sleep, 30.0)) for _ in range(3))
+        await asyncio.sleep(0)
+        waits.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waits
+        assert waits.cancelled()
+        hangs.cancel()
+        _next.cancel()
+        await asyncio.gather(hangs, _next, return_exceptions=True)
+        assert hangs.cancelled()
