@@ -46,10 +46,10 @@ from vpp.errors import PlanError, ScenarioError
 from vpp.events import Event
 from vpp.ids import ConnectionId
 from vpp.park import Park
-from vpp.timegrid import floor_to
-from vpp.units import h_to_s
+from vpp.timegrid import TimeGrid, floor_to
+from vpp.units import FloatArray, h_to_s
 
-__all__ = ["Campaign", "CampaignOptions", "run_campaign"]
+__all__ = ["Campaign", "CampaignOptions", "Offered", "run_campaign"]
 
 #: The true course is known so far behind the run's end: plans begin until then.
 _BEYOND: Final = timedelta(days=3)
@@ -99,11 +99,16 @@ class Campaign:
 
     Args:
         facts: As `--json` writes them.
-        replays: Offers and what could be held: what a correction is learnt from.
+        offers: What was offered and what could be held: what a correction is learnt from.
     """
 
     facts: dict[str, Any]
-    replays: tuple[Replay, ...]
+    offers: tuple[Offered, ...]
+
+    @property
+    def replays(self) -> tuple[Replay, ...]:
+        """What a correction is learnt from."""
+        return tuple(Replay(one.spread, one.true_level_mw) for one in self.offers)
 
     def correction(self, learnt_from: str) -> Correction:
         """What these replays teach."""
@@ -111,15 +116,27 @@ class Campaign:
 
 
 @dataclass(frozen=True, slots=True)
-class _Offered:
-    """An offer for one span, made in the twin run."""
+class Offered:
+    """An offer for one span, made in the twin run.
+
+    Args:
+        spread: Levels of the courses.
+        expected_mw: Import without a call, mean over courses and span. [MW]
+        true_level_mw: What could be held in the true course. [MW]
+        lead_h: From the offer to the span. [h]
+        change_mw: By how much import could be changed in each course against what it would have been there, shape (S,). [MW]
+        true_change_mw: The same in the true course. [MW]
+    """
 
     spread: Spread
     expected_mw: float
     true_level_mw: float
     lead_h: float
+    change_mw: FloatArray
+    true_change_mw: float
 
     def kept(self, taught: Correction) -> Kept:
+        """Whether it would have been kept, by confidence."""
         gives, found = self.spread.direction == "give", []
         for confidence in CONFIDENCES:
             level = sure_level_mw(self.spread, confidence, taught.of(self.spread, confidence))
@@ -154,7 +171,7 @@ class _Found:
     """Of one part of a campaign."""
 
     days: float
-    offered: tuple[_Offered, ...]
+    offered: tuple[Offered, ...]
     judged: Mapping[str, Judged] = field(default_factory=dict)
     deliveries: Mapping[str, Delivery] = field(default_factory=dict)
     rows: tuple[Mapping[str, Any], ...] = ()
@@ -187,8 +204,7 @@ def run_campaign(scenario: Scenario, options: CampaignOptions) -> Campaign:
     head |= {"control_step_s": scenario.control_step_s, "faults_drawn": options.faults, "confidence": options.confidence}
     head |= {"learnt_from": options.taught.learnt_from}
     tail = {"faults": dict(faults), "limit_violation_s": sum(part.limit_violation_s for part in found)}
-    replays = tuple(Replay(one.spread, one.true_level_mw) for one in checked)
-    return Campaign({**head, **facts, **tail, "wall_s": perf_counter() - began_s}, replays)
+    return Campaign({**head, **facts, **tail, "wall_s": perf_counter() - began_s}, tuple(checked))
 
 
 def _parts(scenario: Scenario, options: CampaignOptions) -> Iterator[_Found]:
@@ -237,7 +253,7 @@ def _run_part(scenario: Scenario, options: CampaignOptions, prefix: str) -> _Fou
     truth = _truth(park, world, options.data_dir)
     placeholders = tuple(call.event(0.0) for call in calls)
     run = RunOptions(options.policy, options.data_dir, cache_dir=options.cache_dir, watch=placeholders)
-    offered: dict[str, list[_Offered]] = {}
+    offered: dict[str, list[Offered]] = {}
     share = 1.0 if options.learn_only else 0.5
     twin_options = replace(run, prepare=lambda c: _offer_in(c, calls, truth, options, offered, world.start))
     twin = run_scenario(world, replace(twin_options, progress=_part(options, 0.0, share, "the twin, uncalled")))
@@ -282,7 +298,7 @@ def _offer_in(  # noqa: PLR0913  what a twin run is asked stands in all of them
     calls: Sequence[Drawn],
     truth: _Truth,
     options: CampaignOptions,
-    offered: dict[str, list[_Offered]],
+    offered: dict[str, list[Offered]],
     run_start: datetime,
 ) -> None:
     """Has a controller make the offer for each call's span at the plan in whose quarter it would be spoken of."""
@@ -302,22 +318,33 @@ def _offer_in(  # noqa: PLR0913  what a twin run is asked stands in all of them
 
 def _offers(
     desk: OfferDesk, truth: _Truth, call: Drawn, spans: tuple[datetime, Window], rng: np.random.Generator
-) -> list[_Offered]:
+) -> list[Offered]:
     at, window = spans
     plan = desk.plan_at(at)
     windows = [window, *(_other(at, rng) for _ in range(_MORE_OFFERS))]
     courses = [held(plan.problem, (call.connection,), course, windows) for course in plan.courses]
     true = truth.course(plan.problem, call.connection, windows)
     limit_mw = truth.park.connection(call.connection).import_limit_mw
-    return [
-        _Offered(
-            Spread(one.direction, np.array([course.level_mw[w] for course in courses]), limit_mw),
-            expected_mw(courses, one, plan.problem.grid),
-            float(true.level_mw[w]),
-            (one.start - at) / timedelta(hours=1),
+    grid, found = plan.problem.grid, []
+    for w, one in enumerate(windows):
+        changes = [_change_mw(course, one, w, grid) for course in (*courses, true)]
+        found.append(
+            Offered(
+                Spread(one.direction, np.array([course.level_mw[w] for course in courses]), limit_mw),
+                expected_mw(courses, one, grid),
+                float(true.level_mw[w]),
+                (one.start - at) / timedelta(hours=1),
+                np.array(changes[:-1]),
+                changes[-1],
+            )
         )
-        for w, one in enumerate(windows)
-    ]
+    return found
+
+
+def _change_mw(course: Course, window: Window, w: int, grid: TimeGrid) -> float:
+    """How far the level of a course lies from its own import without a call. [MW]."""
+    without_mw = expected_mw([course], window, grid)
+    return (without_mw - float(course.level_mw[w])) * (1.0 if window.direction == "give" else -1.0)
 
 
 def _other(at: datetime, rng: np.random.Generator) -> Window:
