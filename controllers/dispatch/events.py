@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final, TypeAlias
 
@@ -13,7 +13,17 @@ from vpp.ids import AssetId, ConnectionId
 from vpp.park import Connection, Park
 from vpp.wire.messages import GridEvent, Reason
 
-__all__ = ["EVENT_CNY_PER_MWH", "TO_TARGET_CNY_PER_MWH", "EventBook", "EventBounds", "bounded", "bounds_of", "event_of", "judge"]
+__all__ = [
+    "EVENT_CNY_PER_MWH",
+    "RECOVERY_SPAN",
+    "TO_TARGET_CNY_PER_MWH",
+    "EventBook",
+    "EventBounds",
+    "bounded",
+    "bounds_of",
+    "event_of",
+    "judge",
+]
 
 #: What keeping an event's target is worth: above everything that may move by itself, below nothing that must not. [CNY/MWh]
 EVENT_CNY_PER_MWH: Final = 20_000.0
@@ -21,6 +31,11 @@ EVENT_CNY_PER_MWH: Final = 20_000.0
 #: Under a call machines whose worths tie go to its target and not to the plan: more than twice what a tie to the plan is worth
 #: (`controllers.dispatch.bids.TIE_CNY_PER_MWH`). Else a battery that the plan lets give more than is asked goes on to do so.
 TO_TARGET_CNY_PER_MWH: Final = 20.0
+
+#: How long after its end a call to cut is remembered: what was shed is not all to be taken back at once.
+RECOVERY_SPAN: Final = timedelta(hours=2)
+#: A reading this long before a call's start still tells what was drawn without it; so does one taken as a late call is booked.
+_NOTED_WITHIN: Final = timedelta(minutes=5)
 
 #: Width and worth of a bid, as in `controllers.dispatch.bids`.
 Segment: TypeAlias = tuple[float, float]
@@ -30,6 +45,8 @@ _ABSURD: Final = 10.0
 _SERVICES: Final = frozenset({"peak", "valley"})
 #: Who stands behind a call at an asset's meter.
 _CALLER: Final = "grid"
+#: Taken back: "done" is a call that had begun when its caller ended it, and then ends there.
+_ENDED: Final = frozenset({"cancelled", "done"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +69,15 @@ class EventBook:
     """Events by identity, each in its newest revision.
 
     Args:
-        events: Neither refused nor over.
+        events: Those that are over stay for as long as what was shed may come back.
+        before_mw: What their connections drew just before them, by event; none where nothing was measured. [MW]
     """
 
     events: Mapping[str, Event]
+    before_mw: Mapping[str, float] = field(default_factory=dict)
 
     def taken(self, said: GridEvent, connection: ConnectionId, now: datetime, *, judged: bool = False) -> EventBook:
-        """With a message booked; one that is not newer changes nothing, and events that are over fall out.
+        """With a message booked; one that is not newer changes nothing, and events that are long over fall out.
 
         Args:
             said: The message.
@@ -66,23 +85,51 @@ class EventBook:
             now: Now (UTC).
             judged: Whether these are the terms that were accepted of that very revision, which then replace the caller's.
         """
-        kept = {name: event for name, event in self.events.items() if now < event.end}
+        kept = {name: event for name, event in self.events.items() if now < event.end + RECOVERY_SPAN}
         last = kept.get(said.event_id)
-        same = judged and last is not None and said.revision == last.revision and last.status != "cancelled"
+        same = judged and last is not None and said.revision == last.revision and last.status not in _ENDED
         if last is None or said.revision > last.revision or same:
-            kept[said.event_id] = event_of(said, connection, now, last)
-        return EventBook(kept)
+            kept[said.event_id] = _ended(said, last, now) or event_of(said, connection, now, last)
+        return EventBook(kept, {name: mw for name, mw in self.before_mw.items() if name in kept})
 
     def refused(self, event_id: str, revision: int) -> EventBook:
         """Without one revision of an event; another one stays as it is."""
         known = self.events.get(event_id)
-        if known is None or known.revision != revision or known.status == "cancelled":
+        if known is None or known.revision != revision or known.status in _ENDED:
             return self
-        return EventBook({**self.events, event_id: replace(known, status="refused")})
+        return replace(self, events={**self.events, event_id: replace(known, status="refused")})
+
+    def noted(self, connection: ConnectionId, import_mw: float, now: datetime) -> EventBook:
+        """With a reading kept as the import before each call to cut that is about to start, or was booked as it did.
+
+        Args:
+            connection: Where.
+            import_mw: What it draws now. [MW]
+            now: Now (UTC).
+        """
+        cuts = [e for e in self._open(now) if e.connection == connection and e.asset_id is None and not e.is_floor]
+        # What is drawn under one call is not what was drawn before the next one.
+        under = [self.before_mw[e.event_id] for e in cuts if e.start < now and e.event_id in self.before_mw]
+        drawn_mw = max([import_mw, *under])
+        found = {e.event_id: drawn_mw for e in cuts if now <= e.start <= now + _NOTED_WITHIN}
+        for event in cuts:
+            if event.start < now <= event.start + _NOTED_WITHIN and event.event_id not in self.before_mw:
+                found[event.event_id] = max(drawn_mw, event.target_mw)
+        return replace(self, before_mw={**self.before_mw, **found}) if found else self
 
     def open_at(self, at: datetime) -> tuple[Event, ...]:
         """Those on connections that bind at an instant or later, by start and name."""
         return tuple(event for event in self._open(at) if event.asset_id is None)
+
+    def recovering_at(self, at: datetime) -> tuple[Event, ...]:
+        """Calls to cut import of connections that ended a short while ago, by end and name; they bind nothing any more."""
+        cuts = [e for e in self.events.values() if e.asset_id is None and not e.is_floor]
+        over = [e for e in cuts if e.end <= at < e.end + RECOVERY_SPAN and e.status not in ("refused", "cancelled")]
+        return tuple(sorted(over, key=lambda event: (event.end, event.event_id)))
+
+    def drawn_before(self, at: datetime) -> dict[str, float]:
+        """What was drawn just before calls that have begun, in MW by event, where it was measured."""
+        return {name: mw for name, mw in self.before_mw.items() if self.events[name].start <= at}
 
     def pins_at(self, at: datetime) -> tuple[Override, ...]:
         """Calls at the meters of single assets that bind at an instant or later: a ceiling on each, like a person's."""
@@ -91,6 +138,18 @@ class EventBook:
     def _open(self, at: datetime) -> list[Event]:
         found = [e for e in self.events.values() if at < e.end and e.status not in ("refused", "cancelled", "done")]
         return sorted(found, key=lambda event: (event.start, event.event_id))
+
+
+def _ended(said: GridEvent, last: Event | None, now: datetime) -> Event | None:
+    """A call that its caller ends while it runs: what it shed comes back from then on. None for every other message."""
+    if not said.cancelled or last is None:
+        return None
+    kept_to_end = last.end <= now and last.status not in ("refused", "cancelled")
+    if last.status == "done" or kept_to_end:
+        return replace(last, revision=said.revision)
+    if last.in_force(now) and last.start < now:
+        return replace(last, revision=said.revision, status="done", end=now)
+    return None
 
 
 def judge(park: Park, said: GridEvent, connection: ConnectionId, now: datetime) -> Reason | None:

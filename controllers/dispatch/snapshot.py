@@ -73,6 +73,8 @@ class Snapshot:
         events: Calls of the grid that bind now or later, neither refused nor cancelled.
         spot: Published spot prices, by connection to the grid; empty where the tariff has the hours' prices.
         overrides: What people have decided that binds now or later.
+        recovering: Calls to cut that ended a short while ago; they bind nothing, but what was shed comes back slowly.
+        before_mw: What was drawn just before a call that runs or recovers, by event, where it was measured. [MW]
     """
 
     at: datetime
@@ -83,3 +85,5 @@ class Snapshot:
     events: tuple[Event, ...] = ()
     spot: Mapping[ConnectionId, SpotPrices] = field(default_factory=dict)
     overrides: tuple[Override, ...] = ()
+    recovering: tuple[Event, ...] = ()
+    before_mw: Mapping[str, float] = field(default_factory=dict)

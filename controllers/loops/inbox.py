@@ -126,7 +126,7 @@ class Inbox:
 
     def called(self, connection: ConnectionId, said: GridEvent) -> None:
         """Books a call that came another way than over the bus."""
-        self._events, self._last = self._events.taken(said, connection, self._now()), None
+        self._events, self._last = self._noted(self._events.taken(said, connection, self._now()), connection), None
         self.on_booked()
         self.on_change()
 
@@ -136,9 +136,17 @@ class Inbox:
 
     def judged(self, connection: ConnectionId, said: GridEvent) -> None:
         """Books the terms that were accepted of a call, in the place of the caller's."""
-        self._events, self._last = self._events.taken(said, connection, self._now(), judged=True), None
+        taken = self._events.taken(said, connection, self._now(), judged=True)
+        self._events, self._last = self._noted(taken, connection), None
         self.on_booked()
         self.on_change()
+
+    def _noted(self, book: EventBook, connection: ConnectionId) -> EventBook:
+        """With what a connection draws, as long as that was read a short while ago."""
+        now, read_at = self._now(), self._measured.get(connection)
+        if read_at is None or read_at < now - self._settings.silent_after:
+            return book
+        return book.noted(connection, self._grid[connection].import_mw, now)
 
     def refused(self, event_id: str, revision: int) -> None:
         """A call that was booked before it was judged does not bind any more."""
@@ -170,6 +178,8 @@ class Inbox:
             silent=silent,
             events=self._events.open_at(at),
             spot=dict(self._spot),
+            recovering=self._events.recovering_at(at),
+            before_mw=self._events.drawn_before(at),
             overrides=(*(o for o in self._overrides if o.end is None or at < o.end), *self._events.pins_at(at)),
         )
         return self._last
@@ -284,6 +294,7 @@ class Inbox:
         if last is None or said.measured_at >= last.measured_at:
             self._grid[connection] = said
             self._measured[connection] = self._now()
+            self._events = self._noted(self._events, connection)
             self.on_measured(connection, said)
         self.ear.measured(connection, said)
 
@@ -292,7 +303,7 @@ class Inbox:
         self.ear.called(connection, said)
         if self._on_event is None or self._on_event(connection, said):
             before = self._events.events.get(said.event_id)
-            self._events = self._events.taken(said, connection, self._now())
+            self._events = self._noted(self._events.taken(said, connection, self._now()), connection)
             if before is None or before.revision < said.revision:
                 self.on_booked()
                 self.on_change()

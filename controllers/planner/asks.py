@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from controllers.dispatch.events import RECOVERY_SPAN
 from controllers.planner.horizon import resample
 from controllers.planner.problem import FeedIn, FlowLimit, Held, Pin, Published, Rebound
 from vpp.events import Event, Override, PinLimit, PinOut, PinPower
@@ -35,7 +36,7 @@ __all__ = [
 EVENT_CNY_PER_MWH: Final = 5_000.0
 #: Ordinary price of net import above the limit after an event.
 REBOUND_CNY_PER_MWH: Final = 1_500.0
-REBOUND_SPAN: Final = timedelta(hours=2)
+REBOUND_SPAN: Final = RECOVERY_SPAN
 #: Share of the import limit that may be taken back at once on top of what was drawn before.
 REBOUND_FRAC: Final = 0.1
 #: Energy beside a contract on feed-in or own use. Its true price is the loss of the direct connection; far above curtailing.
@@ -122,11 +123,26 @@ def _binds(event: Event, start: datetime, end: datetime) -> bool:
 
 
 def rebounds_after(
-    events: Sequence[Event], grid: TimeGrid, import_mw: Mapping[ConnectionId, float], park: Park
+    events: Sequence[Event],
+    grid: TimeGrid,
+    import_mw: Mapping[ConnectionId, float],
+    park: Park,
+    recovering: Sequence[Event] = (),
+    noted_mw: Mapping[str, float] | None = None,
 ) -> dict[ConnectionId, tuple[Rebound, ...]]:
-    """For two hours after a call to cut, net import stays near what it was in the last interval before it."""
+    """For two hours after a call to cut, net import stays near what it was in the last interval before it.
+
+    Args:
+        events: In force or announced.
+        grid: Of the plan.
+        import_mw: What connections draw now. [MW]
+        park: Whose connections.
+        recovering: Calls that ended a short while ago.
+        noted_mw: What was measured just before a call that has begun, by event: it stays the same from plan to plan. [MW]
+    """
+    noted = noted_mw or {}
     found: dict[ConnectionId, tuple[Rebound, ...]] = {}
-    for event in events:
+    for event in (*recovering, *events):
         if event.is_floor or event.status in ("refused", "cancelled"):
             continue
         steps = tuple(t for t, start in enumerate(grid.starts) if event.end <= start < event.end + REBOUND_SPAN)
@@ -138,8 +154,8 @@ def rebounds_after(
             *found.get(event.connection, ()),
             Rebound(
                 name=event.event_id,
-                before_step=before[-1] if before else None,
-                before_mw=max(import_mw.get(event.connection, 0.0), event.target_mw),
+                before_step=before[-1] if before and event.event_id not in noted else None,
+                before_mw=noted.get(event.event_id, max(import_mw.get(event.connection, 0.0), event.target_mw)),
                 steps=steps,
                 most_mw=REBOUND_FRAC * limit,
                 price_cny_per_mwh=REBOUND_CNY_PER_MWH,

@@ -115,7 +115,7 @@ def assemble(
         bands={a.id: _band(known, a) for kind in BAND_KINDS for a in park.assets_of(kind)},
         charging={a.id: _charging(known, a) for a in park.assets_of("ev_charging")},
         held=held_by_events(asked.events, grid),
-        rebounds=rebounds_after(asked.events, grid, snapshot.import_mw, park),
+        rebounds=rebounds_after(asked.events, grid, snapshot.import_mw, park, snapshot.recovering, snapshot.before_mw),
         pins=pins_of(asked.overrides, grid, {i: said.power_mw for i, said in snapshot.assets.items()}),
         # What is settled over a month or a year binds no two days: a windy one may send out what calm ones have not.
         feed_in=tuple(duty for duty in feed_in_duties(park) if duty.each_interval),
