@@ -88,7 +88,9 @@ class EventBook:
         kept = {name: event for name, event in self.events.items() if now < event.end + RECOVERY_SPAN}
         last = kept.get(said.event_id)
         same = judged and last is not None and said.revision == last.revision and last.status not in _ENDED
-        if last is None or said.revision > last.revision or same:
+        # A call may be taken back under the revision that it has.
+        taken_back = said.cancelled and last is not None and said.revision == last.revision and last.status not in _ENDED
+        if last is None or said.revision > last.revision or same or taken_back:
             kept[said.event_id] = _ended(said, last, now) or event_of(said, connection, now, last)
         return EventBook(kept, {name: mw for name, mw in self.before_mw.items() if name in kept})
 

@@ -219,7 +219,7 @@ class AskDesk:
         """What was refused does not bind; called again to a controller that has begun since, it is refused again."""
         is_news = self._revisions.get(row.event_id) != (row.revision, row.state)
         self._revisions[row.event_id] = (row.revision, row.state)
-        if any(e.event_id == row.event_id and e.revision <= row.revision for e in self.inbox.snapshot(at).events):
+        if any(e.event_id == row.event_id and e.revision == row.revision for e in self.inbox.snapshot(at).events):
             self.inbox.refused(row.event_id, row.revision)
             if not is_news and self.tell is not None:
                 self.tell(ConnectionId(row.connection), said_of(row), Reason(code="refused_before", text=row.reason), None)
@@ -253,7 +253,8 @@ class AskDesk:
         plan = await asyncio.to_thread(self.store.newest_plan, row.asked_at)
         declared = declared_mw(plan, cluster, max(event.start, at), event.end)
         known = self.inbox.snapshot(at)
-        others = [e for e in known.events if e.asset_id == cluster and e.event_id != event.event_id]
+        ceilings = [o for o in known.overrides if o.asset_id == cluster and o.event_id is not None]
+        others = [o for o in ceilings if o.event_id != event.event_id]
         declared = left_mw(declared, others, max(event.start, at), event.end)
         return at_meter(self.park.asset(cluster).plate, known.clusters.get(cluster), event, declared, at)
 

@@ -22,7 +22,7 @@ from controllers.planner.problem import WorkItem
 from controllers.store.rows import PlanRow
 from vpp.assets.compute import COMPUTE
 from vpp.errors import PlanError
-from vpp.events import Event
+from vpp.events import Event, Override, PinLimit
 from vpp.ids import AssetId
 from vpp.park.plates import ComputePlate
 from vpp.timegrid import TimeGrid, floor_to
@@ -67,21 +67,20 @@ def declared_mw(row: PlanRow | None, asset: AssetId, start: datetime, end: datet
     return float(np.average(np.asarray(power, dtype=np.float64)[: len(inside_s)], weights=inside_s))
 
 
-def left_mw(declared: float, others: Sequence[Event], start: datetime, end: datetime) -> float:
+def left_mw(declared: float, others: Sequence[Override], start: datetime, end: datetime) -> float:
     """What of the declared power other calls at the same meter leave, mean over a span: what one was promised no other is. [MW].
 
     Args:
         declared: See `declared_mw`. [MW]
-        others: Calls at that meter beside the one that is judged.
+        others: Ceilings that other calls have set at that meter.
         start: Of the span (UTC).
         end: Of the span (UTC).
     """
-    edges = sorted({start, end, *(edge for e in others for edge in (e.start, e.end) if start < edge < end)})
-    lasts_s = [(after - before).total_seconds() for before, after in pairwise(edges)]
-    left = [
-        min([declared, *(max(e.target_mw, 0.0) for e in others if e.start <= before and e.end >= after)])
-        for before, after in pairwise(edges)
-    ]
+    most = [(o.start, end if o.end is None else o.end, o.pin.high_mw) for o in others if isinstance(o.pin, PinLimit)]
+    edges = sorted({start, end, *(edge for first, last, _ in most for edge in (first, last) if start < edge < end)})
+    spans = list(pairwise(edges))
+    lasts_s = [(after - before).total_seconds() for before, after in spans]
+    left = [min([declared, *(mw for first, last, mw in most if first <= before and last >= after)]) for before, after in spans]
     return float(np.average(left, weights=lasts_s))
 
 

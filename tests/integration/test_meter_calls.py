@@ -253,6 +253,22 @@ async def test_what_cannot_be_worked_out_is_taken_and_not_promised(store: Store,
     assert office.ceilings() == {DC: PinLimit(0.0, 15.0)}
 
 
+async def test_two_calls_at_one_meter_are_not_promised_the_same_power(store: Store) -> None:
+    office = Office(store)
+    office.speaks()
+    declares(store, 30.0)
+    store.ask_event(row(target_mw=22.0))
+    await office.looks()
+    store.ask_event(row(event_id="e2", target_mw=21.0))
+    await office.looks()
+    first, second = store.event("e1"), store.event("e2")
+    assert first is not None
+    assert second is not None
+    assert (first.asked_mw, first.accepted_mw) == (8.0, 8.0)
+    # 30 MW were declared, 22 are left of them: the second asks one more, and both together get no more than there is.
+    assert (second.state, second.asked_mw, second.accepted_mw) == ("accepted", 1.0, 1.0)
+
+
 async def test_whether_it_is_kept_is_looked_up_at_the_clusters_meter(store: Store) -> None:
     office = Office(store)
     office.speaks()

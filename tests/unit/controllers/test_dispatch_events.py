@@ -61,9 +61,12 @@ def test_the_same_revision_again_changes_nothing_and_a_newer_one_replaces_it() -
     assert late.open_at(NOW)[0].target_mw == 10.0
 
 
-def test_a_cancelled_event_binds_no_more() -> None:
-    book = EventBook({}).taken(said(), GRID, NOW).taken(said(revision=2, cancelled=True), GRID, NOW)
+@pytest.mark.parametrize("revision", [1, 2])
+def test_a_cancelled_event_binds_no_more_whether_or_not_its_revision_counts_up(revision: int) -> None:
+    book = EventBook({}).taken(said(), GRID, NOW).taken(said(revision=revision, cancelled=True), GRID, NOW)
     assert book.open_at(NOW) == ()
+    # Nor is it brought back by the call itself, said once more.
+    assert book.taken(said(revision=revision), GRID, NOW).open_at(NOW) == ()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from controllers.store.rows import PlanRow
 from tests.builders import compute
 from tests.world_builders import START
 from vpp.errors import PlanError
-from vpp.events import Event
+from vpp.events import Event, Override, PinLimit
 from vpp.ids import AssetId, ConnectionId
 
 DC, GRID, HOUR = AssetId("compute.a"), ConnectionId("grid.a"), timedelta(hours=1)
@@ -38,6 +38,11 @@ def call(target_mw: float, start_h: float = 2.0, **said: Any) -> Event:
         "end": START + (start_h + 1.0) * HOUR, "issued_at": START, "received_at": START, "asset_id": DC,
     }  # fmt: skip
     return Event(**facts | said)
+
+
+def ceiling(most_mw: float, start_h: float = 2.0) -> Override:
+    start = START + start_h * HOUR
+    return Override(DC, PinLimit(0.0, most_mw), start, start + HOUR, "grid", "a call", START, START, "e2")
 
 
 def level(*items: Work, start_h: float = 2.0, **state: float) -> float:
@@ -139,10 +144,9 @@ def test_without_a_plan_over_the_whole_call_there_is_nothing_to_count_against() 
 def test_what_one_call_was_promised_is_not_promised_to_another_at_the_same_meter() -> None:
     span = START + 2 * HOUR, START + 3 * HOUR
     assert left_mw(32.0, [], *span) == 32.0
-    assert left_mw(32.0, [call(20.0, event_id="e2")], *span) == 20.0
+    assert left_mw(32.0, [ceiling(20.0)], *span) == 20.0
     # The deeper of two counts, where they overlap; one that is over before takes nothing.
-    half = call(20.0, start_h=2.5, event_id="e2")
-    assert left_mw(32.0, [half, call(26.0, event_id="e3"), call(1.0, start_h=1.0, event_id="e4")], *span) == 23.0
-    declared = left_mw(32.0, [call(20.0, event_id="e2")], *span)
+    assert left_mw(32.0, [ceiling(20.0, 2.5), ceiling(26.0), ceiling(1.0, 1.0)], *span) == 23.0
+    declared = left_mw(32.0, [ceiling(20.0)], *span)
     verdict = at_meter(PLATE, report(fast_band_mw=20.0), call(20.0), declared, START)
     assert (verdict.asked_mw, verdict.accepted_mw) == (0.0, 0.0)
