@@ -276,6 +276,7 @@ class MqttBus:
                 cork.release()
                 asked, self._unasked = self._unasked, []
                 await self._ask(client, [(s.topic_filter, s.qos) for s in asked])
+            _end_if_ended()
             message = self._outbox.take(loop.time())
             if message is None:
                 cork.release()
@@ -393,6 +394,13 @@ def _line_of(client: aiomqtt.Client) -> socket.socket | None:
     """The socket of a connection, where it is one of the system's own."""
     line = client._client.socket()  # the library gives no other way to it
     return line if isinstance(line, socket.socket) else None
+
+
+def _end_if_ended() -> None:
+    """The library waits by a wait_for of its own, which may swallow that a task is being ended."""
+    me = asyncio.current_task()
+    if me is not None and me.cancelling():
+        raise asyncio.CancelledError
 
 
 def _alone(group: BaseExceptionGroup[BaseException]) -> BaseException:

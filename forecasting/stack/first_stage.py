@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import lightgbm as lgb
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it carries no types
 
 from forecasting.stack.arrays import Float32Array, IntArray
 from forecasting.stack.boost import boost_parameters
@@ -73,7 +74,9 @@ def net_of_part(
 ) -> FloatArray:
     """Quantiles of all zones by one net, as `mean_of_part` with y of shape (T, Z), to shape (T, Z, Q)."""
     rows = train & ~np.isnan(y).all(axis=1)
-    return fit_net(x[rows], y[rows], levels, settings, seed).predict(x)
+    # One thread: sums split over threads differ in their last bits, and a worker has other threads than this process.
+    with threadpool_limits(1, user_api="blas"):
+        return fit_net(x[rows], y[rows], levels, settings, seed).predict(x)
 
 
 def combine_parts(forecasts: list[FloatArray], part: IntArray, train: BoolArray) -> FloatArray:

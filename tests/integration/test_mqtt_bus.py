@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -10,8 +11,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import aiomqtt
 import pytest
 
 from controllers.bus.base import Handler, Will
@@ -50,7 +54,26 @@ async def test_a_flush_waits_for_the_acknowledgement_of_qos_1(broker: EmbeddedBr
             one.post(f"vpp/v1/p/kept/{number}", b"x", qos=1, retain=True)
         await one.flush()
         two.subscribe("vpp/v1/p/kept/+", noting(late), qos=1)
-        await until(lambda: len(late) == 50)
+        await until(lambda: len(late) == 50, limit_s=20.0)
+
+
+async def test_a_bus_ends_although_the_library_swallows_that_it_is_ended(
+    broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks = aiomqtt.Client.subscribe
+
+    async def swallowing(self: aiomqtt.Client, *words: Any, **more: Any) -> Any:
+        codes = await asks(self, *words, **more)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return codes
+
+    async with asyncio.timeout(10.0):
+        async with connected_bus(broker.url, "one", settings=replace(QUICK, timeout_s=1.0)) as bus:
+            monkeypatch.setattr(aiomqtt.Client, "subscribe", swallowing)
+            bus.subscribe("vpp/v1/p/#", noting([]))
+            await asyncio.sleep(0.1)
+            bus.post("vpp/v1/p/n", b"x", qos=1)
 
 
 async def test_messages_leave_no_garbage_that_only_a_collection_can_free(broker: EmbeddedBroker) -> None:
