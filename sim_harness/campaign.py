@@ -363,6 +363,7 @@ def _judge_in(
         raise PlanError("campaign: the policy plans nothing, so it judges nothing")
 
     def note(event: Event, plan: Plan, verdict: Verdict) -> None:
+        """Beside what was said of a call: what could have been held of it in the true course, and was accepted. [MW]."""
         window = Window(_way(event), max(event.start, plan.problem.grid.start), event.end)
         true = truth.course(plan.problem, event.connection, [window])
         expected, level = expected_mw([true], window, plan.problem.grid), float(true.level_mw[0])

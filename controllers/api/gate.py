@@ -56,7 +56,7 @@ async def may(parts: Parts, request: Request, caller: Caller, right: Right, clus
     if caller.may(right, cluster):
         return
     roles = ", ".join(role for role, rights in RIGHTS.items() if right in rights)
-    detail = f"{caller.role} {caller.name} may not {request.method} {request.url.path}; it takes the right {right!r}: {roles}"
+    detail = f"{caller.role} {caller.name} may not {request.method} {request.url.path}; it takes the right to {right}: {roles}"
     if right in RIGHTS[caller.role]:
         detail = f"{caller.role} {caller.name} speaks for {caller.cluster}, not for {cluster}"
     parts.counts.refused.labels("forbidden").inc()

@@ -93,7 +93,7 @@ def test_a_call_that_contradicts_itself_under_its_own_name_is_refused_and_audite
 def test_who_is_not_the_grid_may_not_call_and_that_is_audited(api: RunningApi, role: Role) -> None:
     somebody = api.as_(role, name=f"not.grid.{role}")
     assert somebody.post("/v1/events", json=call(event_id="stolen")).status_code == 403
-    assert "may not POST /v1/events" in audited(api, f"not.grid.{role}")[0]
+    assert "may not POST /v1/events; it takes the right to call: grid, admin" in audited(api, f"not.grid.{role}")[0]
     assert api.store.event("stolen") is None
 
 
